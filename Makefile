@@ -1,0 +1,47 @@
+# The commands of this project; `make` alone lists them. Everything runs in one .venv, which is
+# made again only when setup.cfg (the dependencies) changes.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/ready-$(shell cksum setup.cfg | cut -d' ' -f1)
+RUN    := run
+IMAGES ?= $(RUN)/gallery
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint bench clean
+
+help:  ## list these commands
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 10
+
+setup: $(READY)  ## make the .venv
+
+$(READY): setup.cfg
+	@echo "setting up $(VENV): some minutes the first time, torch is large"
+	@rm -f $(VENV)/ready-*
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+run: $(READY)  ## index IMAGES=dir (default: a gallery that is drawn first), query it, show the pictures
+ifeq ($(IMAGES),$(RUN)/gallery)
+	$(BIN)/python examples/draw_gallery.py $(RUN)/gallery
+endif
+	$(BIN)/tll-index build "$(IMAGES)" --store $(RUN)/store-$(shell echo "$(IMAGES)" | cksum | cut -d' ' -f1)
+	$(BIN)/tll-index query --sample 8 -k 6 --html lookalikes.html --store $(RUN)/store-$(shell echo "$(IMAGES)" | cksum | cut -d' ' -f1)
+	@echo "now open lookalikes.html"
+
+test: $(READY) lint  ## lint, type-check, run every test
+	$(BIN)/python -m pytest
+
+lint: $(READY)  ## ruff (lint and format) and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python tests/typecheck.py
+
+bench: $(READY)  ## measure; writes benchmarks/results/
+	$(BIN)/python -m benchmarks
+
+clean:  ## remove what these commands made (not your stores)
+	rm -rf $(VENV) $(RUN) lookalikes.html benchmarks/results build *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,55 @@
+"""tll-index: which other pictures look like this one?
+
+What a notebook types::
+
+    from tll_index import Store, build
+    build(["photos"], store="photos.tll")
+    for hit in Store.open("photos.tll").query("photo.jpg", k=10):
+        print(hit.score, hit.path)
+
+Names are loaded on first use, so that importing this package stays cheap (no torch, no FAISS).
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from .engine.features import Backbone as Backbone
+    from .engine.features import load_backbone as load_backbone
+    from .engine.lens import Lens as Lens
+    from .errors import TllError as TllError
+    from .indexer.build import Recipe as Recipe
+    from .indexer.build import build as build
+    from .indexer.report import BuildReport as BuildReport
+    from .indexer.store import Store as Store
+    from .types import Hit as Hit
+    from .types import Hits as Hits
+
+_HOMES = {
+    "Backbone": ".engine.features",
+    "load_backbone": ".engine.features",
+    "Lens": ".engine.lens",
+    "TllError": ".errors",
+    "BuildReport": ".indexer.report",
+    "Recipe": ".indexer.build",
+    "build": ".indexer.build",
+    "Store": ".indexer.store",
+    "Hit": ".types",
+    "Hits": ".types",
+}
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name], __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

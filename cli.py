@@ -1,0 +1,296 @@
+"""The command line: parses, calls the library, renders. Click only; the rest is loaded late."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from . import __version__
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells use it."""
+
+
+def _debug_option(function: _F) -> _F:
+    def remember(context: click.Context, _: click.Parameter, value: bool) -> None:
+        if value:
+            context.find_root().meta["debug"] = True
+
+    return click.option(
+        "--debug",
+        is_flag=True,
+        expose_value=False,
+        is_eager=True,
+        callback=remember,
+        help="Show tracebacks of errors.",
+    )(function)
+
+
+_store_option = click.option(
+    "--store",
+    type=click.Path(path_type=Path),
+    help="The store's folder.  [default: TLL_STORE, or the nearest .tll-index here or above]",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="tll-index")
+@_debug_option
+def cli() -> None:
+    """Which other pictures look like this one?
+
+    Index folders of pictures with 'build', then ask with 'query'.
+    """
+
+
+@cli.command()
+@click.argument("folders", nargs=-1, type=click.Path(path_type=Path), metavar="[DIR]...")
+@_store_option
+@click.option("--backbone", default="auto", show_default=True, help="See 'tll-index backbones'.")
+@click.option("--weights", type=click.Path(path_type=Path), help="Weights file of the backbone.")
+@click.option("--lens", metavar="FILE|none", help="Trained lens.  [default: the backbone's own]")
+@click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out names like this.")
+@click.option("--hidden", is_flag=True, help="Also files and folders that begin with a dot.")
+@click.option("--follow-links", is_flag=True, help="Also through symbolic links.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--allow-empty", is_flag=True, help="Believe that a folder lost all its pictures.")
+@click.option("--report", type=click.Path(path_type=Path), help="List skipped files (JSON lines).")
+@click.option("--device", help="auto, cpu, cuda, cuda:N.  [default: auto]")
+@click.option("--batch-size", type=int, help="Pictures a forward pass.  [default: 32]")
+@click.option("--workers", type=int, help="Decoder processes.  [default: one for each core]")
+@click.option("--max-megapixels", type=int, help="Skip larger pictures.  [default: 178]")
+@click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
+@_debug_option
+def build(
+    folders: tuple[Path, ...],
+    store: Path | None,
+    backbone: str,
+    weights: Path | None,
+    lens: str | None,
+    exclude: tuple[str, ...],
+    hidden: bool,
+    follow_links: bool,
+    dry_run: bool,
+    allow_empty: bool,
+    report: Path | None,
+    quiet: bool,
+    **settings: Any,
+) -> None:
+    """Index the pictures in folders, or bring an index up to date.
+
+    Without DIR, the folders that the store was built from. Unchanged files are not opened, moved
+    ones not embedded again. Ctrl-C stops; the same command goes on from there.
+    """
+    import time
+
+    from . import render
+    from .config import STORE_NAME, load_settings
+    from .indexer.build import Recipe
+    from .indexer.build import build as build_store
+    from .indexer.report import Progress
+    from .indexer.store import locate_store
+    from .indexer.walk import Rules
+    from .progress import Bars
+
+    loaded = load_settings(store=store, **settings)
+    started = time.monotonic()
+    with Progress() if quiet else Bars() as progress:
+        result = build_store(
+            folders,
+            recipe=Recipe(backbone, weights, lens if lens in (None, "none") else Path(lens)),
+            rules=Rules(exclude, hidden, follow_links),
+            allow_empty=allow_empty,
+            dry_run=dry_run,
+            progress=progress,
+            settings=loaded,
+        )
+    if report is not None:
+        lines = "".join(f"{line}\n" for line in render.skipped_lines(result.skipped))
+        _write_text(report, lines)
+    if not quiet:
+        path = locate_store(None, loaded) or Path.cwd() / STORE_NAME
+        seconds = time.monotonic() - started
+        click.echo(render.summary(result, seconds, os.fspath(path), dry_run))
+    if result.stopped:
+        click.echo("stopped; run the same command again to go on", err=True)
+        sys.exit(INTERRUPTED)
+
+
+@cli.command()
+@click.argument("pictures", nargs=-1, type=click.Path(allow_dash=True), metavar="[PICTURE]...")
+@_store_option
+@click.option("-k", type=click.IntRange(min=1), default=10, show_default=True, help="How many.")
+@click.option("--include-self", is_flag=True, help="Also the picture itself, if indexed.")
+@click.option("--sample", type=click.IntRange(min=1), help="Ask with N pictures of the store.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a hit and line.")
+@click.option("--paths", is_flag=True, help="Only the paths.")
+@click.option("-0", "null", is_flag=True, help="Only the paths, each ended by a null byte.")
+@click.option("--html", type=click.Path(path_type=Path), help="Also write a page with pictures.")
+@click.option("--device", help="auto, cpu, cuda, cuda:N.  [default: auto]")
+@click.option("--max-megapixels", type=int, help="Refuse larger pictures.  [default: 178]")
+@_debug_option
+def query(
+    pictures: tuple[str, ...],
+    store: Path | None,
+    k: int,
+    include_self: bool,
+    sample: int | None,
+    as_json: bool,
+    paths: bool,
+    null: bool,
+    html: Path | None,
+    **settings: Any,
+) -> None:
+    """Show the indexed pictures that look most like PICTURE; '-' reads one from standard input."""
+    from . import render
+    from .config import load_settings
+    from .errors import NoStoreError, PictureError
+    from .indexer.store import Store, limits_of
+    from .types import Hits
+
+    if not pictures and not sample:
+        raise click.UsageError("name a picture, or let --sample N choose some of the store")
+    if as_json and (paths or null):
+        raise click.UsageError("--json and --paths exclude each other")
+    if list(pictures).count("-") > 1:
+        raise click.UsageError("standard input holds one picture: name '-' once")
+    loaded = load_settings(store=store, **settings)
+    results: list[tuple[Hits, bytes | None]] = []
+    failed = False
+    with Store.open(settings=loaded) as opened:
+        if (held := len(opened)) == 0:
+            raise NoStoreError(f"the store {opened.path} is empty; fill it with 'tll-index build'")
+        for picture in (*pictures, *(opened.sample(sample) if sample else ())):
+            data = _standard_input(loaded.max_megabytes << 20) if picture == "-" else None
+            try:
+                hits = opened.query(
+                    picture if data is None else data, k, include_self=include_self, name=picture
+                )
+            except PictureError as error:
+                failed = True
+                _complain(error if error.source is not None else error.at("standard input"))
+                continue
+            results.append((hits, data))
+            if as_json:
+                for line in render.json_lines(hits):
+                    click.echo(line)
+            elif paths or null:
+                for path in render.raw_paths(hits, b"\0" if null else b"\n"):
+                    click.echo(path, nl=False)
+            else:
+                click.echo(render.table(hits))
+        if k > held:
+            click.echo(f"(asked for {k}; the store holds {held:,} pictures)", err=True)
+        if html is not None and results:
+            title = f"Lookalikes among {held:,} pictures"
+            _write_text(html, render.page(results, limits_of(loaded), title))
+            click.echo(f"wrote {html}", err=True)
+    if failed:
+        sys.exit(1)
+
+
+@cli.command()
+@_store_option
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@_debug_option
+def info(store: Path | None, as_json: bool) -> None:
+    """Say what made the store, what it holds, and what it takes on disk."""
+    from . import render
+    from .config import load_settings
+    from .indexer.store import Store
+
+    with Store.open(settings=load_settings(store=store)) as opened:
+        facts = opened.info()
+    click.echo(render.to_json(facts, indent=2) if as_json else render.facts(facts))
+
+
+@cli.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="As JSON lines.")
+@_debug_option
+@click.pass_context
+def backbones(context: click.Context, as_json: bool) -> None:
+    """List the backbones: what they are, whether their weights are here, how to get them."""
+    if context.invoked_subcommand is not None:
+        return
+    from . import render
+    from .config import load_settings
+    from .engine.listing import listing
+
+    rows = listing(load_settings())
+    click.echo("\n".join(map(render.to_json, rows)) if as_json else render.backbones(rows))
+
+
+@backbones.command()
+@click.argument("name")
+@_debug_option
+def fetch(name: str) -> None:
+    """Download the weights of the backbone NAME into the user's weights folder."""
+    from .config import load_settings
+    from .engine.registry import spec_of
+    from .engine.weights import fetch as fetch_weights
+
+    click.echo(f"wrote {fetch_weights(spec_of(name), load_settings().weights_dir)}")
+
+
+def _standard_input(max_bytes: int) -> bytes:
+    data = sys.stdin.buffer.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        from .errors import TooLargePictureError
+
+        raise TooLargePictureError(f"has more than {max_bytes >> 20} MiB", "standard input")
+    return data
+
+
+def _write_text(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        from .errors import TllError
+
+        raise TllError(f"{path} can't be written: {error.strerror}") from None
+
+
+def _complain(error: object) -> None:
+    click.echo(f"tll-index: {error}", err=True)
+
+
+def main() -> NoReturn:
+    """Run the command line: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C."""
+    context: dict[str, Any] = {}
+    try:
+        with cli.make_context("tll-index", sys.argv[1:]) as root:
+            context = root.meta
+            cli.invoke(root)
+        sys.exit(0)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        _complain("stopped")
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. Python would complain when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:
+        from .errors import TllError, UsageError
+
+        if context.get("debug"):
+            raise
+        if not isinstance(error, TllError):
+            error = TllError(f"unexpected {error!r}: a bug; please report what --debug shows")
+        _complain(error)
+        sys.exit(2 if isinstance(error, UsageError) else 1)
+
+
+if __name__ == "__main__":
+    main()

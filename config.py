@@ -1,0 +1,121 @@
+"""Settings and folders: argument > environment (TLL_*) > config.toml > default."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from .errors import UsageError
+
+STORE_NAME = ".tll-index"
+
+
+def user_folder() -> Path:
+    """Where this user's weights, lenses and config.toml live; `TLL_HOME` moves it."""
+    return Path(os.environ.get("TLL_HOME") or platformdirs.user_data_dir("tll-index"))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What can be set. Every field is also an environment variable (`TLL_BATCH_SIZE=64`) and a
+    key of `config.toml` in the user folder (`batch_size = 64`)."""
+
+    store: Path | None = None
+    """The store; None looks for `.tll-index` here and upwards."""
+    weights_dir: Path = field(default_factory=lambda: user_folder() / "weights")
+    """Folder of downloaded backbone weights, one file a backbone."""
+    lens_dir: Path = field(default_factory=lambda: user_folder() / "lenses")
+    """Folder of this user's own lenses, `<backbone>.npz`."""
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N; auto takes a GPU where there is one."""
+    batch_size: int = 32
+    """Pictures a forward pass, and pictures a transaction."""
+    workers: int = 0
+    """Decoder processes; 0 is one for each core, at most 8."""
+    max_megapixels: int = 178
+    """Pictures with more are skipped before they are decoded."""
+    max_megabytes: int = 512
+    """Files that are larger are skipped before they are read."""
+    decode_seconds: int = 30
+    """A picture that takes a decoder longer is skipped and the decoder replaced."""
+
+    def decoders(self) -> int:
+        """How many decoder processes to start."""
+        return self.workers or min(_cores(), 8)
+
+
+def load_settings(**arguments: object) -> Settings:
+    """Settings from `arguments` that are not None, then the environment, then the file.
+
+    Raises:
+        UsageError: a value that can't be understood; says where it came from.
+    """
+    chosen: dict[str, Any] = {}
+    from_file = _file()
+    for spec in fields(Settings):
+        for value, origin in (
+            (arguments.get(spec.name), f"--{spec.name.replace('_', '-')}"),
+            (os.environ.get(f"TLL_{spec.name.upper()}") or None, f"TLL_{spec.name.upper()}"),
+            (from_file.get(spec.name), f"{spec.name} in {_file_path()}"),
+        ):
+            if value is not None:
+                chosen[spec.name] = _parsed(spec.name, value, origin)
+                break
+    return replace(Settings(), **chosen)
+
+
+def _parsed(name: str, value: object, origin: str) -> object:
+    if name in ("store", "weights_dir", "lens_dir"):
+        return Path(os.fsdecode(value)).expanduser()  # type: ignore[arg-type]
+    if name == "device":
+        return str(value)
+    try:
+        number = int(str(value))
+    except ValueError:
+        raise UsageError(f"{origin}: {value!r} is not a whole number") from None
+    if number < (0 if name == "workers" else 1):
+        raise UsageError(f"{origin}: {number} is too small")
+    return number
+
+
+def _file_path() -> Path:
+    return user_folder() / "config.toml"
+
+
+def _file() -> dict[str, object]:
+    try:
+        text = _file_path().read_text("utf-8")
+    except OSError:
+        return {}
+    try:
+        import tomllib
+    except ModuleNotFoundError:  # Python 3.10
+        import tomli as tomllib  # type: ignore[no-redef, import-not-found, unused-ignore]
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{_file_path()}: {error}") from None
+    known = {spec.name for spec in fields(Settings)}
+    if unknown := sorted(set(table) - known):
+        raise UsageError(f"{_file_path()}: unknown setting {unknown[0]!r}; known: {sorted(known)}")
+    return table
+
+
+def _cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS
+        return os.cpu_count() or 1
+
+
+def find_store(start: Path | None = None) -> Path | None:
+    """The nearest `.tll-index` folder, from `start` (default: here) upwards, as git looks."""
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if (folder / STORE_NAME / "store.json").is_file():
+            return folder / STORE_NAME
+    return None

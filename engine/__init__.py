@@ -1,0 +1,1 @@
+"""Sees and compares: pixels, features, vectors, similarity. Never touches a store."""

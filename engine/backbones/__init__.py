@@ -1,0 +1,23 @@
+"""How networks are built and filled with weights: one small module for each provider."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..registry import BackboneSpec
+
+if TYPE_CHECKING:
+    import torch
+
+
+def load_network(spec: BackboneSpec, weights: Path) -> torch.nn.Module:
+    """The network of `spec` with the weights of that file: (n, 3, size, size) -> (n, dimension).
+
+    Raises:
+        WeightsError: the file is damaged, or its tensors are not exactly this architecture's.
+    """
+    provider = importlib.import_module(spec.provider, __name__)
+    network: torch.nn.Module = provider.load(spec, weights)
+    return network.eval().requires_grad_(False)

@@ -1,0 +1,53 @@
+"""Tensors out of a weights file, never code: safetensors, or pickles under `weights_only`."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...errors import WeightsError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """Every tensor of a checkpoint, by name, in the file's order.
+
+    Raises:
+        WeightsError: damaged, or something other than plain tensors (such as a TorchScript
+            archive, which holds code).
+    """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        if "TorchScript" in str(error):
+            raise WeightsError(
+                f"{path} is a TorchScript archive, which holds code and is not loaded; "
+                "use the safetensors file of the same weights"
+            ) from None
+        raise WeightsError(f"{path} is not a readable weights file, or is damaged") from error
+    tensors = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else None
+    if not tensors or not all(isinstance(value, torch.Tensor) for value in tensors.values()):
+        raise WeightsError(f"{path} holds no plain table of tensors")
+    return {name.removeprefix("module."): value for name, value in tensors.items()}
+
+
+def fill(network: torch.nn.Module, tensors: dict[str, torch.Tensor], path: Path) -> None:
+    """Load `tensors` into `network`, every one of them and nothing else.
+
+    Raises:
+        WeightsError: a tensor is missing, too many, or of another shape.
+    """
+    try:
+        network.load_state_dict(tensors, strict=True)
+    except RuntimeError as error:
+        detail = " ".join(str(error).split())[:200]
+        raise WeightsError(f"{path} holds weights of another architecture: {detail}") from None

@@ -1,0 +1,115 @@
+"""Backbone and lens together: what turns a picture into its vector, and which one that is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ..config import Settings
+from ..errors import StoreMismatchError
+from ..types import Pixels, UnitVectors
+from .features import Backbone, load_backbone
+from .lens import Lens, find_lens
+from .registry import DEFAULT, PREFERRED, spec_of
+from .weights import find
+
+
+@dataclass(frozen=True)
+class Embedder:
+    """Pictures -> unit vectors. A store is made by one, and asked through the same one."""
+
+    backbone: Backbone
+    lens: Lens
+
+    def __post_init__(self) -> None:
+        self.lens.check(self.backbone.spec)
+
+    def vectors(self, pixels: Pixels) -> UnitVectors:
+        """(n, size, size, 3) uint8 RGB -> (n, d) float32, rows of length 1."""
+        return self.lens.apply(self.backbone.features(pixels))
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """All that decides which vector a picture gets; JSON values only. Two embedders of equal
+        identity are interchangeable, any others must not be mixed in one store."""
+        return {
+            "backbone": self.backbone.spec.name,
+            "weights_sha256": self.backbone.weights.sha256,
+            **self.backbone.spec.recipe(),
+            "lens_sha256": self.lens.digest if self.lens.trained else None,
+            "dimension": self.lens.dimension,
+            "metric": "inner product",
+        }
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which backbone `auto` took, and why, in one line."""
+
+    backbone: str
+    why: str
+
+
+def choose_backbone(settings: Settings) -> Choice:
+    """What `--backbone auto` means here: the preferred one where its weights and a lens trained
+    for it are both present, otherwise the bundled one."""
+    preferred = spec_of(PREFERRED)
+    missing = [
+        what
+        for what, present in (
+            ("weights", find(preferred, settings.weights_dir)),
+            ("a trained lens", find_lens(PREFERRED, settings.lens_dir)),
+        )
+        if not present
+    ]
+    if not missing:
+        return Choice(PREFERRED, "its weights and a lens trained for it are here")
+    return Choice(DEFAULT, f"bundled; {PREFERRED} would need {' and '.join(missing)}")
+
+
+def load_embedder(
+    backbone: str,
+    settings: Settings,
+    *,
+    weights: Path | None = None,
+    lens: Lens | Path | str | None = None,
+) -> Embedder:
+    """Load a backbone and its lens.
+
+    Args:
+        lens: a lens or its file; None takes the one found for this backbone, or a plain one;
+            the text 'none' takes a plain one always.
+
+    Raises:
+        UsageError, WeightsError, LensError
+    """
+    spec = spec_of(backbone)
+    if lens is None:
+        lens = find_lens(backbone, settings.lens_dir) or "none"
+    if not isinstance(lens, Lens):
+        lens = Lens.plain(spec) if lens == "none" else Lens.load(lens)
+    lens.check(spec)  # before the costly load
+    return Embedder(load_backbone(backbone, weights=weights, settings=settings), lens)
+
+
+def require_same(made_by: dict[str, Any], embedder: Embedder) -> None:
+    """Refuse to mix the vectors of two embedders.
+
+    Raises:
+        StoreMismatchError: says what differs.
+    """
+    for key, theirs in made_by.items():
+        ours = embedder.identity.get(key)
+        if ours != theirs:
+            raise StoreMismatchError(
+                f"the store was made with another {key.replace('_', ' ')} "
+                f"({_short(theirs)}, now {_short(ours)}); vectors of the two can't be compared: "
+                "use what made it, or build another store with --store"
+            )
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else f"{text[:12]}…"

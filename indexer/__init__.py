@@ -1,0 +1,1 @@
+"""Remembers: walks folders, streams pictures through the engine, keeps the store."""

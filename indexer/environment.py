@@ -1,0 +1,213 @@
+"""An LMDB environment that is opened once a process, grows by itself, and fails in our words."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import lmdb
+
+from ..errors import StoreDamagedError, StoreError, StoreFullError, StoreReadOnlyError
+
+_T = TypeVar("_T")
+_SMALLEST_MAP = 64 << 20
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+# LMDB allows one open environment for a file and process (its locks are per process), so users
+# of the same file share one; keyed by device and inode, since paths can lie.
+_shared: dict[tuple[int, int], Environment] = {}
+_shared_lock = threading.Lock()
+
+
+class Environment:
+    """One LMDB file. Get it with `Environment.open`; call `close` as often as `open`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._users = 1
+        self._gate = threading.Condition()
+        self._readers = 0
+        self._resizing = False
+        self._mine = threading.local()
+        self.writable = os.access(path if path.exists() else path.parent, os.W_OK) and os.access(
+            path.parent, os.W_OK
+        )
+        with _in_our_words(path):
+            self._lmdb = self._open(lock=True)
+
+    @classmethod
+    def open(cls, path: Path) -> Environment:
+        """The environment in the file `path`, made if it isn't there.
+
+        Raises:
+            StoreError: it can't be opened, or is no LMDB file.
+        """
+        with _shared_lock:
+            if path.exists() and (known := _shared.get(_file_key(path))):
+                known._users += 1
+                return known
+            environment = cls(path)
+            _shared[_file_key(path)] = environment
+            return environment
+
+    def close(self) -> None:
+        """Let go; the last user closes the file."""
+        with _shared_lock:
+            self._users -= 1
+            if self._users == 0:
+                for key in [key for key, value in _shared.items() if value is self]:
+                    del _shared[key]
+                self._lmdb.close()
+
+    def _open(self, lock: bool) -> lmdb.Environment:
+        size = self.path.stat().st_size if self.path.exists() else 0
+        try:
+            return lmdb.open(
+                os.fspath(self.path),
+                subdir=False,
+                readonly=not self.writable,
+                lock=lock,
+                max_dbs=32,
+                max_readers=512,
+                map_size=_map_size(2 * size),
+            )
+        except (lmdb.LockError, lmdb.ReadonlyError):
+            # A folder that we may read but not write: nobody writes there either, most likely.
+            if self.writable or not lock:
+                raise
+            return self._open(lock=False)
+
+    def tables(self, names: Sequence[str], duplicates: Sequence[str] = ()) -> dict[str, Any]:
+        """Handles of the named tables, made where they can be; absent ones are left out."""
+        handles = {}
+        with _in_our_words(self.path):
+            for name in names:
+                with suppress(lmdb.NotFoundError, lmdb.ReadonlyError):
+                    handles[name] = self._lmdb.open_db(
+                        name.encode(), dupsort=name in duplicates, create=self.writable
+                    )
+        return handles
+
+    @contextmanager
+    def reading(self) -> Iterator[lmdb.Transaction]:
+        """A snapshot of what was committed last. Must not be held while calling `write`."""
+        txn = self._begin_reading()
+        try:
+            with _in_our_words(self.path):
+                yield txn
+        finally:
+            txn.abort()
+            self._mine.depth -= 1
+            with self._gate:
+                self._readers -= 1
+                self._gate.notify_all()
+
+    def write(self, work: Callable[[lmdb.Transaction], _T]) -> _T:
+        """Run `work` in a transaction and commit it; all of it is kept or none.
+
+        Where the map is full it is doubled and `work` runs again, so `work` changes nothing but
+        the transaction.
+
+        Raises:
+            StoreFullError, StoreReadOnlyError, StoreError; whatever `work` raises
+        """
+        if not self.writable:
+            raise StoreReadOnlyError(f"the store {self.path.parent} can't be written (read-only)")
+        while True:
+            try:
+                with _in_our_words(self.path), self._lmdb.begin(write=True) as txn:
+                    return work(txn)
+            except lmdb.MapFullError:
+                self._resize(2 * int(self._lmdb.info()["map_size"]))
+
+    def size(self) -> int:
+        """Bytes on disk."""
+        return self.path.stat().st_blocks * 512
+
+    def _begin_reading(self) -> lmdb.Transaction:
+        while True:
+            with self._gate:
+                while self._resizing:
+                    self._gate.wait()
+                self._readers += 1
+            try:
+                with _in_our_words(self.path):
+                    txn = self._lmdb.begin()
+                self._mine.depth = getattr(self._mine, "depth", 0) + 1
+                return txn
+            except lmdb.MapResizedError:  # another process let the map grow: follow
+                self._leave()
+                self._resize(0)
+            except BaseException:
+                self._leave()
+                raise
+
+    def _leave(self) -> None:
+        with self._gate:
+            self._readers -= 1
+            self._gate.notify_all()
+
+    def _resize(self, size: int) -> None:
+        """LMDB may remap only while this process has no transaction open."""
+        if getattr(self._mine, "depth", 0):
+            raise RuntimeError("a thread that reads the catalog must not write it")
+        with self._gate:
+            while self._resizing:
+                self._gate.wait()
+            self._resizing = True
+            try:
+                while self._readers:
+                    self._gate.wait()
+                with _in_our_words(self.path):
+                    self._lmdb.set_mapsize(size)
+            finally:
+                self._resizing = False
+                self._gate.notify_all()
+
+
+def _map_size(at_least: int) -> int:
+    size = _SMALLEST_MAP
+    while size < at_least:
+        size *= 2
+    return size
+
+
+def _file_key(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
+
+@contextmanager
+def _in_our_words(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (lmdb.MapFullError, lmdb.MapResizedError):
+        raise  # handled where they can be helped
+    except (lmdb.InvalidError, lmdb.CorruptedError, lmdb.VersionMismatchError) as error:
+        raise StoreDamagedError(f"{path} is damaged or no catalog: {error}") from error
+    except (lmdb.Error, OSError) as error:
+        raise _translated(path, error) from error
+
+
+def _translated(path: Path, error: Exception) -> StoreError:
+    code = getattr(error, "errno", None) or getattr(error, "code", None)
+    text = str(error)
+    if code in _FULL or any(os.strerror(full) in text for full in _FULL):
+        return StoreFullError(
+            f"no room left on the disk that holds {path.parent}; what was committed before is "
+            "kept: make room and run the same command again"
+        )
+    if code in _NOT_WRITABLE or any(os.strerror(denied) in text for denied in _NOT_WRITABLE):
+        return StoreReadOnlyError(f"the store {path.parent} can't be written ({text})")
+    return StoreError(f"{path}: {text}")
+
+
+def translated_os_error(path: Path, error: OSError) -> StoreError:
+    """An OSError from another file of the store, in the same words."""
+    return _translated(path, error)

@@ -1,0 +1,132 @@
+"""Prepared files -> vectors -> catalog: one batch through the backbone, one transaction."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..engine.embedder import Embedder
+from ..types import UnitVectors
+from .catalog import Catalog, ImageRecord, Reject, Writer
+from .pipeline import Prepared
+from .report import BuildReport, Progress, Skipped
+
+_CHEAP_PER_TRANSACTION = 1024
+"""Files that need no embedding (moved, copied, unusable) are committed this many at a time."""
+
+_PASSING = ("missing", "unreadable")
+"""Reasons that may be gone next time though the file is the same: never remembered."""
+
+
+@dataclass
+class _Batch:
+    files: list[Prepared] = field(default_factory=list)
+    fresh: dict[bytes, Prepared] = field(default_factory=dict)
+    """Of the files, the first of each content that has no vector yet."""
+
+
+class Intake:
+    """Takes files in, in order, and commits them batch by batch."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        embedder: Embedder,
+        batch_size: int,
+        codecs: str,
+        report: BuildReport,
+        progress: Progress,
+    ) -> None:
+        self._catalog = catalog
+        self._embedder = embedder
+        self._batch_size = batch_size
+        self._codecs = codecs
+        self._report = report
+        self._progress = progress
+
+    def is_known(self, sha256: bytes) -> bool:
+        """Whether this content has a vector already. Any thread may ask."""
+        with self._catalog.reading() as reader:
+            return reader.image_of(sha256) is not None
+
+    def take(self, files: Iterable[Prepared]) -> None:
+        """Embed and commit all of `files`. Where it is cut short, whole batches stay committed."""
+        batch = _Batch()
+        for file in files:
+            batch.files.append(file)
+            if file.picture is not None and not self.is_known(file.sha256):
+                batch.fresh.setdefault(file.sha256, file)
+            if (
+                len(batch.fresh) >= self._batch_size
+                or len(batch.files) >= self._batch_size + _CHEAP_PER_TRANSACTION
+            ):
+                self._commit(batch)
+                batch = _Batch()
+        if batch.files:
+            self._commit(batch)
+
+    def _commit(self, batch: _Batch) -> None:
+        vectors: dict[bytes, UnitVectors] = {}
+        if batch.fresh:
+            pixels = np.stack([one.picture.pixels for one in batch.fresh.values() if one.picture])
+            vectors = dict(zip(batch.fresh, self._embedder.vectors(pixels), strict=True))
+        counts = self._catalog.write(lambda writer: self._record(writer, batch, vectors))
+        self._report.embedded += len(batch.fresh)
+        self._report.added += counts.added
+        self._report.copies += counts.copies
+        self._report.updated += counts.updated
+        self._report.moved += counts.moved
+        self._report.skipped += [
+            Skipped(file.file.path, file.error.reason, file.error.message)
+            for file in batch.files
+            if file.error is not None
+        ]
+        self._progress.done(len(batch.files))
+
+    def _record(
+        self, writer: Writer, batch: _Batch, vectors: dict[bytes, UnitVectors]
+    ) -> BuildReport:
+        counts = BuildReport()
+        for prepared in batch.files:
+            file = prepared.file
+            if prepared.error is None:
+                image = writer.image_of(prepared.sha256)
+                if image is None:
+                    image = _add(writer, batch.fresh[prepared.sha256], vectors[prepared.sha256])
+                _place(writer, prepared, image, counts)
+            elif prepared.error.reason not in _PASSING:
+                error = prepared.error
+                writer.reject(
+                    writer.folder(file.folder),
+                    file.name,
+                    Reject(file.state, error.reason, error.message, self._codecs),
+                )
+        return counts
+
+
+def _add(writer: Writer, prepared: Prepared, vector: UnitVectors) -> int:
+    picture = prepared.picture
+    assert picture is not None
+    record = ImageRecord(
+        prepared.sha256.hex(), picture.width, picture.height, picture.format, prepared.bytes
+    )
+    return writer.add_image(prepared.sha256, record, vector)
+
+
+def _place(writer: Writer, prepared: Prepared, image: int, counts: BuildReport) -> None:
+    file = prepared.file
+    elsewhere = [path for path in writer.paths_of(image) if path != file.path]
+    left = next((path for path in elsewhere if not os.path.lexists(path)), None)
+    if left is not None:
+        writer.remove_path(left)
+    if not file.is_new:
+        counts.updated += 1
+    elif left is not None:
+        counts.moved += 1
+    else:
+        counts.added += 1
+        counts.copies += bool(elsewhere)
+    writer.set_place(writer.folder(file.folder), file.name, file.state, image)

@@ -1,0 +1,98 @@
+"""Files -> bytes, digest and pixels, several at a time, in order, in bounded memory."""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+
+from ..engine.decode import Limits, Picture, read_bytes
+from ..errors import PictureError
+from .decoders import Decoder
+from .walk import FileState
+
+
+@dataclass(frozen=True)
+class File:
+    """A file to look at."""
+
+    folder: bytes
+    name: bytes
+    state: FileState
+    is_new: bool
+    """False where this path was indexed before, with another state."""
+
+    @property
+    def path(self) -> bytes:
+        """Absolute."""
+        return self.folder.rstrip(b"/") + b"/" + self.name
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What became of a file: exactly one of `picture` and `error` is set, or neither where its
+    content is known."""
+
+    file: File
+    sha256: bytes = b""
+    bytes: int = 0
+    picture: Picture | None = None
+    error: PictureError | None = None
+
+
+class Pipeline:
+    """Decoder processes, each fed by a thread of its own that also reads and hashes."""
+
+    def __init__(self, decoders: list[Decoder], limits: Limits, depth: int) -> None:
+        """`depth`: how many files may be under way or waiting at once."""
+        self._decoders: queue.SimpleQueue[Decoder] = queue.SimpleQueue()
+        self._all = decoders
+        for decoder in decoders:
+            decoder.start()
+            self._decoders.put(decoder)
+        self._threads = ThreadPoolExecutor(len(decoders), thread_name_prefix="decode")
+        self._limits = limits
+        self._depth = depth
+
+    def __enter__(self) -> Pipeline:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for decoder in self._all:
+            decoder.kill()
+        self._threads.shutdown(wait=True)
+        for decoder in self._all:
+            decoder.stop()
+
+    def run(self, files: Iterable[File], is_known: Callable[[bytes], bool]) -> Iterator[Prepared]:
+        """Each of `files`, in order. `is_known(sha256)` says, from any thread, whether that
+        content needs no decoding."""
+        rest = iter(files)
+        waiting: deque[Future[Prepared]] = deque()
+        while True:
+            for file in islice(rest, self._depth - len(waiting)):
+                waiting.append(self._threads.submit(self._prepare, file, is_known))
+            if not waiting:
+                return
+            yield waiting.popleft().result()
+
+    def _prepare(self, file: File, is_known: Callable[[bytes], bool]) -> Prepared:
+        try:
+            data = read_bytes(file.path, self._limits)
+        except PictureError as error:
+            return Prepared(file, error=error)
+        digest = hashlib.sha256(data).digest()
+        if is_known(digest):
+            return Prepared(file, digest, len(data))
+        decoder = self._decoders.get()
+        try:
+            return Prepared(file, digest, len(data), picture=decoder.decode(data))
+        except PictureError as error:
+            return Prepared(file, digest, len(data), error=error.at(file.path))
+        finally:
+            self._decoders.put(decoder)

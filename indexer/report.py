@@ -1,0 +1,69 @@
+"""What a build did, and who wants to know while it runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import NamedTuple
+
+
+class Skipped(NamedTuple):
+    """A file or folder that could not be used."""
+
+    path: bytes
+    reason: str
+    """A short, stable code, such as 'damaged'."""
+    message: str
+
+
+@dataclass
+class BuildReport:
+    """What a build did, counted in paths."""
+
+    added: int = 0
+    """Not indexed before; `copies` of them show a picture that was."""
+    updated: int = 0
+    """Indexed before, with other content."""
+    unchanged: int = 0
+    moved: int = 0
+    """Not indexed before, but their picture was, at a path that is gone now."""
+    removed: int = 0
+    """Gone."""
+    copies: int = 0
+    embedded: int = 0
+    """Pictures that went through the backbone."""
+    skipped: list[Skipped] = field(default_factory=list)
+    stopped: bool = False
+    """Whether Ctrl-C ended it early; the next build goes on from there."""
+
+    def reasons(self) -> dict[str, int]:
+        """How many files were skipped for each reason."""
+        return dict(sorted(Counter(one.reason for one in self.skipped).items()))
+
+
+class Progress:
+    """Hears how far a build is; this one says nothing. The command line draws bars."""
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Nothing to tidy up."""
+
+    def note(self, line: str) -> None:
+        """Something that a person may want to know, such as which backbone was chosen."""
+
+    def scanned(self, files: int) -> None:
+        """So many picture files were found so far."""
+
+    def working(self, total: int) -> None:
+        """So many files will be looked at."""
+
+    def done(self, files: int) -> None:
+        """So many more of them are committed."""

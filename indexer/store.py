@@ -1,0 +1,404 @@
+"""A store: open it, ask it, ask about it. What everyone else uses."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import hashlib
+import json
+import os
+import random
+import threading
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import filelock
+import numpy as np
+
+from .. import __version__
+from ..config import STORE_NAME, Settings, find_store, load_settings
+from ..engine.decode import Limits, Picture, decode, from_image, read_bytes
+from ..engine.embedder import Embedder, load_embedder, require_same
+from ..engine.lens import Lens
+from ..engine.search import nearest
+from ..errors import (
+    NoStoreError,
+    PictureError,
+    StoreBusyError,
+    StoreDamagedError,
+    StoreError,
+    StoreMismatchError,
+    UsageError,
+)
+from ..types import Hit, Hits, UnitVectors
+from . import vectors
+from .catalog import Catalog, Reader
+from .environment import Environment, translated_os_error
+from .files import replace_file
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from PIL import Image
+
+    PictureSource: TypeAlias = str | bytes | os.PathLike[str] | Image.Image | NDArray[np.uint8]
+
+FORMAT = 1
+"""Version of the store's layout; a store of a newer one is refused."""
+
+_ABOUT, _CATALOG, _LENS = "store.json", "catalog.mdb", "lens.npz"
+_VECTORS, _LOCK = "vectors.faiss", "write.lock"
+_FILES = {_ABOUT, _CATALOG, f"{_CATALOG}-lock", _LENS, _VECTORS, _LOCK}
+
+
+@dataclass(frozen=True)
+class About:
+    """What `store.json` says: which store this is and what made it."""
+
+    id: bytes
+    created: str
+    made_with: str
+    made_by: dict[str, Any]
+    """The identity of the embedder (`Embedder.identity`): a query embeds with exactly that."""
+    weights_file: str | None = None
+    """Where weights that the user named were; they are looked for there first."""
+
+    @property
+    def dimension(self) -> int:
+        """d of the stored vectors."""
+        return int(self.made_by["dimension"])
+
+
+class Store:
+    """An open store. Safe to use from several threads; close it or use it in `with`."""
+
+    def __init__(self, path: Path, about: About, settings: Settings) -> None:
+        self.path = path
+        self.about = about
+        self.settings = settings
+        self.catalog = Catalog(Environment.open(path / _CATALOG), os.fsencode(path.parent))
+        self._searching = threading.Lock()
+
+    # -- opening -------------------------------------------------------------
+
+    @classmethod
+    def open(
+        cls, path: str | os.PathLike[str] | None = None, *, settings: Settings | None = None
+    ) -> Store:
+        """Open the store in the folder `path`; None takes `TLL_STORE`, or the nearest
+        `.tll-index` here or above.
+
+        Raises:
+            NoStoreError, StoreMismatchError (a newer format), StoreDamagedError
+        """
+        settings = settings or load_settings()
+        folder = locate_store(path, settings)
+        if folder is None:
+            raise NoStoreError(
+                f"no {STORE_NAME} here or in a folder above; make one with "
+                "'tll-index build DIR', or name one with --store or TLL_STORE"
+            )
+        about = _read_about(folder)
+        if not (folder / _CATALOG).is_file():
+            raise StoreDamagedError(f"{folder} has lost its {_CATALOG}; build the store again")
+        return cls(folder, about, settings)
+
+    @classmethod
+    def create(
+        cls, path: Path, embedder: Embedder, settings: Settings, weights_file: Path | None = None
+    ) -> Store:
+        """Make an empty store in the folder `path` for what `embedder` will put in. The caller
+        holds `writer_lock(path)`.
+
+        Raises:
+            StoreError: the folder holds something else, or can't be written.
+        """
+        _refuse_foreign(path)
+        about = About(
+            id=uuid.uuid4().bytes,
+            created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            made_with=f"tll-index {__version__}",
+            made_by=embedder.identity,
+            weights_file=None if weights_file is None else os.path.abspath(weights_file),
+        )
+        try:
+            if embedder.lens.trained:
+                replace_file(path / _LENS, embedder.lens.save)
+            store = cls(path, about, settings)
+            store.embedder = embedder
+            # Last: a folder without it is not yet a store.
+            replace_file(path / _ABOUT, lambda new: _write_about(new, about))
+        except OSError as error:
+            raise translated_os_error(path / _ABOUT, error) from error
+        return store
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self.catalog.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- asking --------------------------------------------------------------
+
+    def query(
+        self, picture: PictureSource, k: int = 10, *, include_self: bool = False, name: str = ""
+    ) -> Hits:
+        """The `k` indexed pictures that look most like `picture`.
+
+        Args:
+            picture: a path (text or `Path`), the bytes of a picture file, a Pillow image, or
+                (height, width, 3) uint8 RGB pixels.
+            k: at least 1; fewer hits come back where the store holds fewer.
+            include_self: also the query itself, where the same file content is indexed.
+            name: what `Hits.query` says; default: the path, or '-'.
+
+        Raises:
+            UsageError: `k` below 1.
+            PictureError: the picture can't be used.
+            StoreMismatchError, WeightsError: what made the store is not what is here.
+        """
+        if k < 1:
+            raise UsageError(f"k is {k}; ask for at least 1 picture")
+        decoded, digest = self._look_at(picture)
+        if not name:
+            name = os.fsdecode(picture) if isinstance(picture, (str, os.PathLike)) else "-"
+        vector = self.embedder.vectors(decoded.pixels[None])
+        return Hits(name, self._search(vector, k, None if include_self else digest))
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """The backbone and lens that made this store, loaded on first use.
+
+        Raises:
+            StoreMismatchError: what is installed here differs from what made it.
+        """
+        made_by = self.about.made_by
+        lens: Lens | str = "none"
+        if made_by["lens_sha256"]:
+            lens = Lens.load(self.path / _LENS)
+        hint = self.about.weights_file
+        weights = Path(hint) if hint is not None and Path(hint).is_file() else None
+        embedder = load_embedder(made_by["backbone"], self.settings, weights=weights, lens=lens)
+        require_same(made_by, embedder)
+        return embedder
+
+    def sample(self, count: int, seed: int = 0) -> list[str]:
+        """Paths of `count` indexed pictures (or all there are), by chance but the same each time,
+        in order of path."""
+        with self.catalog.reading() as reader:
+            numbers = [int(number) for number in reader.image_numbers()]
+            random.Random(seed).shuffle(numbers)
+            paths: list[str] = []
+            for number in numbers:
+                if len(paths) == count:
+                    break
+                paths.extend(os.fsdecode(path) for path in reader.paths_of(number)[:1])
+        return sorted(paths)
+
+    def __len__(self) -> int:
+        """How many different pictures can be found."""
+        with self.catalog.reading() as reader:
+            return reader.images - reader.orphans
+
+    def roots(self) -> list[bytes]:
+        """Absolute paths of the folders that it was built from."""
+        with self.catalog.reading() as reader:
+            return reader.roots()
+
+    def info(self) -> dict[str, Any]:
+        """What made the store, what it holds and what it takes on disk (bytes); JSON values."""
+        made_by = self.about.made_by
+        with self.catalog.reading() as reader:
+            counts = {
+                "images": reader.images - reader.orphans,
+                "paths": reader.places,
+                "unusable_files": reader.rejected,
+                "generation": reader.generation,
+            }
+        disk = {
+            name: (self.path / name).stat().st_blocks * 512
+            for name in sorted(_FILES)
+            if (self.path / name).exists()
+        }
+        return {
+            "store": os.fspath(self.path),
+            "format": FORMAT,
+            "created": self.about.created,
+            "made_with": self.about.made_with,
+            "folders": [os.fsdecode(root) for root in self.roots()],
+            **counts,
+            "backbone": made_by["backbone"],
+            "weights_sha256": made_by["weights_sha256"],
+            "lens": made_by["lens_sha256"],
+            "dimension": made_by["dimension"],
+            "metric": made_by["metric"],
+            "index": "flat",
+            "disk_bytes": disk,
+        }
+
+    # -- the derived index -----------------------------------------------------
+
+    def save_index(self) -> None:
+        """Bring the FAISS file up to the catalog; only for the store's one writer."""
+        with self._searching:
+            with self.catalog.reading() as reader:
+                changed = vectors.catch_up(self._index, reader)
+            if changed or not (self.path / _VECTORS).exists():
+                vectors.save(self._index, self.path / _VECTORS, self.about.id)
+
+    @cached_property
+    def _index(self) -> vectors.VectorFile:
+        return vectors.load(self.path / _VECTORS, self.about.id, self.about.dimension)
+
+    def _search(self, vector: UnitVectors, k: int, without: bytes | None) -> tuple[Hit, ...]:
+        with self._searching, self.catalog.reading() as reader:
+            vectors.catch_up(self._index, reader)
+            index = self._index.index
+            this = None if without is None else reader.image_of(without)
+            wanted = k + reader.orphans + (this is not None)
+            while True:
+                found = nearest(index, vector, wanted)
+                ids, scores = found.ids[0], found.scores[0]
+                # Ties are broken by path, so all pictures that tie with the last must be seen.
+                at_end = wanted >= index.ntotal
+                if at_end or scores[k - 1] > scores[-1]:
+                    break
+                wanted *= 2
+            return _ranked(reader, ids, scores, k, this)
+
+    def _look_at(self, picture: PictureSource) -> tuple[Picture, bytes | None]:
+        geometry = self.embedder.backbone.spec.geometry
+        limits = limits_of(self.settings)
+        if isinstance(picture, (str, os.PathLike)):
+            data = read_bytes(os.fspath(picture), limits)
+            try:
+                return decode(data, geometry, limits), hashlib.sha256(data).digest()
+            except PictureError as error:
+                raise error.at(os.fspath(picture)) from None
+        if isinstance(picture, bytes):
+            return decode(picture, geometry, limits), hashlib.sha256(picture).digest()
+        if isinstance(picture, np.ndarray):
+            from PIL import Image
+
+            if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+                raise UsageError(
+                    f"pixels must be (height, width, 3) uint8, not {picture.dtype}{picture.shape}"
+                )
+            picture = Image.fromarray(picture)
+        return from_image(picture, geometry), None
+
+
+def _ranked(
+    reader: Reader, ids: np.ndarray, scores: np.ndarray, k: int, this: int | None
+) -> tuple[Hit, ...]:
+    found: list[tuple[float, list[bytes], int]] = []
+    for number, score in zip(ids.tolist(), scores.tolist(), strict=True):
+        if len(found) >= k and score < found[k - 1][0]:
+            break
+        if number != this and (paths := reader.paths_of(number)):
+            found.append((score, paths, number))
+    found.sort(key=lambda one: (-one[0], one[1][0]))
+    hits = []
+    for rank, (score, paths, number) in enumerate(found[:k], start=1):
+        record = reader.image(number)
+        if record is None:
+            raise StoreDamagedError(f"the catalog has lost the record of image {number}")
+        names = tuple(os.fsdecode(path) for path in paths)
+        hits.append(Hit(rank, score, names[0], names, record.width, record.height))
+    return tuple(hits)
+
+
+def locate_store(path: str | os.PathLike[str] | None, settings: Settings) -> Path | None:
+    """The store's folder, absolute: as named, else as set, else the nearest; None if neither."""
+    chosen = Path(path) if path is not None else settings.store or find_store()
+    return None if chosen is None else Path(os.path.abspath(chosen.expanduser()))
+
+
+def limits_of(settings: Settings) -> Limits:
+    """The settings' limits on pictures."""
+    return Limits(settings.max_megapixels * 1_000_000, settings.max_megabytes << 20)
+
+
+@contextlib.contextmanager
+def writer_lock(path: Path) -> Iterator[None]:
+    """Be the one writer of the store in `path` (made where missing), or fail at once. The lock
+    is the operating system's: it ends with the process, however that ends.
+
+    Raises:
+        StoreBusyError, StoreReadOnlyError
+    """
+    lock = filelock.FileLock(path / _LOCK, timeout=0, thread_local=False)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except filelock.Timeout:
+        raise StoreBusyError(
+            f"another tll-index is writing to {path}; wait for it to end (queries work meanwhile)"
+        ) from None
+    except OSError as error:
+        raise translated_os_error(path / _LOCK, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _refuse_foreign(path: Path) -> None:
+    allowed = _FILES | {f"{name}.new" for name in _FILES}
+    if strangers := sorted({entry.name for entry in path.iterdir()} - allowed):
+        raise StoreError(
+            f"{path} holds other things ({strangers[0]!r}) and is no store; "
+            "give --store a new or empty folder"
+        )
+
+
+def _write_about(path: Path, about: About) -> None:
+    document = {
+        "format": FORMAT,
+        "id": about.id.hex(),
+        "created": about.created,
+        "made_with": about.made_with,
+        "made_by": about.made_by,
+        "weights_file": about.weights_file,
+    }
+    path.write_text(json.dumps(document, indent=2) + "\n", "utf-8")
+
+
+def _read_about(path: Path) -> About:
+    try:
+        document = json.loads((path / _ABOUT).read_text("utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise NoStoreError(
+            f"no store in {path}; make one with 'tll-index build DIR --store {path}'"
+        ) from None
+    except OSError as error:
+        raise translated_os_error(path / _ABOUT, error) from error
+    except ValueError as error:
+        raise StoreDamagedError(f"{path / _ABOUT} is damaged: {error}") from None
+    try:
+        if document["format"] > FORMAT:
+            raise StoreMismatchError(
+                f"{path} is a store of format {document['format']}, made with "
+                f"{document.get('made_with', 'a newer version')}; this version reads up to "
+                f"{FORMAT}: upgrade tll-index"
+            )
+        about = About(
+            bytes.fromhex(document["id"]),
+            document["created"],
+            document["made_with"],
+            dict(document["made_by"]),
+            document["weights_file"],
+        )
+        if not {"backbone", "lens_sha256", "metric", "weights_sha256"} <= set(about.made_by):
+            raise KeyError("made_by")
+        int(about.dimension)
+    except (KeyError, TypeError, ValueError) as error:
+        raise StoreDamagedError(f"{path / _ABOUT} is damaged: {error!r}") from None
+    return about

@@ -1,0 +1,175 @@
+"""Hits and reports -> a table, JSON lines, paths, or one HTML page with the pictures inside."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from .engine.decode import Limits, read_bytes, thumbnail
+from .errors import PictureError
+from .indexer.report import BuildReport, Skipped
+from .names import near, shown
+from .types import Hit, Hits
+
+THUMBNAIL_SIDE = 320
+
+
+def table(hits: Hits) -> str:
+    """Rank, score and path, a line each, under the query's name."""
+    lines = [shown(near(hits.query))]
+    lines += [f"{hit.rank:>6}  {hit.score:6.3f}  {_with_copies(hit)}" for hit in hits]
+    if not hits:
+        lines.append("        (nothing else is indexed)")
+    return "\n".join(lines)
+
+
+def json_lines(hits: Hits) -> Iterator[str]:
+    """One JSON object a hit. Bytes of a path that are not UTF-8 are PEP 383 surrogates, written
+    as \\udcXX escapes, so that every line is valid JSON and no name is lost."""
+    for hit in hits:
+        yield to_json({"query": hits.query, **asdict(hit)})
+
+
+def to_json(value: Any, indent: int | None = None) -> str:
+    """JSON that stays readable in any script, and encodable whatever a path holds."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, indent=indent)
+    return text
+
+
+def raw_paths(hits: Hits, end: bytes) -> Iterator[bytes]:
+    """The hits' paths as the file system spells them, each followed by `end`."""
+    for hit in hits:
+        yield os.fsencode(hit.path) + end
+
+
+def summary(report: BuildReport, seconds: float, store: str, dry_run: bool = False) -> str:
+    """A build in a few lines."""
+    counts = {
+        "new or moved" if dry_run else "added": report.added,
+        "updated": report.updated,
+        "unchanged": report.unchanged,
+        **({} if dry_run else {"moved": report.moved}),
+        "gone or moved" if dry_run else "removed": report.removed,
+        "skipped": len(report.skipped),
+    }
+    line = ", ".join(f"{count:,} {what}" for what, count in counts.items())
+    lines = [f"{'would be: ' if dry_run else ''}{line}"]
+    if report.copies:
+        lines.append(f"{report.copies:,} of the added are copies of pictures indexed before")
+    if report.skipped:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in report.reasons().items())
+        lines.append(f"skipped: {reasons}")
+        lines += [f"  {shown(near(one.path))}: {one.message}" for one in report.skipped[:3]]
+        if len(report.skipped) > 3:
+            lines.append(f"  and {len(report.skipped) - 3:,} more (--report FILE lists each)")
+    if not dry_run:
+        speed = f", {report.embedded / seconds:.0f} a second" if report.embedded > 100 else ""
+        lines.append(f"{report.embedded:,} embedded in {_duration(seconds)}{speed}; store: {store}")
+    return "\n".join(lines)
+
+
+def skipped_lines(skipped: Iterable[Skipped]) -> Iterator[str]:
+    """One JSON object for each file that was skipped: path, reason, message."""
+    for one in skipped:
+        yield to_json({"path": os.fsdecode(one.path), "reason": one.reason, "message": one.message})
+
+
+def facts(info: dict[str, Any]) -> str:
+    """`Store.info` for people."""
+    lens = info["lens"]
+    disk = info["disk_bytes"]
+    sizes = ", ".join(f"{name} {_size(count)}" for name, count in disk.items())
+    rows = {
+        "store": shown(info["store"]),
+        "pictures": f"{info['images']:,} different, at {info['paths']:,} paths",
+        "unusable": f"{info['unusable_files']:,} files",
+        "folders": ", ".join(shown(folder) for folder in info["folders"]) or "none",
+        "backbone": f"{info['backbone']} (weights {info['weights_sha256'][:12]})",
+        "lens": f"trained (digest {lens[:12]})"
+        if lens
+        else "none: features as they are, L2-normalised, without PCA or adaptation",
+        "vectors": f"{info['dimension']:,} values, {info['metric']}, {info['index']} index",
+        "on disk": f"{_size(sum(disk.values()))} ({sizes})",
+        "made": f"{info['created']} with {info['made_with']}, format {info['format']}",
+    }
+    return "\n".join(f"{name:<9} {value}" for name, value in rows.items())
+
+
+def backbones(rows: Sequence[dict[str, Any]]) -> str:
+    """The registry for people."""
+    lines = []
+    for row in rows:
+        here = "here" if row["weights"] else "missing"
+        lens = ", lens trained" if row["lens"] else ""
+        lines.append(
+            f"{row['name']:<20} {here:<8} {row['parameters'] / 1e6:6.1f} M parameters "
+            f"{row['megabytes']:>5} MB  {row['dimension']:>6,} features  {row['licence']}{lens}"
+        )
+        lines.append(f"{'':<20} {row['title']}; {row['paper']}")
+        if row["how_to_get"]:
+            lines.append(f"{'':<20} to get it: {row['how_to_get']}")
+    return "\n".join(lines)
+
+
+def page(results: Sequence[tuple[Hits, bytes | None]], limits: Limits, title: str) -> str:
+    """One self-contained HTML page: each query beside what looks like it. Thumbnails are inside,
+    so that the page can be moved and mailed. With each of `results` come the query's bytes, or
+    None to read them from its path."""
+    from jinja2 import Environment, PackageLoader
+
+    jinja = Environment(loader=PackageLoader("tll_index"), autoescape=True, trim_blocks=True)
+    rows = [
+        {
+            "query": {"name": shown(near(hits.query)), "image": _inline(hits.query, data, limits)},
+            "hits": [
+                {
+                    "name": shown(near(hit.path)),
+                    "score": hit.score,
+                    "rank": hit.rank,
+                    "width": hit.width,
+                    "height": hit.height,
+                    "copies": len(hit.paths) - 1,
+                    "image": _inline(hit.path, None, limits),
+                }
+                for hit in hits
+            ],
+        }
+        for hits, data in results
+    ]
+    return jinja.get_template("lookalikes.html").render(title=title, rows=rows)
+
+
+def _inline(path: str, data: bytes | None, limits: Limits) -> str | None:
+    """A data: URL of a thumbnail; None where the picture can't be shown any more."""
+    try:
+        small = thumbnail(
+            read_bytes(path, limits) if data is None else data, THUMBNAIL_SIDE, limits
+        )
+    except PictureError:
+        return None
+    return "data:image/jpeg;base64," + base64.b64encode(small).decode("ascii")
+
+
+def _with_copies(hit: Hit) -> str:
+    more = f"  (and {len(hit.paths) - 1} copies)" if len(hit.paths) > 1 else ""
+    return shown(near(hit.path)) + more
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

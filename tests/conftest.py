@@ -1,0 +1,91 @@
+"""What every test gets: a home of its own, no network, and the tiny backbone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import tiny
+
+from tll_index.cli import main
+
+HERE = Path(__file__).parent
+TLL_ROOT = Path(os.environ.get("TLL_ROOT") or HERE.parent.parent / "shared/data/tll")
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user folder of this test's own, with the tiny backbone's weights in it."""
+    for name in list(os.environ):
+        if name.startswith(("TLL_", "TINY_")):
+            monkeypatch.delenv(name)
+    folder = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("TLL_HOME", str(folder))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HUB_CACHE", str(folder / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(folder / "hub"))
+    tiny.install()
+    for name in ("tiny", "tiny2"):
+        tiny.write_weights(folder / "weights" / f"{name}.safetensors")
+    return folder
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty current folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@dataclass
+class Result:
+    """What a command printed and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def tll_index(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., Result]:
+    """Run the command line in this process, as `main` does it."""
+
+    def run(*arguments: object) -> Result:
+        monkeypatch.setattr(sys, "argv", ["tll-index", *map(str, arguments)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capfd.readouterr()
+        return Result(int(ended.value.code or 0), out, err)
+
+    return run
+
+
+@pytest.fixture
+def spawn() -> Callable[..., subprocess.Popen[bytes]]:
+    """Start the command line, tiny backbone included, in a process of its own."""
+
+    def start(*arguments: object, **options: object) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, HERE / "tiny.py", *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            **options,  # type: ignore[call-overload]
+        )
+
+    return start
+
+
+@pytest.fixture
+def tll() -> Path:
+    """The TLL pictures, where they are."""
+    if not (TLL_ROOT / "train.csv").is_file():
+        pytest.skip(f"no TLL data in {TLL_ROOT}; set TLL_ROOT")
+    return TLL_ROOT

@@ -1,0 +1,76 @@
+"""A backbone small enough for tests: a registry row and a provider like any other.
+
+Its weights file is real (16 random 8 x 8 filters, seeded) and goes through the same finding,
+digesting and loading as the large ones. `TINY_LOG` names a file that gets a line with the batch
+size for every forward pass, `TINY_SECONDS` makes each one slow: so a test can count what was
+embedded, and kill a build in the middle.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from tll_index.engine.backbones.checkpoint import fill, read_tensors
+from tll_index.engine.decode import Geometry
+from tll_index.engine.registry import BackboneSpec, Layer, register
+
+SPEC = BackboneSpec(
+    name="tiny",
+    title="Sixteen random filters",
+    provider="tiny",
+    architecture="conv8",
+    weights_tag="seed 7",
+    layers=(Layer("conv", 16),),
+    geometry=Geometry(size=32, fit="squash"),
+    mean=(0.5, 0.5, 0.5),
+    std=(0.5, 0.5, 0.5),
+    parameters=16 * 3 * 8 * 8,
+    megabytes=1,
+    licence="Apache-2.0",
+    paper="none",
+)
+
+
+class Tiny(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = torch.nn.Conv2d(3, 16, 8, stride=8, bias=False)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        if log := os.environ.get("TINY_LOG"):
+            with Path(log).open("a") as file:
+                file.write(f"{len(pixels)}\n")
+        time.sleep(float(os.environ.get("TINY_SECONDS", 0)))
+        return self.conv(pixels).relu().mean((2, 3))
+
+
+def load(spec: BackboneSpec, weights: Path) -> torch.nn.Module:
+    network = Tiny()
+    fill(network, read_tensors(weights), weights)
+    return network
+
+
+def write_weights(path: Path, seed: int = 7) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    generator = torch.Generator().manual_seed(seed)
+    save_file({"conv.weight": torch.randn(16, 3, 8, 8, generator=generator) / 14}, path)
+    return path
+
+
+def install() -> None:
+    """Add the row, and a second one that a store of the first must refuse."""
+    register(SPEC)
+    register(replace(SPEC, name="tiny2"))
+
+
+if __name__ == "__main__":  # tll-index with these rows, for tests that need a process to kill
+    from tll_index.cli import main
+
+    install()
+    main()
