@@ -18,7 +18,17 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import (  # noqa: F401  (importing a plugin registers its format; Pillow would load all)
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
 
 from ..errors import (
     DamagedPictureError,
@@ -38,7 +48,7 @@ SUFFIXES = frozenset(
 )
 """Lower-case endings of the files that a build looks at; what they hold is decided by content."""
 
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF")
 """Pillow's names of the formats that are tried; HEIF joins them with the extra `heic`."""
 
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"hevm", b"mif1", b"msf1")
@@ -145,11 +155,10 @@ def thumbnail(data: bytes, side: int, limits: Limits = Limits()) -> bytes:
         As `decode`.
     """
     with _opened(data, limits) as image:
-        turn = _TURNS.get(_orientation(image))
+        orientation = _orientation(image)
         image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
-        small = _to_rgb(image)
         out = io.BytesIO()
-        (small.transpose(turn) if turn else small).save(out, "JPEG", quality=85)
+        _turned(_to_rgb(image), orientation).save(out, "JPEG", quality=85)
         return out.getvalue()
 
 
@@ -161,11 +170,10 @@ def from_image(image: Image.Image, geometry: Geometry) -> Picture:
         (geometry.size, geometry.size), Image.Resampling.BICUBIC, box=geometry.box(width, height)
     )
     # The square is turned, not the picture: the same result for a fraction of the work.
-    if turn := _TURNS.get(orientation):
-        square = square.transpose(turn)
+    upright = _turned(square, orientation)
     if orientation in (5, 6, 7, 8):
         width, height = height, width
-    return Picture(np.asarray(square, np.uint8), width, height, image.format or "")
+    return Picture(np.asarray(upright, np.uint8), width, height, image.format or "")
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -197,6 +205,11 @@ def _orientation(image: Image.Image) -> int:
         return int(image.getexif().get(0x0112, 1))
     except Exception:  # EXIF that can't be parsed says nothing about orientation
         return 1
+
+
+def _turned(image: Image.Image, orientation: int) -> Image.Image:
+    turn = _TURNS.get(orientation)
+    return image if turn is None else image.transpose(turn)
 
 
 @lru_cache(maxsize=1)
@@ -240,7 +253,7 @@ def _opened(data: bytes, limits: Limits) -> Iterator[Image.Image]:
         raise NotAPictureError("is not a picture of a format known here") from None
     except Image.DecompressionBombError:
         raise TooLargePictureError(
-            f"has more pixels than the limit of {limits.max_pixels / 1e6:.0f} megapixels"
+            f"has more than the limit of {limits.max_pixels / 1e6:.0f} megapixels (--max-megapixels)"
         ) from None
     except MemoryError:
         raise TooLargePictureError("needs more memory than there is") from None
@@ -256,8 +269,8 @@ def _first_line(error: Exception) -> str:
 def _too_many_pixels(size: tuple[int, int], limits: Limits) -> str:
     width, height = size
     return (
-        f"has {width} x {height} = {width * height / 1e6:.0f} megapixels, more than the limit "
-        f"of {limits.max_pixels / 1e6:.0f} (--max-megapixels)"
+        f"has {width} x {height} pixels, more than the limit of "
+        f"{limits.max_pixels / 1e6:.0f} megapixels (--max-megapixels)"
     )
 
 

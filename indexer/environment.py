@@ -33,7 +33,7 @@ class Environment:
         self._users = 1
         self._gate = threading.Condition()
         self._readers = 0
-        self._resizing = False
+        self._closed_to_readers = False
         self._mine = threading.local()
         self.writable = os.access(path if path.exists() else path.parent, os.W_OK) and os.access(
             path.parent, os.W_OK
@@ -104,9 +104,7 @@ class Environment:
         finally:
             txn.abort()
             self._mine.depth -= 1
-            with self._gate:
-                self._readers -= 1
-                self._gate.notify_all()
+            self._leave()
 
     def write(self, work: Callable[[lmdb.Transaction], _T]) -> _T:
         """Run `work` in a transaction and commit it; all of it is kept or none.
@@ -119,12 +117,23 @@ class Environment:
         """
         if not self.writable:
             raise StoreReadOnlyError(f"the store {self.path.parent} can't be written (read-only)")
+        if getattr(self._mine, "depth", 0):
+            raise RuntimeError("a thread that reads the catalog must not write it")
         while True:
-            try:
-                with _in_our_words(self.path), self._lmdb.begin(write=True) as txn:
-                    return work(txn)
-            except lmdb.MapFullError:
-                self._resize(2 * int(self._lmdb.info()["map_size"]))
+            with _in_our_words(self.path):
+                txn = self._lmdb.begin(write=True)
+                try:
+                    result = work(txn)
+                    txn.commit()
+                    return result
+                except lmdb.MapFullError:
+                    with self._alone():
+                        txn.abort()
+                        self._lmdb.set_mapsize(2 * int(self._lmdb.info()["map_size"]))
+                except BaseException:
+                    with self._alone():
+                        txn.abort()
+                    raise
 
     def size(self) -> int:
         """Bytes on disk."""
@@ -133,7 +142,7 @@ class Environment:
     def _begin_reading(self) -> lmdb.Transaction:
         while True:
             with self._gate:
-                while self._resizing:
+                while self._closed_to_readers:
                     self._gate.wait()
                 self._readers += 1
             try:
@@ -143,7 +152,8 @@ class Environment:
                 return txn
             except lmdb.MapResizedError:  # another process let the map grow: follow
                 self._leave()
-                self._resize(0)
+                with self._alone(), _in_our_words(self.path):
+                    self._lmdb.set_mapsize(0)
             except BaseException:
                 self._leave()
                 raise
@@ -153,21 +163,20 @@ class Environment:
             self._readers -= 1
             self._gate.notify_all()
 
-    def _resize(self, size: int) -> None:
-        """LMDB may remap only while this process has no transaction open."""
-        if getattr(self._mine, "depth", 0):
-            raise RuntimeError("a thread that reads the catalog must not write it")
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """While no other thread has a transaction open, and none can begin: LMDB remaps only
+        then, and the binding's abort waits for such a moment, which busy readers never leave."""
         with self._gate:
-            while self._resizing:
+            while self._closed_to_readers:
                 self._gate.wait()
-            self._resizing = True
+            self._closed_to_readers = True
             try:
                 while self._readers:
                     self._gate.wait()
-                with _in_our_words(self.path):
-                    self._lmdb.set_mapsize(size)
+                yield
             finally:
-                self._resizing = False
+                self._closed_to_readers = False
                 self._gate.notify_all()
 
 

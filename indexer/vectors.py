@@ -24,7 +24,7 @@ from .catalog import Reader
 from .environment import translated_os_error
 from .files import replace_file
 
-_FOOTER = struct.Struct("<8s16sQ32s")  # magic, store id, generation, SHA-256
+_FOOTER = struct.Struct("<8s16sq32s")  # magic, store id, generation, SHA-256
 _MAGIC = b"tllfais1"
 _CHUNK = 8192
 """Vectors read from the catalog at a time."""

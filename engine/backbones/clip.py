@@ -8,6 +8,7 @@ projection.
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import torch
@@ -38,12 +39,16 @@ def load(spec: BackboneSpec, weights: Path) -> torch.nn.Module:
     import open_clip
 
     tensors = read_tensors(weights)
-    network = open_clip.create_model(
-        spec.architecture,
-        pretrained=None,
-        precision="fp32",
-        force_quick_gelu=spec.weights_tag == "openai",
-    )
+    logging.disable(logging.WARNING)  # it would warn of random weights, which are filled below
+    try:
+        network = open_clip.create_model(
+            spec.architecture,
+            pretrained=None,
+            precision="fp32",
+            force_quick_gelu=spec.weights_tag == "openai",
+        )
+    finally:
+        logging.disable(logging.NOTSET)
     for extra in ("input_resolution", "context_length", "vocab_size"):
         tensors.pop(extra, None)  # settings that OpenAI stored among the tensors
     fill(network, {name: value.float() for name, value in tensors.items()}, weights)

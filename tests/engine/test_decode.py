@@ -1,0 +1,252 @@
+"""Any picture in, RGB out; anything else in, one of our errors out."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pictures import encoded, noise, png_claiming, quadrants
+from PIL import Image, ImageOps
+
+from tll_index.engine.decode import Geometry, Limits, decode, from_image, read_bytes, thumbnail
+from tll_index.errors import (
+    DamagedPictureError,
+    EmptyPictureError,
+    MissingPictureError,
+    NotAPictureError,
+    PictureError,
+    TooLargePictureError,
+    UnreadablePictureError,
+)
+
+SQUASH = Geometry(size=16, fit="squash")
+
+
+def mean_colour(data: bytes) -> np.ndarray:
+    return decode(data, SQUASH).pixels.reshape(-1, 3).mean(axis=0)
+
+
+@pytest.mark.parametrize(
+    ("format", "options", "tolerance"),
+    [
+        ("JPEG", {"quality": 95}, 3),
+        ("JPEG", {"quality": 95, "progressive": True}, 3),
+        ("PNG", {}, 0),
+        ("WEBP", {"lossless": True}, 0),
+        ("GIF", {}, 4),
+        ("BMP", {}, 0),
+        ("TIFF", {}, 0),
+        ("TIFF", {"compression": "tiff_lzw"}, 0),
+        ("AVIF", {"quality": 95}, 4),
+        ("HEIF", {"quality": 95}, 4),
+    ],
+)
+def test_every_format(format: str, options: dict[str, object], tolerance: int) -> None:
+    if format == "HEIF":
+        pytest.importorskip("pillow_heif", reason="HEIC is an extra").register_heif_opener()
+    image = Image.new("RGB", (40, 24), (200, 80, 30))
+    picture = decode(encoded(image, format, **options), SQUASH)
+    assert picture.pixels.shape == (16, 16, 3) and picture.pixels.dtype == np.uint8
+    assert (picture.width, picture.height) == (40, 24)
+    assert np.abs(picture.pixels.astype(int) - (200, 80, 30)).max() <= tolerance
+
+
+@pytest.mark.parametrize("format", ["JPEG", "TIFF", "PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_is_undone(format: str, orientation: int) -> None:
+    stored = quadrants().resize((80, 40))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"JPEG": {"quality": 100, "subsampling": 0}, "WEBP": {"lossless": True}}
+    data = encoded(stored, format, exif=exif, **options.get(format, {}))
+    picture = decode(data, SQUASH)
+    upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    assert (picture.width, picture.height) == upright.size
+    assert upright.size == ((40, 80) if orientation >= 5 else (80, 40))
+    wanted = from_image(upright, SQUASH).pixels.astype(int)
+    assert np.abs(picture.pixels - wanted).max() <= 1
+    assert orientation == 1 or (picture.pixels != from_image(stored, SQUASH).pixels).any()
+
+
+def test_modes() -> None:
+    grey = Image.new("L", (8, 8), 100)
+    assert np.allclose(mean_colour(encoded(grey, "PNG")), 100)
+    cmyk = Image.new("CMYK", (8, 8), (0, 255, 255, 0))
+    assert np.allclose(mean_colour(encoded(cmyk, "TIFF")), (255, 0, 0), atol=2)
+    assert np.allclose(mean_colour(encoded(cmyk, "JPEG")), (255, 0, 0), atol=4)
+    deep = Image.fromarray(np.full((8, 8), 200 << 8, np.uint16))
+    assert np.allclose(mean_colour(encoded(deep, "PNG")), 200)
+    assert np.allclose(mean_colour(encoded(deep, "TIFF")), 200)
+    integers = Image.fromarray(np.full((8, 8), 65535 // 2, np.int32))
+    assert np.allclose(mean_colour(encoded(integers, "TIFF")), 127, atol=1)
+    floats = Image.fromarray(np.full((8, 8), 0.5, np.float32))
+    assert np.allclose(mean_colour(encoded(floats, "TIFF")), 128, atol=1)
+    not_finite = Image.fromarray(np.array([[np.nan, np.inf], [-np.inf, 1.0]], np.float32))
+    assert mean_colour(encoded(not_finite, "TIFF")).max() <= 255
+    bits = Image.new("1", (8, 8), 1)
+    assert np.allclose(mean_colour(encoded(bits, "PNG")), 255)
+    palette = Image.new("RGB", (8, 8), (10, 200, 30)).quantize(4)
+    assert np.allclose(mean_colour(encoded(palette, "PNG")), (10, 200, 30), atol=4)
+
+
+def test_transparency_is_white() -> None:
+    clear = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
+    half = Image.new("RGBA", (8, 8), (0, 0, 0, 128))
+    assert np.allclose(mean_colour(encoded(clear, "PNG")), 255)
+    assert np.allclose(mean_colour(encoded(clear, "WEBP", lossless=True)), 255)
+    assert np.allclose(mean_colour(encoded(half, "PNG")), 127, atol=1)
+    assert np.allclose(mean_colour(encoded(Image.new("LA", (8, 8), (0, 0)), "PNG")), 255)
+    indexed = Image.new("P", (8, 8), 0)
+    indexed.putpalette([0, 0, 0, 9, 9, 9])
+    assert np.allclose(mean_colour(encoded(indexed, "GIF", transparency=0)), 255)
+    assert np.allclose(mean_colour(encoded(indexed, "PNG", transparency=0)), 255)
+
+
+@pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG", "TIFF"])
+def test_animated_shows_its_first_frame(format: str) -> None:
+    frames = [Image.new("RGB", (20, 20), colour) for colour in ("red", "lime", "blue")]
+    options = {"lossless": True} if format == "WEBP" else {}
+    data = encoded(frames[0], format, save_all=True, append_images=frames[1:], **options)
+    assert np.allclose(mean_colour(data), (255, 0, 0), atol=2)
+
+
+@pytest.mark.parametrize("fit", ["squash", "crop"])
+@pytest.mark.parametrize("size", [(1, 1), (1, 500), (500, 1), (1, 20_000), (3, 2)])
+def test_thin_pictures(fit: str, size: tuple[int, int]) -> None:
+    image = Image.new("RGB", size, (9, 99, 199))
+    picture = decode(encoded(image, "PNG"), Geometry(224, fit, 0.875))  # type: ignore[arg-type]
+    assert (picture.pixels == (9, 99, 199)).all()
+
+
+def test_crop_looks_at_the_centre() -> None:
+    wide = Image.new("RGB", (300, 100), "black")
+    wide.paste((255, 255, 255), (100, 0, 200, 100))
+    cropped = decode(encoded(wide, "PNG"), Geometry(50, "crop", 0.9))
+    assert (cropped.pixels == 255).all()
+    assert decode(encoded(wide, "PNG"), Geometry(50, "squash")).pixels.mean() < 100
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    width=st.integers(1, 70),
+    height=st.integers(1, 70),
+    mode=st.sampled_from(["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "I", "F", "YCbCr"]),
+    fit=st.sampled_from(["squash", "crop"]),
+    seed=st.integers(0, 9),
+)
+def test_any_shape_and_mode_fits(width: int, height: int, mode: str, fit: str, seed: int) -> None:
+    image = noise(seed, width, height)
+    image = image.convert("L").convert("I;16") if mode == "I;16" else image.convert(mode)
+    picture = from_image(image, Geometry(32, fit))  # type: ignore[arg-type]
+    assert picture.pixels.shape == (32, 32, 3) and picture.pixels.dtype == np.uint8
+    assert (picture.width, picture.height) == (width, height)
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF", "BMP"])
+@settings(max_examples=25, deadline=None)
+@given(share=st.floats(0.0, 0.98), seed=st.integers(0, 3))
+def test_cut_off_is_typed(format: str, share: float, seed: int) -> None:
+    whole = encoded(noise(seed, 90, 70), format)
+    try:
+        decode(whole[: int(len(whole) * share)], SQUASH)
+    except PictureError as error:
+        assert str(error)  # GIF and TIFF may still be whole without their last bytes
+
+
+def test_truncated_jpeg_and_png_are_damaged() -> None:
+    for format in ("JPEG", "PNG"):
+        whole = encoded(noise(1, 200, 200).rotate(7), format)
+        with pytest.raises(DamagedPictureError, match="damaged or cut off"):
+            decode(whole[: len(whole) // 2], SQUASH)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.binary(max_size=300))
+def test_random_bytes_are_typed(data: bytes) -> None:
+    with pytest.raises(PictureError):
+        decode(data, SQUASH)
+
+
+def test_not_a_picture() -> None:
+    for data in (b"hello world", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%PDF-1.7\n"):
+        with pytest.raises(NotAPictureError):
+            decode(data, SQUASH)
+    with pytest.raises(EmptyPictureError):
+        decode(b"", SQUASH)
+
+
+def test_heic_without_the_extra_says_what_to_install() -> None:
+    code = (
+        "import sys; sys.modules['pillow_heif'] = None\n"
+        "from tll_index.engine.decode import Geometry, decode\n"
+        "decode(b'\\0\\0\\0\\x18ftypheic' + bytes(64), Geometry(16))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "MissingCodecError: HEIC needs an extra: pip install 'tll-index[heic]'" in ended.stderr
+
+
+def test_bomb_is_refused_before_its_pixels() -> None:
+    bomb = png_claiming(20_000, 10_000)
+    assert len(bomb) < 1 << 20
+    with pytest.raises(TooLargePictureError, match="limit of 178 megapixels"):
+        decode(bomb, SQUASH)
+    with pytest.raises(TooLargePictureError):
+        decode(png_claiming(40_000, 10_000), SQUASH)  # beyond Pillow's own limit as well
+
+
+def test_limits_can_be_raised_and_lowered() -> None:
+    picture = encoded(noise(1, 100, 100), "PNG")
+    with pytest.raises(TooLargePictureError):
+        decode(picture, SQUASH, Limits(max_pixels=9_999))
+    assert decode(picture, SQUASH, Limits(max_pixels=10_000)).width == 100
+    large = png_claiming(19_000, 10_000)
+    assert decode(large, SQUASH, Limits(max_pixels=190_000_000)).width == 19_000
+
+
+def test_lying_png_text_chunk() -> None:
+    """A text chunk that unpacks to more than Pillow allows is refused, not unpacked."""
+    body = b"Comment\0\0" + zlib.compress(b"x" * (80 << 20), 9)
+    chunk = struct.pack(">I", len(body)) + b"zTXt" + body
+    chunk += struct.pack(">I", zlib.crc32(b"zTXt" + body))
+    plain = encoded(noise(2), "PNG")
+    with pytest.raises(PictureError):
+        decode(plain[:33] + chunk + plain[33:], SQUASH)
+
+
+def test_reading_files(tmp_path: Path) -> None:
+    with pytest.raises(MissingPictureError, match="no such file"):
+        read_bytes(tmp_path / "absent.jpg")
+    with pytest.raises(UnreadablePictureError, match="folder"):
+        read_bytes(tmp_path)
+    (tmp_path / "empty.jpg").touch()
+    with pytest.raises(EmptyPictureError, match=r"empty\.jpg: is empty"):
+        read_bytes(tmp_path / "empty.jpg")
+    (tmp_path / "long.jpg").write_bytes(b"12345")
+    with pytest.raises(TooLargePictureError):
+        read_bytes(tmp_path / "long.jpg", Limits(max_bytes=4))
+    assert read_bytes(tmp_path / "long.jpg", Limits(max_bytes=5)) == b"12345"
+    with pytest.raises(UnreadablePictureError):
+        read_bytes("null\0character.jpg")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(UnreadablePictureError, match="regular file"):
+        read_bytes(tmp_path / "pipe.jpg")
+
+
+def test_thumbnail_is_small_upright_and_over_white() -> None:
+    tall = Image.new("RGBA", (400, 800), (0, 0, 0, 0))
+    small = Image.open(io.BytesIO(thumbnail(encoded(tall, "PNG"), 100)))
+    assert small.format == "JPEG" and small.size == (50, 100)
+    assert np.asarray(small).min() > 250
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = encoded(Image.new("RGB", (80, 40)), "JPEG", exif=exif)
+    assert Image.open(io.BytesIO(thumbnail(turned, 20))).size == (10, 20)

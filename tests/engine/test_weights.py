@@ -1,0 +1,135 @@
+"""Finding, choosing and fetching weights: the hub is a real HTTP server on loopback."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tll_index.config import load_settings
+from tll_index.engine.embedder import choose_backbone
+from tll_index.engine.lens import Lens
+from tll_index.engine.registry import spec_of
+from tll_index.engine.weights import find
+from tll_index.errors import UsageError
+
+PUBLISHED = np.random.default_rng(0).bytes(300_000)
+
+
+class Hub(BaseHTTPRequestHandler):
+    """As much of the hub as a download needs."""
+
+    served = PUBLISHED
+
+    def _answer(self, with_body: bool) -> None:
+        if not self.path.endswith("/resolve/main/open_clip_model.safetensors"):
+            self.send_error(404)
+            return
+        start = 0
+        if requested := self.headers.get("Range"):
+            start = int(requested.removeprefix("bytes=").split("-")[0])
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(self.served) - start))
+        self.send_header("X-Repo-Commit", "1" * 40)
+        self.send_header("X-Linked-Size", str(len(PUBLISHED)))
+        self.send_header("ETag", f'"{hashlib.sha256(PUBLISHED).hexdigest()}"')
+        self.send_header("Accept-Ranges", "bytes")
+        self.end_headers()
+        if with_body:
+            self.wfile.write(self.served[start:])
+
+    def do_HEAD(self) -> None:  # noqa: N802
+        self._answer(with_body=False)
+
+    def do_GET(self) -> None:  # noqa: N802
+        self._answer(with_body=True)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def hub() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def fetch(home: Path, endpoint: str, offline: bool = False) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tll_index.cli", "backbones", "fetch", "clip_rn50x4"],
+        env={
+            **os.environ,
+            "TLL_HOME": str(home),
+            "HF_ENDPOINT": endpoint,
+            "HF_HUB_OFFLINE": str(int(offline)),
+            "HF_HUB_DISABLE_XET": "1",
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_fetch_downloads_and_checks(home: Path, hub: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = home / "weights" / "clip_rn50x4.safetensors"
+    ended = fetch(home, hub)
+    assert (ended.returncode, ended.stdout) == (0, f"wrote {target}\n"), ended.stderr
+    assert target.read_bytes() == PUBLISHED
+    assert find(spec_of("clip_rn50x4"), home / "weights") == target
+    target.unlink()
+    monkeypatch.setattr(Hub, "served", PUBLISHED[:-1] + b"!")  # damaged on the way
+    ended = fetch(home, hub)
+    assert ended.returncode == 1 and "damaged; fetch it again" in ended.stderr
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("offline", [True, False])
+def test_fetch_without_a_network_says_what_to_do(home: Path, offline: bool) -> None:
+    ended = fetch(home, "http://127.0.0.1:9", offline)
+    assert ended.returncode == 1
+    assert len(ended.stderr.strip().splitlines()) == 1
+    assert "can't download clip_rn50x4" in ended.stderr
+    assert "put it here as" in ended.stderr and "Traceback" not in ended.stderr
+
+
+def test_auto_needs_weights_and_a_lens(home: Path) -> None:
+    settings = load_settings()
+    choice = choose_backbone(settings)
+    assert choice.backbone == "efficientnet_lite0"
+    assert choice.why == "bundled; clip_rn50x4 would need weights and a trained lens"
+    (home / "weights" / "clip_rn50x4.safetensors").touch()
+    choice = choose_backbone(settings)
+    assert choice.backbone == "efficientnet_lite0" and "need a trained lens" in choice.why
+    (home / "lenses").mkdir()
+    features = spec_of("clip_rn50x4").dimension
+    Lens("clip_rn50x4", features, adaptation=np.ones((4, features), np.float32)).save(
+        home / "lenses" / "clip_rn50x4.npz"
+    )
+    assert choose_backbone(settings).backbone == "clip_rn50x4"
+
+
+def test_unknown_backbone_lists_the_known() -> None:
+    with pytest.raises(UsageError, match=r"unknown backbone 'resnet9000'; known are: effic.*clip"):
+        spec_of("resnet9000")
+
+
+def test_weights_dir_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    monkeypatch.setenv("TLL_WEIGHTS_DIR", str(tmp_path))
+    assert load_settings().weights_dir == tmp_path
+    assert find(spec_of("clip_rn101"), tmp_path) is None
+    for suffix in (".bin", ".pth", ".pt", ".safetensors"):  # the best last
+        (tmp_path / f"clip_rn101{suffix}").touch()
+        assert find(spec_of("clip_rn101"), tmp_path) == tmp_path / f"clip_rn101{suffix}"

@@ -1,0 +1,107 @@
+"""Decoder processes: the same answers as in process, and one picture lost where one dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from pictures import encoded, noise, png_claiming
+
+from tll_index.engine.decode import Geometry, Limits, decode
+from tll_index.errors import DamagedPictureError, NotAPictureError, TooLargePictureError
+from tll_index.indexer.decoders import Decoder
+
+GEOMETRY = Geometry(32, "squash")
+
+
+@pytest.fixture
+def decoder() -> Iterator[Decoder]:
+    started = Decoder(GEOMETRY, Limits(), 20)
+    yield started
+    started.stop()
+
+
+def test_the_same_as_in_process(decoder: Decoder) -> None:
+    for seed, format in enumerate(("PNG", "JPEG", "WEBP", "GIF")):
+        data = encoded(noise(seed, 300, 200), format)
+        there, here = decoder.decode(data), decode(data, GEOMETRY)
+        assert (there.pixels == here.pixels).all()
+        assert (there.width, there.height, there.format) == (300, 200, format)
+
+
+def test_failures_keep_their_types(decoder: Decoder) -> None:
+    with pytest.raises(NotAPictureError):
+        decoder.decode(b"hello")
+    with pytest.raises(TooLargePictureError):
+        decoder.decode(png_claiming(20_000, 10_000))
+    assert decoder.decode(encoded(noise(1), "PNG")).width == 40  # and it lives on
+
+
+def test_a_dying_decoder_is_replaced(decoder: Decoder) -> None:
+    large = encoded(noise(1, 9000, 9000), "PNG")  # long enough to be killed in the middle
+    decoder.start()
+    assert decoder._process is not None
+    threading.Timer(0.5, os.kill, (decoder._process.pid, signal.SIGSEGV)).start()
+    with pytest.raises(DamagedPictureError, match="made the decoder fail"):
+        for _ in range(50):
+            decoder.decode(large)
+    assert decoder.decode(encoded(noise(1), "PNG")).width == 40
+
+
+def test_a_hanging_decoder_is_replaced() -> None:
+    decoder = Decoder(GEOMETRY, Limits(), 3)
+    assert decoder.decode(encoded(noise(1), "PNG")).width == 40
+    assert decoder._process is not None
+    os.kill(decoder._process.pid, signal.SIGSTOP)
+    started = time.monotonic()
+    with pytest.raises(DamagedPictureError, match="no answer in time"):
+        decoder.decode(encoded(noise(1), "PNG"))
+    assert time.monotonic() - started < 10
+    assert decoder.decode(encoded(noise(1), "PNG")).width == 40
+    decoder.stop()
+
+
+def test_it_ends_with_its_parent() -> None:
+    """Killed without a chance to tidy up, a parent leaves no decoder behind."""
+    parent = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import time\n"
+            "from tll_index.engine.decode import Geometry, Limits\n"
+            "from tll_index.indexer.decoders import Decoder\n"
+            "decoder = Decoder(Geometry(32), Limits(), 9); decoder.start()\n"
+            "print(decoder._process.pid, flush=True); time.sleep(60)\n",
+        ],
+        stdout=subprocess.PIPE,
+    )
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    for _ in range(100):
+        if not _is_running(child):
+            return
+        time.sleep(0.1)
+    pytest.fail("the decoder lives on")
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().split()[2] != "Z"
+    except OSError:
+        return False
+
+
+def test_pixels_can_be_stacked(decoder: Decoder) -> None:
+    pictures = [decoder.decode(encoded(noise(seed), "PNG")).pixels for seed in range(3)]
+    assert np.stack(pictures).shape == (3, 32, 32, 3)

@@ -1,0 +1,110 @@
+"""Walking folders: what is looked at, in which order, and what is left alone."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tll_index.errors import TllError
+from tll_index.indexer.walk import Rules, Walk, roots_of
+
+
+def found(root: Path, rules: Rules = Rules(), skip: Path | None = None) -> list[str]:  # noqa: B008
+    walk = Walk(os.fsencode(root), rules, os.fsencode(skip) if skip else None)
+    paths = [folder.path + b"/" + name for folder in walk for name in folder.files]
+    return [os.fsdecode(path)[len(str(root)) + 1 :] for path in paths]
+
+
+def touch(root: Path, *names: str | bytes) -> None:
+    for name in names:
+        path = os.path.join(os.fsencode(root), os.fsencode(name))
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        open(path, "wb").close()  # noqa: SIM115
+
+
+def test_only_pictures_in_order(tmp_path: Path) -> None:
+    touch(tmp_path, "b.JPG", "a.png", "notes.txt", "z/1.webp", "c/2.tiff", "c/d/3.heic", "jpg")
+    assert found(tmp_path) == ["a.png", "b.JPG", "c/2.tiff", "c/d/3.heic", "z/1.webp"]
+
+
+def test_hidden_and_excluded(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", ".b.png", ".c/d.png", "raw/e.png", "f/raw/g.png", "f/h.gif", "f/i.png")
+    assert found(tmp_path) == ["a.png", "f/h.gif", "f/i.png", "f/raw/g.png", "raw/e.png"]
+    assert ".c/d.png" in found(tmp_path, Rules(hidden=True))
+    assert found(tmp_path, Rules(exclude=("raw",))) == ["a.png", "f/h.gif", "f/i.png"]
+    assert found(tmp_path, Rules(exclude=("f/raw", "*.gif"))) == ["a.png", "f/i.png", "raw/e.png"]
+    assert found(tmp_path, Rules(exclude=("f/*",))) == ["a.png", "raw/e.png"]
+
+
+def test_strange_names(tmp_path: Path) -> None:
+    touch(tmp_path, b"\xff\xfe.jpg", b"new\nline.jpg", b"--x.jpg", b"'\"$(rm).jpg", b"e" * 251 + b".jpg")
+    assert len(found(tmp_path)) == 5
+
+
+def test_links_are_left_alone_and_loops_end(tmp_path: Path) -> None:
+    touch(tmp_path, "real/a.png", "other/b.png")
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    (inside / "loop").symlink_to(inside)
+    (inside / "up").symlink_to(tmp_path)
+    (inside / "file.png").symlink_to(tmp_path / "real/a.png")
+    (inside / "dangling.png").symlink_to(tmp_path / "nowhere.png")
+    (inside / "self.png").symlink_to(inside / "self.png")
+    assert found(tmp_path) == ["other/b.png", "real/a.png"]
+    assert found(tmp_path, Rules(follow_links=True)) == [
+        "inside/file.png",
+        "other/b.png",
+        "real/a.png",
+    ]
+    assert found(inside, Rules(follow_links=True)) == [
+        "file.png",
+        "up/other/b.png",
+        "up/real/a.png",
+    ]
+
+
+def test_a_link_as_the_root_is_followed(tmp_path: Path) -> None:
+    touch(tmp_path, "real/a.png")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    assert found(tmp_path / "link") == ["a.png"]
+
+
+def test_the_store_is_not_walked(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", "photos.tll/b.png")
+    assert found(tmp_path, skip=tmp_path / "photos.tll") == ["a.png"]
+
+
+def test_very_deep_folders(tmp_path: Path) -> None:
+    here = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(1200):  # deeper than recursion, and than a path that one call can name
+        os.mkdir("deep", dir_fd=here)
+        deeper = os.open("deep", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = deeper
+    os.close(here)
+    touch(tmp_path, "a.png")
+    walk = Walk(os.fsencode(tmp_path), Rules())
+    assert [folder.path for folder in walk] == [os.fsencode(tmp_path)]
+    assert list(walk.unreadable.values()) == ["File name too long"]
+
+
+def test_empty_and_vanished(tmp_path: Path) -> None:
+    for root, is_empty in ((tmp_path, True), (tmp_path / "gone", True)):
+        walk = Walk(os.fsencode(root), Rules())
+        assert list(walk) == [] and walk.is_empty == is_empty and not walk.unreadable
+    touch(tmp_path, "notes.txt")
+    walk = Walk(os.fsencode(tmp_path), Rules())
+    assert list(walk) == [] and not walk.is_empty
+
+
+def test_roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path, "a/b/c.png", "ab/d.png")
+    monkeypatch.chdir(tmp_path)
+    below = [os.fsencode(tmp_path / name) for name in ("a", "ab")]
+    assert roots_of(["a/b", "ab", "a", "./a/../ab"]) == below
+    with pytest.raises(TllError, match="nowhere does not exist"):
+        roots_of(["nowhere"])
+    with pytest.raises(TllError, match=r"c\.png is not a folder"):
+        roots_of(["a/b/c.png"])
