@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -17,6 +18,7 @@ from ..errors import StoreDamagedError, StoreError, StoreFullError, StoreReadOnl
 _T = TypeVar("_T")
 _SMALLEST_MAP = 64 << 20
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_KEPT = "what was committed before is kept: make room and run the same command again"
 _NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 # LMDB allows one open environment for a file and process (its locks are per process), so users
@@ -205,16 +207,26 @@ def _in_our_words(path: Path) -> Iterator[None]:
 
 
 def _translated(path: Path, error: Exception) -> StoreError:
-    code = getattr(error, "errno", None) or getattr(error, "code", None)
-    text = str(error)
-    if code in _FULL or any(os.strerror(full) in text for full in _FULL):
-        return StoreFullError(
-            f"no room left on the disk that holds {path.parent}; what was committed before is "
-            "kept: make room and run the same command again"
-        )
-    if code in _NOT_WRITABLE or any(os.strerror(denied) in text for denied in _NOT_WRITABLE):
-        return StoreReadOnlyError(f"the store {path.parent} can't be written ({text})")
+    folder, text = path.parent, str(error)
+
+    def is_any(codes: set[int]) -> bool:
+        code = getattr(error, "errno", None) or getattr(error, "code", None)
+        return code in codes or any(os.strerror(one) in text for one in codes)
+
+    # LMDB reports a write that was cut short, as on a full disk, as an I/O error.
+    if is_any(_FULL) or (is_any({errno.EIO}) and _is_nearly_full(folder)):
+        return StoreFullError(f"no room left on the disk that holds {folder}; {_KEPT}")
+    if is_any({errno.EIO}):
+        return StoreError(f"{path} can't be written: the disk is full or failing ({text}); {_KEPT}")
+    if is_any(_NOT_WRITABLE):
+        return StoreReadOnlyError(f"the store {folder} can't be written ({text})")
     return StoreError(f"{path}: {text}")
+
+
+def _is_nearly_full(folder: Path) -> bool:
+    with suppress(OSError):
+        return shutil.disk_usage(folder).free < 1 << 20
+    return False
 
 
 def translated_os_error(path: Path, error: OSError) -> StoreError:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import shutil
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,7 +98,7 @@ def save(file: VectorFile, path: Path, store_id: bytes) -> None:
     except OSError as error:
         raise translated_os_error(path, error) from error
     except RuntimeError as error:  # how FAISS reports a failed write, without an error number
-        raise translated_os_error(path, OSError(_likely_errno(path), str(error))) from error
+        raise translated_os_error(path, OSError(errno.EIO, str(error))) from error
 
 
 def _check(descriptor: int, store_id: bytes) -> int:
@@ -123,7 +122,3 @@ def _digest(descriptor: int, size: int) -> bytes:
         offset += len(chunk)
     return hasher.digest()
 
-
-def _likely_errno(path: Path) -> int:
-    free = shutil.disk_usage(path.parent).free
-    return errno.ENOSPC if free < (1 << 20) else errno.EIO

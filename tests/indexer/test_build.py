@@ -1,0 +1,476 @@
+"""Builds: what is new is embedded once, whatever happens to files, folders and the process."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import tiny
+from pictures import encoded, fill_folder, noise
+
+from tll_index import BuildReport, Lens, Recipe, Store, build
+from tll_index.config import load_settings
+from tll_index.errors import (
+    StoreBusyError,
+    StoreError,
+    StoreMismatchError,
+    TllError,
+    UsageError,
+)
+from tll_index.indexer.store import writer_lock
+from tll_index.indexer.walk import Rules
+
+TINY = Recipe(backbone="tiny")
+
+opened: set[bytes] = set()
+"""Picture files that this process opened, gathered by an audit hook (which can't be removed)."""
+
+
+def _listen(event: str, arguments: tuple[object, ...]) -> None:
+    if event == "open" and isinstance(arguments[0], bytes):
+        opened.add(arguments[0])
+
+
+sys.addaudithook(_listen)
+
+
+@pytest.fixture
+def log(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TINY_LOG", str(here / "embedded.log"))
+    return here / "embedded.log"
+
+
+def embedded(log: Path) -> int:
+    return sum(map(int, log.read_text().split())) if log.exists() else 0
+
+
+def counts(report: BuildReport) -> dict[str, int]:
+    names = ("added", "updated", "unchanged", "moved", "removed", "copies", "embedded")
+    found = {name: getattr(report, name) for name in names}
+    found["skipped"] = len(report.skipped)
+    return {name: count for name, count in found.items() if count}
+
+
+def run(*folders: Path | str, **options: object) -> dict[str, int]:
+    options = {"recipe": TINY, "store": "store", **options}
+    return counts(build(folders, **options))  # type: ignore[arg-type]
+
+
+def everything(path: Path | str = "store") -> dict[str, list[str]]:
+    """Each picture of the store: first path -> all paths; asked for through a query, which is
+    kept out of the log of what was embedded."""
+    logged = os.environ.pop("TINY_LOG", None)
+    with Store.open(path) as store:
+        hits = store.query(encoded(noise(0), "PNG"), k=10_000, include_self=True)
+        assert len(hits) == len(store)
+        if logged is not None:
+            os.environ["TINY_LOG"] = logged
+        return {hit.path: list(hit.paths) for hit in hits}
+
+
+def test_first_then_nothing(here: Path) -> None:
+    fill_folder(here / "photos/a", 5)
+    fill_folder(here / "photos/b", 4, first=5)
+    assert run("photos") == {"added": 9, "embedded": 9}
+    opened.clear()
+    assert run("photos") == {"unchanged": 9}
+    assert run() == {"unchanged": 9}  # the folders it was built from
+    assert not [path for path in opened if path.endswith(b".png")]
+    assert len(everything()) == 9
+
+
+def test_only_what_changed_is_opened(here: Path) -> None:
+    paths = fill_folder(here / "photos", 6)
+    run("photos")
+    noise(99).save(paths[2])
+    paths[4].unlink()
+    noise(98).save(here / "photos/new.png")
+    opened.clear()
+    assert run("photos") == {
+        "added": 1, "updated": 1, "unchanged": 4, "removed": 1, "embedded": 2
+    }  # fmt: skip
+    assert {os.path.basename(path) for path in opened if path.endswith(b".png")} == {
+        b"new.png",
+        b"picture0002.png",
+    }
+    assert len(everything()) == 6
+    assert str(paths[4]) not in everything()
+
+
+def test_moved_and_renamed_are_recognised(here: Path, log: Path) -> None:
+    fill_folder(here / "photos/a", 5)
+    fill_folder(here / "photos/b", 3, first=5)
+    run("photos")
+    (here / "photos/a").rename(here / "photos/c")
+    assert run("photos") == {"unchanged": 3, "moved": 5}
+    (here / "photos/c/picture0001.png").rename(here / "photos/c/renamed.png")
+    assert run("photos") == {"unchanged": 7, "moved": 1}
+    (here / "photos").rename(here / "pictures")
+    assert run("pictures") == {"moved": 8}
+    assert embedded(log) == 8
+    assert set(everything()) == {str(path) for path in (here / "pictures").rglob("*.png")}
+    with Store.open("store") as store:
+        assert store.roots() == [os.fsencode(here / "pictures")]
+
+
+def test_swapped_names_embed_nothing(here: Path, log: Path) -> None:
+    a, b, *_ = fill_folder(here / "photos", 3)
+    noise(500, 51, 37).save(b)  # of another size, so that the swap can be seen
+    run("photos")
+    a.rename(here / "other")
+    b.rename(a)
+    (here / "other").rename(b)
+    assert run("photos") == {"unchanged": 1, "updated": 2}
+    assert embedded(log) == 3
+    with Store.open("store") as store:
+        assert store.query(a, k=1, include_self=True)[0].path == str(a)
+
+
+def test_a_tree_that_moves_with_its_store(here: Path) -> None:
+    paths = fill_folder(here / "disk/photos", 4)
+    run("disk/photos", store="disk/photos.tll")
+    (here / "disk").rename(here / "mnt")
+    opened.clear()
+    assert run("mnt/photos", store="mnt/photos.tll") == {"unchanged": 4}
+    assert run(store="mnt/photos.tll") == {"unchanged": 4}
+    assert not [path for path in opened if path.endswith(b".png")]
+    assert set(everything("mnt/photos.tll")) == {
+        str(path).replace("/disk/", "/mnt/") for path in paths
+    }
+
+
+def test_copies_are_one_picture(here: Path, log: Path) -> None:
+    paths = fill_folder(here / "photos", 3)
+    shutil.copy(paths[0], here / "photos/zcopy.png")
+    assert run("photos") == {"added": 4, "copies": 1, "embedded": 3}
+    shutil.copytree(here / "photos", here / "again")
+    assert run("again") == {"added": 4, "copies": 4}
+    assert embedded(log) == 3
+    found = everything()
+    assert len(found) == 3
+    assert found[str(here / "again/picture0000.png")] == [
+        str(here / "again/picture0000.png"),
+        str(here / "again/zcopy.png"),
+        str(paths[0]),
+        str(here / "photos/zcopy.png"),
+    ]
+    shutil.rmtree(here / "again")
+    (here / "again").mkdir()
+    assert run("again", allow_empty=True) == {"removed": 4}
+    assert len(everything()) == 3
+
+
+def test_bad_files_are_reported_every_time_but_tried_once(here: Path) -> None:
+    fill_folder(here / "photos", 3)
+    good = encoded(noise(7, 300, 300), "PNG")
+    (here / "photos/text.jpg").write_text("not a picture")
+    (here / "photos/cut.png").write_bytes(good[: len(good) // 2])
+    (here / "photos/empty.gif").touch()
+    report = build(["photos"], recipe=TINY, store="store")
+    assert counts(report) == {"added": 3, "embedded": 3, "skipped": 3}
+    assert report.reasons() == {"damaged": 1, "empty": 1, "not a picture": 1}
+    opened.clear()
+    again = build(["photos"], recipe=TINY, store="store")
+    assert counts(again) == {"unchanged": 3, "skipped": 3}
+    assert sorted(again.skipped) == sorted(report.skipped)
+    assert not [path for path in opened if path.endswith((b".jpg", b".png", b".gif"))]
+    (here / "photos/cut.png").write_bytes(good)
+    (here / "photos/empty.gif").unlink()
+    assert run("photos") == {"added": 1, "unchanged": 3, "embedded": 1, "skipped": 1}
+    with Store.open("store") as store:
+        assert store.info()["unusable_files"] == 1
+
+
+def test_other_limits_try_again(here: Path) -> None:
+    fill_folder(here / "photos", 1)
+    noise(5, 2000, 1000).save(here / "photos/large.png")
+    small = replace(load_settings(), max_megapixels=1)
+    assert run("photos", settings=small) == {"added": 1, "embedded": 1, "skipped": 1}
+    assert run("photos", settings=small) == {"unchanged": 1, "skipped": 1}
+    assert run("photos") == {"added": 1, "unchanged": 1, "embedded": 1}
+
+
+def test_a_picture_that_turns_bad_is_found_no_more(here: Path) -> None:
+    paths = fill_folder(here / "photos", 3)
+    run("photos")
+    paths[1].write_bytes(b"overwritten")
+    assert run("photos") == {"unchanged": 2, "skipped": 1}
+    assert len(everything()) == 2
+
+
+def test_hidden_and_excluded_leave_the_results(here: Path) -> None:
+    fill_folder(here / "photos/raw", 2)
+    fill_folder(here / "photos/.trash", 2, first=2)
+    fill_folder(here / "photos", 2, first=4)
+    assert run("photos") == {"added": 4, "embedded": 4}
+    assert run("photos", rules=Rules(exclude=("raw",))) == {"unchanged": 2, "removed": 2}
+    assert run("photos", rules=Rules(hidden=True)) == {
+        "added": 4, "embedded": 4, "unchanged": 2
+    }  # fmt: skip
+
+
+def test_an_absent_disk_loses_nothing(here: Path) -> None:
+    fill_folder(here / "disk", 4)
+    fill_folder(here / "photos", 1, first=4)
+    run("disk", "photos")
+    (here / "disk").rename(here / "unplugged")
+    with pytest.raises(TllError, match="is empty now, but 4 pictures are indexed below it"):
+        run()
+    (here / "disk").mkdir()
+    with pytest.raises(TllError, match="is its disk mounted"):
+        run("disk")
+    assert len(everything()) == 5
+    (here / "disk").rmdir()
+    assert run(allow_empty=True) == {"unchanged": 1, "removed": 4}
+    with Store.open("store") as store:
+        assert store.roots() == [os.fsencode(here / "photos")]
+
+
+def test_a_folder_that_cannot_be_listed_loses_nothing(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill_folder(here / "photos/locked/deep", 2)
+    fill_folder(here / "photos", 2, first=2)
+    run("photos")
+    scandir = os.scandir
+
+    def denied(path: bytes) -> Iterator[os.DirEntry[bytes]]:
+        if path == os.fsencode(here / "photos/locked"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    with monkeypatch.context() as patched:  # root may list everything, so the refusal is played
+        patched.setattr(os, "scandir", denied)
+        report = build(["photos"], recipe=TINY, store="store")
+    assert counts(report) == {"unchanged": 2, "skipped": 1}
+    assert report.skipped[0].message == "can't be listed: Permission denied"
+    assert len(everything()) == 4
+
+
+def test_strange_names_are_indexed(here: Path) -> None:
+    names = [b"\xff\xfe.png", b"new\nline.png", b"--x.png", b"'\"$(x).png", b"e" * 251 + b".png"]
+    (here / "photos").mkdir()
+    for seed, name in enumerate(names):
+        with open(os.fsencode(here / "photos") + b"/" + name, "wb") as file:
+            file.write(encoded(noise(seed), "PNG"))
+    assert run("photos") == {"added": 5, "embedded": 5}
+    assert run("photos") == {"unchanged": 5}
+    assert {os.path.basename(os.fsencode(path)) for path in everything()} == set(names)
+
+
+def test_dry_run_changes_nothing(here: Path) -> None:
+    fill_folder(here / "photos", 3)
+    assert run("photos", dry_run=True) == {"added": 3}
+    assert not (here / "store").exists()
+    run("photos")
+    (here / "photos/picture0000.png").unlink()
+    noise(9).save(here / "photos/picture0001.png")
+    assert run("photos", dry_run=True) == {"updated": 1, "unchanged": 1, "removed": 1}
+    assert len(everything()) == 3
+
+
+def test_nothing_to_index(here: Path) -> None:
+    (here / "photos").mkdir()
+    (here / "photos/notes.txt").touch()
+    with pytest.raises(TllError, match=r"no pictures in .*photos \(looked for \.apng"):
+        run("photos")
+    with pytest.raises(UsageError, match="name at least one folder"):
+        run()
+    assert not (here / "store").exists()
+
+
+def test_a_store_has_one_maker(here: Path, home: Path) -> None:
+    fill_folder(here / "photos", 2)
+    run("photos")
+    with pytest.raises(StoreMismatchError, match="made with another backbone"):
+        run("photos", recipe=Recipe(backbone="tiny2"))
+    other = tiny.write_weights(home / "other.safetensors", seed=8)
+    with pytest.raises(StoreMismatchError, match="made with another weights"):
+        run("photos", recipe=Recipe(weights=other))
+    lens = Lens("tiny", 16, adaptation=tiny.torch.eye(16).numpy()[:4])
+    with pytest.raises(StoreMismatchError, match="made with another lens"):
+        run("photos", recipe=Recipe(lens=lens))
+    assert run("photos", recipe=Recipe(lens="none")) == {"unchanged": 2}
+    tiny.write_weights(home / "weights/tiny.safetensors", seed=9)
+    with pytest.raises(StoreMismatchError, match="another weights sha256"):
+        everything()
+
+
+def test_a_lens_and_named_weights_stay_with_the_store(here: Path, home: Path) -> None:
+    fill_folder(here / "photos", 5)
+    weights = tiny.write_weights(home / "own.safetensors", seed=8)
+    lens_file = home / "own.npz"
+    Lens("tiny", 16, adaptation=tiny.torch.eye(16).numpy()[:4], relu=True).save(lens_file)
+    run("photos", recipe=Recipe("tiny", weights, lens_file))
+    lens_file.unlink()
+    with Store.open("store") as store:
+        assert store.about.dimension == 4 and store.info()["lens"]
+        hits = store.query("photos/picture0003.png", k=1, include_self=True)
+        assert hits[0].path.endswith("picture0003.png") and hits[0].score > 0.9999
+
+
+def test_not_into_a_folder_of_other_things(here: Path) -> None:
+    fill_folder(here / "photos", 2)
+    with pytest.raises(StoreError, match="holds other things"):
+        run("photos", store="photos")
+    assert run("photos", store="photos/inside") == {"added": 2, "embedded": 2}
+
+
+def test_one_writer(here: Path) -> None:
+    fill_folder(here / "photos", 2)
+    run("photos")
+    with writer_lock(here / "store"):
+        started = time.monotonic()
+        with pytest.raises(StoreBusyError, match="another tll-index is writing"):
+            run("photos")
+        assert time.monotonic() - started < 2
+        assert len(everything()) == 2  # readers don't mind
+    assert run("photos") == {"unchanged": 2}
+
+
+# -- processes that are cut short ------------------------------------------------
+
+Spawn = Callable[..., "subprocess.Popen[bytes]"]
+BUILD = ("build", "photos", "--backbone", "tiny", "--store", "store", "--batch-size", "4")
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
+def test_kill_in_the_middle_then_go_on(
+    here: Path, log: Path, spawn: Spawn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill_folder(here / "photos", 60)
+    monkeypatch.setenv("TINY_SECONDS", "0.05")
+    times = random.Random(4)
+    kills, lost = 0, 0
+    for _ in range(3):
+        before = embedded(log)
+        process = spawn(*BUILD)
+        wait_for(lambda before=before: embedded(log) >= before + 8)
+        time.sleep(times.random() * 0.1)
+        process.kill()
+        process.communicate()
+        kills += 1
+        committed = len(everything())  # it opens, and what was committed is found
+        lost = embedded(log) - committed
+        assert lost <= 4 * kills, "more than the last batch of each was lost"
+    process = spawn(*BUILD)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert len(everything()) == 60
+    assert embedded(log) == 60 + lost
+    assert run("photos") == {"unchanged": 60}
+
+
+def test_interrupt_then_go_on(
+    here: Path, log: Path, spawn: Spawn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill_folder(here / "photos", 40)
+    monkeypatch.setenv("TINY_SECONDS", "0.1")
+    process = spawn(*BUILD)
+    wait_for(lambda: embedded(log) >= 8)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"run the same command again" in err and b"Traceback" not in err
+    kept = len(everything())
+    assert 4 <= kept < 40 and f"{kept} added".encode() in out
+    monkeypatch.setenv("TINY_SECONDS", "0")
+    assert run("photos") == {"added": 40 - kept, "embedded": 40 - kept, "unchanged": kept}
+
+
+def test_readers_during_a_build(
+    here: Path, log: Path, spawn: Spawn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One open store answers throughout: complete batches, more and more, never fewer."""
+    fill_folder(here / "photos", 4)
+    run("photos")
+    fill_folder(here / "photos", 40, first=4)
+    monkeypatch.setenv("TINY_SECONDS", "0.05")
+    process = spawn(*BUILD)
+    seen = []
+    with Store.open("store") as store:
+        while process.poll() is None:
+            seen.append(len(store.query("photos/picture0000.png", k=100, include_self=True)))
+        assert process.communicate() and process.returncode == 0
+        seen.append(len(store.query("photos/picture0000.png", k=100, include_self=True)))
+    assert seen == sorted(seen) and seen[0] == 4 and seen[-1] == 44
+    assert all(count % 4 == 0 for count in seen) and len(set(seen)) > 3
+
+
+# -- disks that refuse -------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk(here: Path) -> Iterator[Path]:
+    disk = here / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=800k", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("needs the right to mount a small tmpfs")
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def test_disk_full(here: Path, small_disk: Path, spawn: Spawn) -> None:
+    """A store on a disk of 0.8 MB: the build ends in one line, what was committed stays, and
+    goes on once there is room."""
+    fill_folder(here / "photos", 1500)
+    arguments = ("build", "photos", "--backbone", "tiny", "--store", "disk/store")
+    arguments += ("--batch-size", "16", "--quiet")
+    process = spawn(*arguments)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 1
+    lines = err.decode().strip().splitlines()
+    assert len(lines) == 1 and "no room left on the disk" in lines[0], err.decode()
+    kept = len(everything("disk/store"))
+    assert 16 <= kept < 1500
+    remount = ["mount", "-o", "remount,size=64m", str(small_disk)]
+    subprocess.run(remount, check=True)
+    found = run("photos", store="disk/store")
+    assert found == {"added": 1500 - kept, "embedded": 1500 - kept, "unchanged": kept}
+
+
+def test_file_size_limit(here: Path, spawn: Spawn) -> None:
+    """The same by a limit that needs no rights: files may not grow beyond 300 kB."""
+    import resource
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+
+    fill_folder(here / "photos", 400)
+    process = spawn(*BUILD, "--quiet", preexec_fn=limit)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert b"make room and run the same command again" in err, err.decode()
+    assert err.count(b"\n") == 1, err.decode()
+    kept = len(everything())
+    assert run("photos") == {"added": 400 - kept, "embedded": 400 - kept, "unchanged": kept}
+
+
+def test_read_only_disk(here: Path, small_disk: Path) -> None:
+    fill_folder(here / "photos", 3)
+    run("photos", store="disk/store")
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    assert len(everything("disk/store")) == 3
+    noise(77).save(here / "photos/new.png")
+    with pytest.raises(StoreError, match="can't be written"):
+        run("photos", store="disk/store")
+    (small_disk / "store").exists()
+    assert len(everything("disk/store")) == 3
+
+
