@@ -25,7 +25,7 @@ $(READY): setup.cfg
 
 run: $(READY)  ## index IMAGES=dir (default: a gallery that is drawn first), query it, show the pictures
 ifeq ($(IMAGES),$(RUN)/gallery)
-	$(BIN)/python examples/draw_gallery.py $(RUN)/gallery
+	$(BIN)/python examples/gallery $(RUN)/gallery
 endif
 	$(BIN)/tll-index build "$(IMAGES)" --store $(RUN)/store-$(shell echo "$(IMAGES)" | cksum | cut -d' ' -f1)
 	$(BIN)/tll-index query --sample 8 -k 6 --html lookalikes.html --store $(RUN)/store-$(shell echo "$(IMAGES)" | cksum | cut -d' ' -f1)
@@ -37,7 +37,9 @@ test: $(READY) lint  ## lint, type-check, run every test
 lint: $(READY)  ## ruff (lint and format) and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python tests/typecheck.py
+	@mkdir -p $(VENV)/src && ln -sfn "$(CURDIR)" $(VENV)/src/tll_index  # mypy wants the package's name
+	cd $(VENV)/src && ../bin/mypy --config-file tll_index/setup.cfg --cache-dir ../mypy_cache \
+	  tll_index/engine tll_index/indexer tll_index/*.py
 
 bench: $(READY)  ## measure; writes benchmarks/results/
 	$(BIN)/python -m benchmarks

@@ -33,9 +33,12 @@ def _debug_option(function: _F) -> _F:
     )(function)
 
 
+_PATH = click.Path(path_type=Path, allow_dash=True, readable=False)
+"""Whether a path can be used is for the library to say: in its words, with its exit status."""
+
 _store_option = click.option(
     "--store",
-    type=click.Path(path_type=Path),
+    type=_PATH,
     help="The store's folder.  [default: TLL_STORE, or the nearest .tll-index here or above]",
 )
 
@@ -51,17 +54,17 @@ def cli() -> None:
 
 
 @cli.command()
-@click.argument("folders", nargs=-1, type=click.Path(path_type=Path), metavar="[DIR]...")
+@click.argument("folders", nargs=-1, type=_PATH, metavar="[DIR]...")
 @_store_option
 @click.option("--backbone", default="auto", show_default=True, help="See 'tll-index backbones'.")
-@click.option("--weights", type=click.Path(path_type=Path), help="Weights file of the backbone.")
+@click.option("--weights", type=_PATH, help="Weights file of the backbone.")
 @click.option("--lens", metavar="FILE|none", help="Trained lens.  [default: the backbone's own]")
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out names like this.")
 @click.option("--hidden", is_flag=True, help="Also files and folders that begin with a dot.")
 @click.option("--follow-links", is_flag=True, help="Also through symbolic links.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.option("--allow-empty", is_flag=True, help="Believe that a folder lost all its pictures.")
-@click.option("--report", type=click.Path(path_type=Path), help="List skipped files (JSON lines).")
+@click.option("--report", type=_PATH, help="List skipped files (JSON lines).")
 @click.option("--device", help="auto, cpu, cuda, cuda:N.  [default: auto]")
 @click.option("--batch-size", type=int, help="Pictures a forward pass.  [default: 32]")
 @click.option("--workers", type=int, help="Decoder processes.  [default: one for each core]")
@@ -124,7 +127,7 @@ def build(
 
 
 @cli.command()
-@click.argument("pictures", nargs=-1, type=click.Path(allow_dash=True), metavar="[PICTURE]...")
+@click.argument("pictures", nargs=-1, type=_PATH, metavar="[PICTURE]...")
 @_store_option
 @click.option("-k", type=click.IntRange(min=1), default=10, show_default=True, help="How many.")
 @click.option("--include-self", is_flag=True, help="Also the picture itself, if indexed.")
@@ -132,12 +135,12 @@ def build(
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a hit and line.")
 @click.option("--paths", is_flag=True, help="Only the paths.")
 @click.option("-0", "null", is_flag=True, help="Only the paths, each ended by a null byte.")
-@click.option("--html", type=click.Path(path_type=Path), help="Also write a page with pictures.")
+@click.option("--html", type=_PATH, help="Also write a page with pictures.")
 @click.option("--device", help="auto, cpu, cuda, cuda:N.  [default: auto]")
 @click.option("--max-megapixels", type=int, help="Refuse larger pictures.  [default: 178]")
 @_debug_option
 def query(
-    pictures: tuple[str, ...],
+    pictures: tuple[Path, ...],
     store: Path | None,
     k: int,
     include_self: bool,
@@ -159,7 +162,8 @@ def query(
         raise click.UsageError("name a picture, or let --sample N choose some of the store")
     if as_json and (paths or null):
         raise click.UsageError("--json and --paths exclude each other")
-    if list(pictures).count("-") > 1:
+    asked = [os.fspath(picture) for picture in pictures]
+    if asked.count("-") > 1:
         raise click.UsageError("standard input holds one picture: name '-' once")
     loaded = load_settings(store=store, **settings)
     results: list[tuple[Hits, bytes | None]] = []
@@ -167,7 +171,7 @@ def query(
     with Store.open(settings=loaded) as opened:
         if (held := len(opened)) == 0:
             raise NoStoreError(f"the store {opened.path} is empty; fill it with 'tll-index build'")
-        for picture in (*pictures, *(opened.sample(sample) if sample else ())):
+        for picture in (*asked, *(opened.sample(sample) if sample else ())):
             data = _standard_input(loaded.max_megabytes << 20) if picture == "-" else None
             try:
                 hits = opened.query(
@@ -186,7 +190,7 @@ def query(
                     click.echo(path, nl=False)
             else:
                 click.echo(render.table(hits))
-        if k > held:
+        if results and k > held:
             click.echo(f"(asked for {k}; the store holds {held:,} pictures)", err=True)
         if html is not None and results:
             title = f"Lookalikes among {held:,} pictures"

@@ -12,11 +12,11 @@ from .indexer.report import Progress
 
 class Bars(Progress):
     """Draws a count while folders are scanned, then a bar while pictures are indexed. Where
-    standard error is no terminal, a line every ten seconds is enough."""
+    standard error is no terminal, the bar alone, every ten seconds, is enough."""
 
     def __init__(self) -> None:
         self._bar: tqdm[None] | None = None
-        self._pace = 0.1 if sys.stderr.isatty() else 10.0
+        self._on_terminal = sys.stderr.isatty()
 
     def note(self, line: str) -> None:
         """See `Progress.note`."""
@@ -24,9 +24,10 @@ class Bars(Progress):
 
     def scanned(self, files: int) -> None:
         """See `Progress.scanned`."""
-        if self._bar is None:
+        if self._bar is None and self._on_terminal:
             self._bar = self._new(desc="scanning", total=None)
-        self._bar.update(files - self._bar.n)
+        if self._bar is not None:
+            self._bar.update(files - self._bar.n)
 
     def working(self, total: int) -> None:
         """See `Progress.working`."""
@@ -51,7 +52,7 @@ class Bars(Progress):
             desc=desc,
             total=total,
             unit=" files" if total is None else " pictures",
-            mininterval=self._pace,
+            mininterval=0.1 if self._on_terminal else 10,
             leave=total is not None,
             dynamic_ncols=True,
         )

@@ -253,7 +253,7 @@ def _opened(data: bytes, limits: Limits) -> Iterator[Image.Image]:
         raise NotAPictureError("is not a picture of a format known here") from None
     except Image.DecompressionBombError:
         raise TooLargePictureError(
-            f"has more than the limit of {limits.max_pixels / 1e6:.0f} megapixels (--max-megapixels)"
+            f"has more than the limit of {_megapixels(limits)} (--max-megapixels)"
         ) from None
     except MemoryError:
         raise TooLargePictureError("needs more memory than there is") from None
@@ -270,8 +270,12 @@ def _too_many_pixels(size: tuple[int, int], limits: Limits) -> str:
     width, height = size
     return (
         f"has {width} x {height} pixels, more than the limit of "
-        f"{limits.max_pixels / 1e6:.0f} megapixels (--max-megapixels)"
+        f"{_megapixels(limits)} (--max-megapixels)"
     )
+
+
+def _megapixels(limits: Limits) -> str:
+    return f"{limits.max_pixels / 1e6:.0f} megapixels"
 
 
 def _too_many_bytes(size: int, limits: Limits) -> str:

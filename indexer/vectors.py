@@ -121,4 +121,3 @@ def _digest(descriptor: int, size: int) -> bytes:
         hasher.update(chunk)
         offset += len(chunk)
     return hasher.digest()
-

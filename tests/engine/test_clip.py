@@ -12,7 +12,6 @@ import open_clip
 import pytest
 import torch
 from safetensors.torch import save_file
-
 from tll_index import load_backbone
 from tll_index.config import load_settings
 from tll_index.engine.decode import Geometry
@@ -97,7 +96,10 @@ def test_half_precision_checkpoints_as_openai_publishes_them(tmp_path: Path) -> 
 
 def test_openai_weights_get_quick_gelu(tmp_path: Path) -> None:
     save_file(
-        {key: value.contiguous() for key, value in random_network("tll-test-vit").state_dict().items()},
+        {
+            key: value.contiguous()
+            for key, value in random_network("tll-test-vit").state_dict().items()
+        },
         tmp_path / "vit.safetensors",
     )
     spec = spec_of("tll-test-vit")

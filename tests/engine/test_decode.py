@@ -14,9 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pictures import encoded, noise, png_claiming, quadrants
 from PIL import Image, ImageOps
-
 from tll_index.engine.decode import Geometry, Limits, decode, from_image, read_bytes, thumbnail
 from tll_index.errors import (
     DamagedPictureError,
@@ -27,6 +25,8 @@ from tll_index.errors import (
     TooLargePictureError,
     UnreadablePictureError,
 )
+
+from pictures import encoded, noise, png_claiming, quadrants
 
 SQUASH = Geometry(size=16, fit="squash")
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from tll_index.config import load_settings
 from tll_index.engine.embedder import choose_backbone
 from tll_index.engine.lens import Lens
@@ -46,10 +45,10 @@ class Hub(BaseHTTPRequestHandler):
         if with_body:
             self.wfile.write(self.served[start:])
 
-    def do_HEAD(self) -> None:  # noqa: N802
+    def do_HEAD(self) -> None:
         self._answer(with_body=False)
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         self._answer(with_body=True)
 
     def log_message(self, *_: object) -> None:

@@ -14,9 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import tiny
-from pictures import encoded, fill_folder, noise
-
 from tll_index import BuildReport, Lens, Recipe, Store, build
 from tll_index.config import load_settings
 from tll_index.errors import (
@@ -28,6 +25,9 @@ from tll_index.errors import (
 )
 from tll_index.indexer.store import writer_lock
 from tll_index.indexer.walk import Rules
+
+import tiny
+from pictures import encoded, fill_folder, noise
 
 TINY = Recipe(backbone="tiny")
 
@@ -356,20 +356,19 @@ def test_kill_in_the_middle_then_go_on(
     fill_folder(here / "photos", 60)
     monkeypatch.setenv("TINY_SECONDS", "0.05")
     times = random.Random(4)
-    kills, lost = 0, 0
-    for _ in range(3):
+    lost = 0
+    for kills in (1, 2, 3):
         before = embedded(log)
         process = spawn(*BUILD)
         wait_for(lambda before=before: embedded(log) >= before + 8)
         time.sleep(times.random() * 0.1)
         process.kill()
         process.communicate()
-        kills += 1
         committed = len(everything())  # it opens, and what was committed is found
         lost = embedded(log) - committed
         assert lost <= 4 * kills, "more than the last batch of each was lost"
     process = spawn(*BUILD)
-    out, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert len(everything()) == 60
     assert embedded(log) == 60 + lost
@@ -433,7 +432,7 @@ def test_disk_full(here: Path, small_disk: Path, spawn: Spawn) -> None:
     arguments = ("build", "photos", "--backbone", "tiny", "--store", "disk/store")
     arguments += ("--batch-size", "16", "--quiet")
     process = spawn(*arguments)
-    out, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 1
     lines = err.decode().strip().splitlines()
     assert len(lines) == 1 and "no room left on the disk" in lines[0], err.decode()
@@ -454,7 +453,7 @@ def test_file_size_limit(here: Path, spawn: Spawn) -> None:
 
     fill_folder(here / "photos", 400)
     process = spawn(*BUILD, "--quiet", preexec_fn=limit)
-    out, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 1
     assert b"make room and run the same command again" in err, err.decode()
     assert err.count(b"\n") == 1, err.decode()
@@ -472,5 +471,3 @@ def test_read_only_disk(here: Path, small_disk: Path) -> None:
         run("photos", store="disk/store")
     (small_disk / "store").exists()
     assert len(everything("disk/store")) == 3
-
-

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from tll_index.errors import StoreDamagedError
 from tll_index.indexer.catalog import Catalog, ImageRecord, Reject, Writer
 from tll_index.indexer.environment import Environment
@@ -101,8 +100,10 @@ def test_empty_folders_are_forgotten(catalog: Catalog) -> None:
         assert reader.folder_number(b"/p") is None and not list(reader.folders())
 
 
-name = st.binary(min_size=1, max_size=255).filter(lambda raw: not {0, 47} & set(raw)).filter(
-    lambda raw: raw not in (b".", b"..")
+name = (
+    st.binary(min_size=1, max_size=255)
+    .filter(lambda raw: not {0, 47} & set(raw))
+    .filter(lambda raw: raw not in (b".", b".."))
 )
 
 
@@ -138,7 +139,11 @@ def test_paths_follow_the_store(tmp_path: Path) -> None:
     catalog = Catalog(Environment.open(new / "catalog.mdb"), os.fsencode(new))
     with catalog.reading() as reader:
         paths = [reader.paths_of(image) for image in (1, 2, 3)]
-        assert paths == [[os.fsencode(new / "in/a.png")], [os.fsencode(new / "b.png")], [b"/elsewhere/c.png"]]
+        assert paths == [
+            [os.fsencode(new / "in/a.png")],
+            [os.fsencode(new / "b.png")],
+            [b"/elsewhere/c.png"],
+        ]
         assert reader.roots() == [os.fsencode(new), b"/elsewhere"]
     catalog.close()
 
@@ -159,7 +164,8 @@ def test_the_map_grows_while_others_read(tmp_path: Path) -> None:
             "catalog = Catalog(Environment.open(Path(sys.argv[1])), b'/')\n"
             "for line in sys.stdin:\n"
             "    with catalog.reading() as reader:\n"
-            "        print(reader.images, reader.vectors(reader.image_numbers()[-1:])[0, 0], flush=True)\n",
+            "        last = reader.vectors(reader.image_numbers()[-1:])[0, 0]\n"
+            "        print(reader.images, last, flush=True)\n",
             path,
         ],
         stdin=subprocess.PIPE,
@@ -192,7 +198,9 @@ def test_the_map_grows_while_others_read(tmp_path: Path) -> None:
 
         def fill(writer: Writer, batch: int = batch) -> None:
             for number in range(8):
-                add(writer, b"/p/%d.png" % (1 + 8 * batch + number), 1 + 8 * batch + number, 1 << 20)
+                add(
+                    writer, b"/p/%d.png" % (1 + 8 * batch + number), 1 + 8 * batch + number, 1 << 20
+                )
 
         catalog.write(fill)
         assert ask() == f"{9 + 8 * batch} {8.0 + 8 * batch}"

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from tll_index.engine.search import nearest
 from tll_index.indexer import vectors
 from tll_index.indexer.catalog import Catalog, ImageRecord, Writer
@@ -92,7 +91,12 @@ def test_damage_is_noticed_and_mended(saved: Path, damage: str) -> None:
     whole = saved.read_bytes()
     flipped = bytearray(whole)
     flipped[len(whole) // 2] ^= 1
-    replaced = {"empty": b"", "torn": whole[:-200], "flipped": bytes(flipped), "garbage": os.urandom(500)}
+    replaced = {
+        "empty": b"",
+        "torn": whole[:-200],
+        "flipped": bytes(flipped),
+        "garbage": os.urandom(500),
+    }
     if damage == "deleted":
         saved.unlink()
     elif damage in replaced:

@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 import pytest
-
 from tll_index.errors import TllError
 from tll_index.indexer.walk import Rules, Walk, roots_of
 
@@ -21,7 +20,7 @@ def touch(root: Path, *names: str | bytes) -> None:
     for name in names:
         path = os.path.join(os.fsencode(root), os.fsencode(name))
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        open(path, "wb").close()  # noqa: SIM115
+        open(path, "wb").close()
 
 
 def test_only_pictures_in_order(tmp_path: Path) -> None:
@@ -39,7 +38,14 @@ def test_hidden_and_excluded(tmp_path: Path) -> None:
 
 
 def test_strange_names(tmp_path: Path) -> None:
-    touch(tmp_path, b"\xff\xfe.jpg", b"new\nline.jpg", b"--x.jpg", b"'\"$(rm).jpg", b"e" * 251 + b".jpg")
+    touch(
+        tmp_path,
+        b"\xff\xfe.jpg",
+        b"new\nline.jpg",
+        b"--x.jpg",
+        b"'\"$(rm).jpg",
+        b"e" * 251 + b".jpg",
+    )
     assert len(found(tmp_path)) == 5
 
 
