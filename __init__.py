@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from .contracts import Hit as Hit
+    from .contracts import Hits as Hits
     from .engine.features import Backbone as Backbone
     from .engine.features import load_backbone as load_backbone
     from .engine.lens import Lens as Lens
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
     from .indexer.build import build as build
     from .indexer.report import BuildReport as BuildReport
     from .indexer.store import Store as Store
-    from .types import Hit as Hit
-    from .types import Hits as Hits
 
 _HOMES = {
     "Backbone": ".engine.features",
@@ -38,8 +38,8 @@ _HOMES = {
     "Recipe": ".indexer.build",
     "build": ".indexer.build",
     "Store": ".indexer.store",
-    "Hit": ".types",
-    "Hits": ".types",
+    "Hit": ".contracts",
+    "Hits": ".contracts",
 }
 
 __all__ = ["__version__", *_HOMES]

@@ -154,9 +154,9 @@ def query(
     """Show the indexed pictures that look most like PICTURE; '-' reads one from standard input."""
     from . import render
     from .config import load_settings
+    from .contracts import Hits
     from .errors import NoStoreError, PictureError
     from .indexer.store import Store, limits_of
-    from .types import Hits
 
     if not pictures and not sample:
         raise click.UsageError("name a picture, or let --sample N choose some of the store")

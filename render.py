@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from .contracts import Hit, Hits
 from .engine.decode import Limits, read_bytes, thumbnail
 from .errors import PictureError
 from .indexer.report import BuildReport, Skipped
 from .names import near, shown
-from .types import Hit, Hits
 
 THUMBNAIL_SIDE = 320
 

@@ -30,6 +30,7 @@ from PIL import (  # noqa: F401  (importing a plugin registers its format; Pillo
     WebPImagePlugin,
 )
 
+from ..contracts import Pixels
 from ..errors import (
     DamagedPictureError,
     EmptyPictureError,
@@ -40,7 +41,6 @@ from ..errors import (
     TooLargePictureError,
     UnreadablePictureError,
 )
-from ..types import Pixels
 
 SUFFIXES = frozenset(
     b".jpg .jpeg .jpe .jfif .mpo .png .apng .webp .gif .bmp .dib .tif .tiff"

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..config import Settings
+from ..contracts import Pixels, UnitVectors
 from ..errors import StoreMismatchError
-from ..types import Pixels, UnitVectors
 from .features import Backbone, load_backbone
 from .lens import Lens, find_lens
 from .registry import DEFAULT, PREFERRED, spec_of

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config import Settings, load_settings
-from ..types import Features, Pixels
+from ..contracts import Features, Pixels
 from .registry import DEFAULT, BackboneSpec, spec_of
 from .runtime import Runtime, load_runtime
 from .weights import Weights, locate

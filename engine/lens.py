@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..contracts import Features, UnitVectors
 from ..errors import LensError
-from ..types import Features, UnitVectors
 from .registry import BackboneSpec
 
 FORMAT = 1

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..contracts import Features
 from ..errors import UsageError
-from ..types import Features
 from .registry import BackboneSpec
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from ..types import UnitVectors
+from ..contracts import UnitVectors
 
 SCORE_DECIMALS = 6
 """Scores closer than this are ties: float32 sums differ by less between batch sizes."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..config import STORE_NAME, Settings, load_settings
 from ..engine.decode import SUFFIXES, codecs
-from ..engine.embedder import Embedder, choose_backbone, load_embedder
+from ..engine.embedder import choose_backbone, load_embedder
 from ..engine.lens import Lens
 from ..engine.registry import spec_of
 from ..engine.weights import digest
@@ -142,12 +142,13 @@ def _open_known(path: Path, settings: Settings, stack: ExitStack) -> Store | Non
 
 
 def _create(path: Path, recipe: Recipe, settings: Settings, progress: Progress) -> Store:
-    name = recipe.backbone
+    name, why = recipe.backbone, ""
     if name == "auto":
         choice = choose_backbone(settings)
         name = choice.backbone
-        progress.note(f"backbone: {name} ({choice.why})")
-    embedder: Embedder = load_embedder(name, settings, weights=recipe.weights, lens=recipe.lens)
+        why = f" ({choice.why})"
+    embedder = load_embedder(name, settings, weights=recipe.weights, lens=recipe.lens)
+    progress.note(f"backbone: {name}{why}")
     return Store.create(path, embedder, settings, recipe.weights)
 
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 
 from ..errors import TllError
 from ..names import shown
-from .catalog import Catalog, Reader, Writer
+from .catalog import Catalog
 from .pipeline import File
+from .reader import Reader
 from .report import Progress, Skipped
 from .walk import Folder, Rules, Walk, is_below
+from .writer import Writer
 
 _PER_TRANSACTION = 10_000
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..contracts import UnitVectors
 from ..engine.embedder import Embedder
-from ..types import UnitVectors
-from .catalog import Catalog, ImageRecord, Reject, Writer
+from .catalog import Catalog
 from .pipeline import Prepared
+from .records import ImageRecord, Reject
 from .report import BuildReport, Progress, Skipped
+from .writer import Writer
 
 _CHEAP_PER_TRANSACTION = 1024
 """Files that need no embedding (moved, copied, unusable) are committed this many at a time."""
@@ -111,7 +113,7 @@ def _add(writer: Writer, prepared: Prepared, vector: UnitVectors) -> int:
     picture = prepared.picture
     assert picture is not None
     record = ImageRecord(
-        prepared.sha256.hex(), picture.width, picture.height, picture.format, prepared.bytes
+        prepared.sha256.hex(), picture.width, picture.height, picture.format, prepared.file_bytes
     )
     return writer.add_image(prepared.sha256, record, vector)
 

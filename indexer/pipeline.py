@@ -39,7 +39,7 @@ class Prepared:
 
     file: File
     sha256: bytes = b""
-    bytes: int = 0
+    file_bytes: int = 0
     picture: Picture | None = None
     error: PictureError | None = None
 

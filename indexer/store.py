@@ -5,13 +5,11 @@ from __future__ import annotations
 import contextlib
 import datetime
 import hashlib
-import json
 import os
 import random
 import threading
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -21,6 +19,7 @@ import numpy as np
 
 from .. import __version__
 from ..config import STORE_NAME, Settings, find_store, load_settings
+from ..contracts import Hit, Hits, UnitVectors
 from ..engine.decode import Limits, Picture, decode, from_image, read_bytes
 from ..engine.embedder import Embedder, load_embedder, require_same
 from ..engine.lens import Lens
@@ -31,14 +30,14 @@ from ..errors import (
     StoreBusyError,
     StoreDamagedError,
     StoreError,
-    StoreMismatchError,
     UsageError,
 )
-from ..types import Hit, Hits, UnitVectors
 from . import vectors
-from .catalog import Catalog, Reader
+from .about import ABOUT, FORMAT, About, read_about, write_about
+from .catalog import Catalog
 from .environment import Environment, translated_os_error
 from .files import replace_file
+from .reader import Reader
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,30 +45,8 @@ if TYPE_CHECKING:
 
     PictureSource: TypeAlias = str | bytes | os.PathLike[str] | Image.Image | NDArray[np.uint8]
 
-FORMAT = 1
-"""Version of the store's layout; a store of a newer one is refused."""
-
-_ABOUT, _CATALOG, _LENS = "store.json", "catalog.mdb", "lens.npz"
-_VECTORS, _LOCK = "vectors.faiss", "write.lock"
-_FILES = {_ABOUT, _CATALOG, f"{_CATALOG}-lock", _LENS, _VECTORS, _LOCK}
-
-
-@dataclass(frozen=True)
-class About:
-    """What `store.json` says: which store this is and what made it."""
-
-    id: bytes
-    created: str
-    made_with: str
-    made_by: dict[str, Any]
-    """The identity of the embedder (`Embedder.identity`): a query embeds with exactly that."""
-    weights_file: str | None = None
-    """Where weights that the user named were; they are looked for there first."""
-
-    @property
-    def dimension(self) -> int:
-        """d of the stored vectors."""
-        return int(self.made_by["dimension"])
+_CATALOG, _LENS, _VECTORS, _LOCK = "catalog.mdb", "lens.npz", "vectors.faiss", "write.lock"
+_FILES = {ABOUT, _CATALOG, f"{_CATALOG}-lock", _LENS, _VECTORS, _LOCK}
 
 
 class Store:
@@ -101,7 +78,7 @@ class Store:
                 f"no {STORE_NAME} here or in a folder above; make one with "
                 "'tll-index build DIR', or name one with --store or TLL_STORE"
             )
-        about = _read_about(folder)
+        about = read_about(folder)
         if not (folder / _CATALOG).is_file():
             raise StoreDamagedError(f"{folder} has lost its {_CATALOG}; build the store again")
         return cls(folder, about, settings)
@@ -130,9 +107,9 @@ class Store:
             store = cls(path, about, settings)
             store.embedder = embedder
             # Last: a folder without it is not yet a store.
-            replace_file(path / _ABOUT, lambda new: _write_about(new, about))
+            replace_file(path / ABOUT, lambda new: write_about(new, about))
         except OSError as error:
-            raise translated_os_error(path / _ABOUT, error) from error
+            raise translated_os_error(path / ABOUT, error) from error
         return store
 
     def close(self) -> None:
@@ -357,48 +334,3 @@ def _refuse_foreign(path: Path) -> None:
             f"{path} holds other things ({strangers[0]!r}) and is no store; "
             "give --store a new or empty folder"
         )
-
-
-def _write_about(path: Path, about: About) -> None:
-    document = {
-        "format": FORMAT,
-        "id": about.id.hex(),
-        "created": about.created,
-        "made_with": about.made_with,
-        "made_by": about.made_by,
-        "weights_file": about.weights_file,
-    }
-    path.write_text(json.dumps(document, indent=2) + "\n", "utf-8")
-
-
-def _read_about(path: Path) -> About:
-    try:
-        document = json.loads((path / _ABOUT).read_text("utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise NoStoreError(
-            f"no store in {path}; make one with 'tll-index build DIR --store {path}'"
-        ) from None
-    except OSError as error:
-        raise translated_os_error(path / _ABOUT, error) from error
-    except ValueError as error:
-        raise StoreDamagedError(f"{path / _ABOUT} is damaged: {error}") from None
-    try:
-        if document["format"] > FORMAT:
-            raise StoreMismatchError(
-                f"{path} is a store of format {document['format']}, made with "
-                f"{document.get('made_with', 'a newer version')}; this version reads up to "
-                f"{FORMAT}: upgrade tll-index"
-            )
-        about = About(
-            bytes.fromhex(document["id"]),
-            document["created"],
-            document["made_with"],
-            dict(document["made_by"]),
-            document["weights_file"],
-        )
-        if not {"backbone", "lens_sha256", "metric", "weights_sha256"} <= set(about.made_by):
-            raise KeyError("made_by")
-        int(about.dimension)
-    except (KeyError, TypeError, ValueError) as error:
-        raise StoreDamagedError(f"{path / _ABOUT} is damaged: {error!r}") from None
-    return about

@@ -19,9 +19,9 @@ import numpy as np
 
 from ..engine.search import new_index
 from ..errors import StoreDamagedError
-from .catalog import Reader
 from .environment import translated_os_error
 from .files import replace_file
+from .reader import Reader
 
 _FOOTER = struct.Struct("<8s16sq32s")  # magic, store id, generation, SHA-256
 _MAGIC = b"tllfais1"

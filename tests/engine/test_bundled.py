@@ -12,13 +12,13 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 from tll_index import load_backbone
 from tll_index.config import load_settings
+from tll_index.contracts import Pixels
 from tll_index.engine.backbones.bundled import load_classifier
 from tll_index.engine.decode import from_image
 from tll_index.engine.features import Backbone, normalised
 from tll_index.engine.registry import DEFAULT, register, spec_of
 from tll_index.engine.weights import find, locate
 from tll_index.errors import WeightsError
-from tll_index.types import Pixels
 
 SPEC = spec_of(DEFAULT)
 

@@ -14,9 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tll_index.errors import StoreDamagedError
-from tll_index.indexer.catalog import Catalog, ImageRecord, Reject, Writer
+from tll_index.indexer.catalog import Catalog
 from tll_index.indexer.environment import Environment
+from tll_index.indexer.records import ImageRecord, Reject
 from tll_index.indexer.walk import FileState
+from tll_index.indexer.writer import Writer
 
 
 @pytest.fixture

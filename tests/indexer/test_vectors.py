@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tll_index.engine.search import nearest
 from tll_index.indexer import vectors
-from tll_index.indexer.catalog import Catalog, ImageRecord, Writer
+from tll_index.indexer.catalog import Catalog
 from tll_index.indexer.environment import Environment
+from tll_index.indexer.records import ImageRecord
+from tll_index.indexer.writer import Writer
 
 ID = b"0123456789abcdef"
 DIMENSION = 8

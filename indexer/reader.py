@@ -1,0 +1,164 @@
+"""Reading the catalog: one consistent snapshot of it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import lmdb
+import numpy as np
+
+from ..contracts import UnitVectors
+from .records import NUMBER, ImageRecord, Place, Reject, number_of, path_key
+
+
+class Reader:
+    """A read transaction over the tables."""
+
+    def __init__(self, txn: lmdb.Transaction, tables: dict[str, Any], base: bytes) -> None:
+        self._txn: Any = txn  # gives bytes, which its type doesn't promise
+        self._tables = tables
+        self._base = base
+
+    def _get(self, table: str, key: bytes) -> bytes | None:
+        # A store that was created but never written has no tables yet.
+        handle = self._tables.get(table)
+        value: bytes | None = None if handle is None else self._txn.get(key, db=handle)
+        return value
+
+    def _scan(self, table: str, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        if (handle := self._tables.get(table)) is None:
+            return
+        with self._txn.cursor(db=handle) as cursor:
+            if not cursor.set_range(prefix):
+                return
+            for key, value in cursor:
+                if not key.startswith(prefix):
+                    return
+                yield key, value
+
+    def _count(self, table: str) -> int:
+        handle = self._tables.get(table)
+        return 0 if handle is None else int(self._txn.stat(handle)["entries"])
+
+    # -- the whole ---------------------------------------------------------
+
+    @property
+    def generation(self) -> int:
+        """Grows with every transaction that changes which vectors there are."""
+        return self._meta_number("generation")
+
+    @property
+    def images(self) -> int:
+        """How many images have a vector."""
+        return self._count("images")
+
+    @property
+    def orphans(self) -> int:
+        """How many of them no path shows any more (a build that was cut short leaves some)."""
+        return self._count("orphans")
+
+    @property
+    def places(self) -> int:
+        """How many indexed paths there are."""
+        return self._count("places")
+
+    @property
+    def rejected(self) -> int:
+        """How many files are known to be unusable."""
+        return self._count("rejects")
+
+    def roots(self) -> list[bytes]:
+        """The folders that were built from."""
+        return [self._absolute(os.fsencode(root)) for root in self._meta_json("roots", [])]
+
+    def _meta_number(self, name: str) -> int:
+        value = self._get("meta", name.encode())
+        return 0 if value is None else number_of(value)
+
+    def _meta_json(self, name: str, default: Any) -> Any:
+        value = self._get("meta", name.encode())
+        return default if value is None else json.loads(value)
+
+    # -- folders and places ------------------------------------------------
+
+    def folders(self) -> Iterator[tuple[int, bytes]]:
+        """Every folder that places were seen in: number, absolute path."""
+        for key, value in self._scan("folders"):
+            yield number_of(key), self._absolute(value)
+
+    def folder_number(self, path: bytes) -> int | None:
+        """The number of a folder, by absolute path."""
+        value = self._get("folder_numbers", path_key(self._relative(path)))
+        return None if value is None else number_of(value)
+
+    def places_in(self, folder: int) -> dict[bytes, Place]:
+        """The indexed files of one folder, by name."""
+        return {
+            key[NUMBER.size :]: Place.unpack(value)
+            for key, value in self._scan("places", NUMBER.pack(folder))
+        }
+
+    def rejects_in(self, folder: int) -> dict[bytes, Reject]:
+        """The unusable files of one folder, by name."""
+        return {
+            key[NUMBER.size :]: Reject.unpack(value)
+            for key, value in self._scan("rejects", NUMBER.pack(folder))
+        }
+
+    def paths_of(self, image: int) -> list[bytes]:
+        """Absolute paths that show this image, sorted."""
+        return sorted(self._path(key) for key in self._place_keys(image))
+
+    def _place_keys(self, image: int) -> list[bytes]:
+        handle = self._tables.get("place_of")
+        if handle is None:
+            return []
+        with self._txn.cursor(db=handle) as cursor:
+            return list(cursor.iternext_dup()) if cursor.set_key(NUMBER.pack(image)) else []
+
+    def _path(self, place: bytes) -> bytes:
+        folder = self._get("folders", place[: NUMBER.size])
+        return os.path.join(self._absolute(folder or b""), place[NUMBER.size :])
+
+    def _absolute(self, stored: bytes) -> bytes:
+        return os.path.normpath(os.path.join(self._base, stored))
+
+    def _relative(self, path: bytes) -> bytes:
+        if path == self._base:
+            return b"."
+        prefix = self._base.rstrip(b"/") + b"/"
+        return path[len(prefix) :] if path.startswith(prefix) else path
+
+    # -- images and vectors ------------------------------------------------
+
+    def image_of(self, sha256: bytes) -> int | None:
+        """The image with this content (32-byte digest)."""
+        value = self._get("contents", sha256)
+        return None if value is None else number_of(value)
+
+    def image(self, number: int) -> ImageRecord | None:
+        """Metadata of an image."""
+        value = self._get("images", NUMBER.pack(number))
+        return None if value is None else ImageRecord.unpack(value)
+
+    def image_numbers(self) -> np.ndarray:
+        """(n,) int64, ascending: every image that has a vector."""
+        keys = b"".join(key for key, _ in self._scan("images"))
+        return np.frombuffer(keys, ">u8").astype(np.int64)
+
+    def vectors(self, numbers: np.ndarray) -> UnitVectors:
+        """(n, d) float32: the vectors of these images.
+
+        Raises:
+            KeyError: one of them has none.
+        """
+        rows = []
+        for number in numbers:
+            value = self._get("vectors", NUMBER.pack(int(number)))
+            if value is None:
+                raise KeyError(int(number))
+            rows.append(np.frombuffer(value, "<f4"))
+        return np.stack(rows).astype(np.float32, copy=False) if rows else np.empty((0, 0), "f4")

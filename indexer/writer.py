@@ -1,0 +1,125 @@
+"""Changing the catalog: what one write transaction can say."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
+import lmdb
+import numpy as np
+
+from .reader import Reader
+from .records import NUMBER, ImageRecord, Place, Reject, number_of, path_key
+from .walk import FileState
+
+
+class Writer(Reader):
+    """A write transaction over the tables."""
+
+    def __init__(self, txn: lmdb.Transaction, tables: dict[str, Any], base: bytes) -> None:
+        super().__init__(txn, tables, base)
+        self._vectors_changed = False
+
+    def _put(self, table: str, key: bytes, value: bytes) -> None:
+        self._txn.put(key, value, db=self._tables[table])
+
+    def _delete(self, table: str, key: bytes, value: bytes = b"") -> bool:
+        return bool(self._txn.delete(key, value, db=self._tables[table]))
+
+    def _next(self, counter: str) -> int:
+        number = self._meta_number(counter) + 1
+        self._put("meta", counter.encode(), NUMBER.pack(number))
+        return number
+
+    def finish(self) -> None:
+        """Count the generation; `Catalog.write` calls it last."""
+        if self._vectors_changed:
+            self._next("generation")
+
+    def set_roots(self, roots: Iterable[bytes]) -> None:
+        """Remember the folders that are built from."""
+        texts = [os.fsdecode(self._relative(root)) for root in roots]
+        self._put("meta", b"roots", json.dumps(texts).encode("ascii"))
+
+    def folder(self, path: bytes) -> int:
+        """The number of a folder, given now if it has none."""
+        if (number := self.folder_number(path)) is not None:
+            return number
+        number = self._next("last_folder")
+        relative = self._relative(path)
+        self._put("folders", NUMBER.pack(number), relative)
+        self._put("folder_numbers", path_key(relative), NUMBER.pack(number))
+        return number
+
+    def add_image(self, sha256: bytes, record: ImageRecord, vector: np.ndarray) -> int:
+        """Add an image with its vector (d,) float32; returns its number. Content that is already
+        there keeps its number and vector."""
+        if (known := self.image_of(sha256)) is not None:
+            return known
+        number = self._next("last_image")
+        key = NUMBER.pack(number)
+        self._put("images", key, record.pack())
+        self._put("vectors", key, np.ascontiguousarray(vector, "<f4").tobytes())
+        self._put("contents", sha256, key)
+        self._put("orphans", key, b"")
+        self._vectors_changed = True
+        return number
+
+    def set_place(self, folder: int, name: bytes, state: FileState, image: int) -> None:
+        """Say that the file `name` in `folder` shows `image`."""
+        key = NUMBER.pack(folder) + name
+        self._release(key, keep=image)
+        self._delete("rejects", key)
+        self._put("places", key, Place(state, image).pack())
+        self._put("place_of", NUMBER.pack(image), key)
+        self._delete("orphans", NUMBER.pack(image))
+
+    def remove_place(self, folder: int, name: bytes) -> None:
+        """Forget a path; the image stays until `remove_orphans`."""
+        key = NUMBER.pack(folder) + name
+        self._release(key)
+        self._delete("places", key)
+        self._delete("rejects", key)
+
+    def remove_path(self, path: bytes) -> None:
+        """`remove_place` by absolute path."""
+        if (folder := self.folder_number(os.path.dirname(path))) is not None:
+            self.remove_place(folder, os.path.basename(path))
+
+    def reject(self, folder: int, name: bytes, reject: Reject) -> None:
+        """Say that a file can't be used, so that it isn't opened again until it changes."""
+        self.remove_place(folder, name)
+        self._put("rejects", NUMBER.pack(folder) + name, reject.pack())
+
+    def remove_orphans(self, at_most: int) -> int:
+        """Delete images that no path shows, with their vectors; returns how many."""
+        keys = [key for key, _ in islice(self._scan("orphans"), at_most)]
+        for key in keys:
+            if record := self.image(number_of(key)):
+                self._delete("contents", bytes.fromhex(record.sha256))
+            for table in ("images", "vectors", "orphans"):
+                self._delete(table, key)
+        self._vectors_changed = self._vectors_changed or bool(keys)
+        return len(keys)
+
+    def remove_empty_folder(self, number: int) -> None:
+        """Forget a folder that holds no place and no reject any more."""
+        prefix = NUMBER.pack(number)
+        if any(next(self._scan(table, prefix), None) for table in ("places", "rejects")):
+            return
+        if (relative := self._get("folders", prefix)) is not None:
+            self._delete("folder_numbers", path_key(relative))
+            self._delete("folders", prefix)
+
+    def _release(self, place: bytes, keep: int | None = None) -> None:
+        if (value := self._get("places", place)) is None:
+            return
+        image = Place.unpack(value).image
+        if image == keep:
+            return
+        self._delete("place_of", NUMBER.pack(image), place)
+        if not self._place_keys(image):
+            self._put("orphans", NUMBER.pack(image), b"")
