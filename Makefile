@@ -7,6 +7,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/ready-$(shell cksum setup.cfg | cut -d' ' -f1)
 RUN    := run
 IMAGES ?= $(RUN)/gallery
+STORE  = $(RUN)/store-$(shell echo "$(IMAGES)" | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test lint bench clean
@@ -27,8 +28,8 @@ run: $(READY)  ## index IMAGES=dir (default: a gallery that is drawn first), que
 ifeq ($(IMAGES),$(RUN)/gallery)
 	$(BIN)/python examples/gallery $(RUN)/gallery
 endif
-	$(BIN)/tll-index build "$(IMAGES)" --store $(RUN)/store-$(shell echo "$(IMAGES)" | cksum | cut -d' ' -f1)
-	$(BIN)/tll-index query --sample 8 -k 6 --html lookalikes.html --store $(RUN)/store-$(shell echo "$(IMAGES)" | cksum | cut -d' ' -f1)
+	$(BIN)/tll-index build "$(IMAGES)" --store $(STORE)
+	$(BIN)/tll-index query --sample 8 -k 6 --html lookalikes.html --store $(STORE)
 	@echo "now open lookalikes.html"
 
 test: $(READY) lint  ## lint, type-check, run every test

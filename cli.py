@@ -189,7 +189,7 @@ def query(
                 for path in render.raw_paths(hits, b"\0" if null else b"\n"):
                     click.echo(path, nl=False)
             else:
-                click.echo(render.table(hits))
+                click.echo(("\n" if len(results) > 1 else "") + render.table(hits))
         if results and k > held:
             click.echo(f"(asked for {k}; the store holds {held:,} pictures)", err=True)
         if html is not None and results:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tll_index.cli import main
 
 import tiny
+from tll_index.cli import main
 
 HERE = Path(__file__).parent
 TLL_ROOT = Path(os.environ.get("TLL_ROOT") or HERE.parent.parent / "shared/data/tll")

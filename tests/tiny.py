@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
+
 from tll_index.engine.backbones.checkpoint import fill, read_tensors
 from tll_index.engine.decode import Geometry
 from tll_index.engine.registry import BackboneSpec, Layer, register

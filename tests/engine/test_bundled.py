@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 from sklearn.datasets import load_sample_image
+
 from tll_index import load_backbone
 from tll_index.config import load_settings
 from tll_index.contracts import Pixels

@@ -12,6 +12,7 @@ import open_clip
 import pytest
 import torch
 from safetensors.torch import save_file
+
 from tll_index import load_backbone
 from tll_index.config import load_settings
 from tll_index.engine.decode import Geometry

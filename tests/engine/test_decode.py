@@ -15,6 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
+
+from pictures import encoded, noise, png_claiming, quadrants
 from tll_index.engine.decode import Geometry, Limits, decode, from_image, read_bytes, thumbnail
 from tll_index.errors import (
     DamagedPictureError,
@@ -25,8 +27,6 @@ from tll_index.errors import (
     TooLargePictureError,
     UnreadablePictureError,
 )
-
-from pictures import encoded, noise, png_claiming, quadrants
 
 SQUASH = Geometry(size=16, fit="squash")
 

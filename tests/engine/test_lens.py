@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from tiny import SPEC
 from tll_index.engine.lens import Lens, find_lens, unit
 from tll_index.engine.registry import spec_of
 from tll_index.errors import LensError
-
-from tiny import SPEC
 
 
 def made(seed: int = 0, relu: bool = True, pca: int = 8, out: int = 12) -> Lens:

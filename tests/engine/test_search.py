@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from tll_index.engine.lens import unit
 from tll_index.engine.search import nearest, new_index
 

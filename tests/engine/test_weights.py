@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from tll_index.config import load_settings
 from tll_index.engine.embedder import choose_backbone
 from tll_index.engine.lens import Lens

@@ -14,6 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+import tiny
+from pictures import encoded, fill_folder, noise
 from tll_index import BuildReport, Lens, Recipe, Store, build
 from tll_index.config import load_settings
 from tll_index.errors import (
@@ -25,9 +28,6 @@ from tll_index.errors import (
 )
 from tll_index.indexer.store import writer_lock
 from tll_index.indexer.walk import Rules
-
-import tiny
-from pictures import encoded, fill_folder, noise
 
 TINY = Recipe(backbone="tiny")
 

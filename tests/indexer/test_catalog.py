@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from tll_index.errors import StoreDamagedError
 from tll_index.indexer.catalog import Catalog
 from tll_index.indexer.environment import Environment

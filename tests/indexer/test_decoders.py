@@ -12,11 +12,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+
+from pictures import encoded, noise, png_claiming
 from tll_index.engine.decode import Geometry, Limits, decode
 from tll_index.errors import DamagedPictureError, NotAPictureError, TooLargePictureError
 from tll_index.indexer.decoders import Decoder
-
-from pictures import encoded, noise, png_claiming
 
 GEOMETRY = Geometry(32, "squash")
 

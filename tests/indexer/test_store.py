@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
+from pictures import encoded, fill_folder, noise
 from tll_index import Recipe, Store, build
 from tll_index.engine.decode import decode
 from tll_index.errors import (
@@ -22,8 +24,6 @@ from tll_index.errors import (
     StoreMismatchError,
     UsageError,
 )
-
-from pictures import encoded, fill_folder, noise
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from tll_index.engine.search import nearest
 from tll_index.indexer import vectors
 from tll_index.indexer.catalog import Catalog

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from tll_index.errors import TllError
 from tll_index.indexer.walk import Rules, Walk, roots_of
 
