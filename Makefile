@@ -17,7 +17,7 @@ help:  ## list these commands
 
 setup: $(READY)  ## make the .venv
 
-$(READY): setup.cfg
+$(READY):
 	@echo "setting up $(VENV): some minutes the first time, torch is large"
 	@rm -f $(VENV)/ready-*
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

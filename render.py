@@ -128,10 +128,10 @@ def page(results: Sequence[tuple[Hits, bytes | None]], limits: Limits, title: st
     jinja = Environment(loader=PackageLoader("tll_index"), autoescape=True, trim_blocks=True)
     rows = [
         {
-            "query": {"name": shown(near(hits.query)), "image": _inline(hits.query, data, limits)},
+            "query": {"path": shown(near(hits.query)), "image": _inline(hits.query, data, limits)},
             "hits": [
                 {
-                    "name": shown(near(hit.path)),
+                    "path": shown(near(hit.path)),
                     "score": hit.score,
                     "rank": hit.rank,
                     "width": hit.width,

@@ -42,6 +42,7 @@ class Environment:
         )
         with _in_our_words(path):
             self._lmdb = self._open(lock=True)
+            self._lmdb.reader_check()  # a killed reader would keep old pages from being used again
 
     @classmethod
     def open(cls, path: Path) -> Environment:
@@ -86,14 +87,24 @@ class Environment:
             return self._open(lock=False)
 
     def tables(self, names: Sequence[str], duplicates: Sequence[str] = ()) -> dict[str, Any]:
-        """Handles of the named tables, made where they can be; absent ones are left out."""
-        handles = {}
+        """Handles of the named tables, made where they are missing and can be; on a read-only
+        disk, missing ones are left out.
+
+        Takes a write transaction where the file may be written, since the binding keeps no handle
+        that a read transaction opened: at worst this waits for one batch of a running build.
+        """
+        handles: dict[str, Any] = {}
         with _in_our_words(self.path):
-            for name in names:
-                with suppress(lmdb.NotFoundError, lmdb.ReadonlyError):
-                    handles[name] = self._lmdb.open_db(
-                        name.encode(), dupsort=name in duplicates, create=self.writable
-                    )
+            if self.writable:
+                with self._lmdb.begin(write=True) as txn:
+                    for name in names:
+                        handles[name] = self._lmdb.open_db(
+                            name.encode(), txn, dupsort=name in duplicates
+                        )
+            else:
+                for name in names:
+                    with suppress(lmdb.NotFoundError):
+                        handles[name] = self._lmdb.open_db(name.encode(), create=False)
         return handles
 
     @contextmanager

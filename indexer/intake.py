@@ -22,6 +22,10 @@ _CHEAP_PER_TRANSACTION = 1024
 _PASSING = ("missing", "unreadable")
 """Reasons that may be gone next time though the file is the same: never remembered."""
 
+_LOOKED_AT = 16
+"""Of a picture's other paths, how many are looked at to tell a move from a copy: some pictures
+have ten thousand copies."""
+
 
 @dataclass
 class _Batch:
@@ -120,7 +124,8 @@ def _add(writer: Writer, prepared: Prepared, vector: UnitVectors) -> int:
 
 def _place(writer: Writer, prepared: Prepared, image: int, counts: BuildReport) -> None:
     file = prepared.file
-    elsewhere = [path for path in writer.paths_of(image) if path != file.path]
+    known_paths = writer.paths_of(image, at_most=_LOOKED_AT)
+    elsewhere = [path for path in known_paths if path != file.path]
     left = next((path for path in elsewhere if not os.path.lexists(path)), None)
     if left is not None:
         writer.remove_path(left)

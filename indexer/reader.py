@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import lmdb
@@ -108,16 +109,18 @@ class Reader:
             for key, value in self._scan("rejects", NUMBER.pack(folder))
         }
 
-    def paths_of(self, image: int) -> list[bytes]:
-        """Absolute paths that show this image, sorted."""
-        return sorted(self._path(key) for key in self._place_keys(image))
+    def paths_of(self, image: int, at_most: int | None = None) -> list[bytes]:
+        """Absolute paths that show this image, sorted; `at_most` so many of them, any."""
+        return sorted(self._path(key) for key in self._place_keys(image, at_most))
 
-    def _place_keys(self, image: int) -> list[bytes]:
+    def _place_keys(self, image: int, at_most: int | None = None) -> list[bytes]:
         handle = self._tables.get("place_of")
         if handle is None:
             return []
         with self._txn.cursor(db=handle) as cursor:
-            return list(cursor.iternext_dup()) if cursor.set_key(NUMBER.pack(image)) else []
+            if not cursor.set_key(NUMBER.pack(image)):
+                return []
+            return list(islice(cursor.iternext_dup(), at_most))
 
     def _path(self, place: bytes) -> bytes:
         folder = self._get("folders", place[: NUMBER.size])

@@ -105,6 +105,12 @@ class Store:
             if embedder.lens.trained:
                 replace_file(path / _LENS, embedder.lens.save)
             store = cls(path, about, settings)
+            if store.info()["paths"]:
+                store.close()
+                raise StoreDamagedError(
+                    f"{path} has lost its {ABOUT}, which says what made its {_CATALOG}; put it "
+                    "back, or remove the folder and build again"
+                )
             store.embedder = embedder
             # Last: a folder without it is not yet a store.
             replace_file(path / ABOUT, lambda new: write_about(new, about))
@@ -224,11 +230,13 @@ class Store:
 
     def save_index(self) -> None:
         """Bring the FAISS file up to the catalog; only for the store's one writer."""
+        path = self.path / _VECTORS
         with self._searching:
             with self.catalog.reading() as reader:
-                changed = vectors.catch_up(self._index, reader)
-            if changed or not (self.path / _VECTORS).exists():
-                vectors.save(self._index, self.path / _VECTORS, self.about.id)
+                if vectors.is_current(path, self.about.id, reader.generation):
+                    return
+                vectors.catch_up(self._index, reader)
+            vectors.save(self._index, path, self.about.id)
 
     @cached_property
     def _index(self) -> vectors.VectorFile:

@@ -51,6 +51,15 @@ def load(path: Path, store_id: bytes, dimension: int) -> VectorFile:
     return VectorFile(index, footer)
 
 
+def is_current(path: Path, store_id: bytes, generation: int) -> bool:
+    """Whether the file is whole and covers this generation. Reads it, but builds nothing."""
+    try:
+        with path.open("rb") as file:
+            return _check(file.fileno(), store_id) == generation
+    except (OSError, ValueError):
+        return False
+
+
 def catch_up(file: VectorFile, reader: Reader) -> bool:
     """Make the index hold exactly the catalog's vectors; returns whether it had to change.
 

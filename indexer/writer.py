@@ -121,5 +121,5 @@ class Writer(Reader):
         if image == keep:
             return
         self._delete("place_of", NUMBER.pack(image), place)
-        if not self._place_keys(image):
+        if not self._place_keys(image, at_most=1):
             self._put("orphans", NUMBER.pack(image), b"")

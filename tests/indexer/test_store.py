@@ -219,3 +219,10 @@ def test_a_picture_in_memory_needs_no_file(photos: list[Path]) -> None:
         out = io.BytesIO()
         noise(3).save(out, "BMP")
         assert store.query(out.getvalue(), k=1)[0].path == str(photos[3])
+
+
+def test_a_catalog_without_its_maker_is_not_built_upon(photos: list[Path], here: Path) -> None:
+    (here / ".tll-index/store.json").unlink()
+    with pytest.raises(StoreDamagedError, match=r"has lost its store\.json"):
+        build(["photos"], recipe=Recipe("tiny2"))
+    assert not (here / ".tll-index/store.json").exists()
