@@ -64,6 +64,12 @@ class DamagedPictureError(PictureError):
     reason = "damaged"
 
 
+class DecoderFailedError(PictureError):
+    """A picture on which the decoder crashed or hung."""
+
+    reason = "decoder failed"
+
+
 class TooLargePictureError(PictureError):
     """More pixels or bytes than the limits allow."""
 

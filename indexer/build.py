@@ -82,7 +82,13 @@ def build(
 
         def compare(store: Store | None) -> Comparison:
             catalog = None if store is None else store.catalog
-            return Comparison(roots, rules, os.fsencode(path), catalog, f"{codecs()} {limits}")
+            return Comparison(
+                roots,
+                rules,
+                os.fsencode(path),
+                catalog,
+                f"{codecs()} {limits} {settings.decode_seconds} s",
+            )
 
         if dry_run or known is None:
             tally = compare(known).tally(progress, allow_empty)

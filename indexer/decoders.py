@@ -25,14 +25,18 @@ import numpy as np
 
 from .. import errors
 from ..engine.decode import Geometry, Limits, Picture, decode
-from ..errors import DamagedPictureError, PictureError
+from ..errors import DecoderFailedError, PictureError
 
 _REQUEST = struct.Struct("<Q")
 _ANSWER = struct.Struct("<IQ")
 
 
-class DecoderDiedError(Exception):
-    """The process ended, or did not answer in time."""
+class _Died(Exception):  # noqa: N818
+    """The process ended."""
+
+
+class _Hangs(Exception):  # noqa: N818
+    """The process did not answer in time."""
 
 
 class Decoder:
@@ -59,14 +63,18 @@ class Decoder:
         """`engine.decode.decode`, over there.
 
         Raises:
-            PictureError: as `decode`; also where the decoder crashed or hung on this picture.
+            PictureError: as `decode`; also where the decoder hung on this picture, or crashed
+                twice (once may be chance: the system was short of memory, say).
         """
-        self.start()
         try:
-            header, pixels = self._ask(data)
-        except DecoderDiedError as error:
+            try:
+                header, pixels = self._ask(data)
+            except _Died:
+                self.stop()
+                header, pixels = self._ask(data)
+        except (_Died, _Hangs) as error:
             self.stop()
-            raise DamagedPictureError(f"made the decoder fail ({error})") from None
+            raise DecoderFailedError(f"made the decoder fail ({error})") from None
         if name := header.get("error"):
             raise getattr(errors, name)(header["message"])
         picture = np.frombuffer(pixels, np.uint8).reshape(self._size, self._size, 3)
@@ -89,6 +97,7 @@ class Decoder:
                         pipe.close()
 
     def _ask(self, data: bytes) -> tuple[dict[str, Any], bytes]:
+        self.start()
         process = self._process
         assert process is not None and process.stdin is not None and process.stdout is not None
         deadline = time.monotonic() + self._seconds
@@ -97,7 +106,7 @@ class Decoder:
             process.stdin.write(data)
             process.stdin.flush()
         except BrokenPipeError:
-            raise DecoderDiedError(_how_it_ended(process)) from None
+            raise _Died(_how_it_ended(process)) from None
         header_size, pixel_size = _ANSWER.unpack(_read(process, _ANSWER.size, deadline))
         header = json.loads(_read(process, header_size, deadline))
         return header, _read(process, pixel_size, deadline)
@@ -111,10 +120,10 @@ def _read(process: subprocess.Popen[bytes], size: int, deadline: float) -> bytes
         selector.register(descriptor, selectors.EVENT_READ)
         while size:
             if not selector.select(max(0.0, deadline - time.monotonic())):
-                raise DecoderDiedError("no answer in time")
+                raise _Hangs("no answer in time")
             part = os.read(descriptor, size)
             if not part:
-                raise DecoderDiedError(_how_it_ended(process))
+                raise _Died(_how_it_ended(process))
             parts.append(part)
             size -= len(part)
     return b"".join(parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 
 from pictures import encoded, noise, png_claiming
 from tll_index.engine.decode import Geometry, Limits, decode
-from tll_index.errors import DamagedPictureError, NotAPictureError, TooLargePictureError
+from tll_index.errors import DecoderFailedError, NotAPictureError, TooLargePictureError
 from tll_index.indexer.decoders import Decoder
 
 GEOMETRY = Geometry(32, "squash")
@@ -44,14 +45,40 @@ def test_failures_keep_their_types(decoder: Decoder) -> None:
     assert decoder.decode(encoded(noise(1), "PNG")).width == 40  # and it lives on
 
 
-def test_a_dying_decoder_is_replaced(decoder: Decoder) -> None:
-    large = encoded(noise(1, 9000, 9000), "PNG")  # long enough to be killed in the middle
-    decoder.start()
+@pytest.fixture(scope="module")
+def large() -> bytes:
+    """Long enough in the decoder (about half a second) to be killed in the middle."""
+    return encoded(noise(1, 6000, 6000), "PNG")
+
+
+def kill(decoder: Decoder) -> None:
     assert decoder._process is not None
-    threading.Timer(0.5, os.kill, (decoder._process.pid, signal.SIGSEGV)).start()
-    with pytest.raises(DamagedPictureError, match="made the decoder fail"):
-        for _ in range(50):
-            decoder.decode(large)
+    os.kill(decoder._process.pid, signal.SIGSEGV)
+
+
+def test_a_decoder_that_dies_once_is_replaced(decoder: Decoder, large: bytes) -> None:
+    decoder.decode(encoded(noise(1), "PNG"))
+    timer = threading.Timer(0.1, kill, (decoder,))
+    timer.start()
+    assert decoder.decode(large).width == 6000
+    timer.join()
+
+
+def test_a_picture_that_kills_decoders_is_given_up(decoder: Decoder, large: bytes) -> None:
+    decoder.decode(encoded(noise(1), "PNG"))
+    stop = threading.Event()
+
+    def kill_all() -> None:
+        while not stop.wait(0.1):
+            with contextlib.suppress(AssertionError, ProcessLookupError):
+                kill(decoder)
+
+    killer = threading.Thread(target=kill_all)
+    killer.start()
+    with pytest.raises(DecoderFailedError, match=r"made the decoder fail \(signal 11\)"):
+        decoder.decode(large)
+    stop.set()
+    killer.join()
     assert decoder.decode(encoded(noise(1), "PNG")).width == 40
 
 
@@ -61,7 +88,7 @@ def test_a_hanging_decoder_is_replaced() -> None:
     assert decoder._process is not None
     os.kill(decoder._process.pid, signal.SIGSTOP)
     started = time.monotonic()
-    with pytest.raises(DamagedPictureError, match="no answer in time"):
+    with pytest.raises(DecoderFailedError, match="no answer in time"):
         decoder.decode(encoded(noise(1), "PNG"))
     assert time.monotonic() - started < 10
     assert decoder.decode(encoded(noise(1), "PNG")).width == 40
