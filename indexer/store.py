@@ -58,6 +58,8 @@ class Store:
         self.settings = settings
         self.catalog = Catalog(Environment.open(path / _CATALOG), os.fsencode(path.parent))
         self._searching = threading.Lock()
+        self._loading = threading.Lock()
+        self._embedder: Embedder | None = None
 
     # -- opening -------------------------------------------------------------
 
@@ -111,7 +113,7 @@ class Store:
                     f"{path} has lost its {ABOUT}, which says what made its {_CATALOG}; put it "
                     "back, or remove the folder and build again"
                 )
-            store.embedder = embedder
+            store._embedder = embedder
             # Last: a folder without it is not yet a store.
             replace_file(path / ABOUT, lambda new: write_about(new, about))
         except OSError as error:
@@ -155,13 +157,20 @@ class Store:
         vector = self.embedder.vectors(decoded.pixels[None])
         return Hits(name, self._search(vector, k, None if include_self else digest))
 
-    @cached_property
+    @property
     def embedder(self) -> Embedder:
         """The backbone and lens that made this store, loaded on first use.
 
         Raises:
             StoreMismatchError: what is installed here differs from what made it.
+            WeightsError, LensError: what made it is missing or damaged.
         """
+        with self._loading:
+            if self._embedder is None:
+                self._embedder = self._load_embedder()
+            return self._embedder
+
+    def _load_embedder(self) -> Embedder:
         made_by = self.about.made_by
         lens: Lens | str = "none"
         if made_by["lens_sha256"]:
@@ -247,13 +256,14 @@ class Store:
             vectors.catch_up(self._index, reader)
             index = self._index.index
             this = None if without is None else reader.image_of(without)
-            wanted = k + reader.orphans + (this is not None)
+            # However the query itself and orphans lie, the k-th hit is no later than this:
+            last = k - 1 + reader.orphans + (this is not None)
+            wanted = last + 2
             while True:
                 found = nearest(index, vector, wanted)
                 ids, scores = found.ids[0], found.scores[0]
                 # Ties are broken by path, so all pictures that tie with the last must be seen.
-                at_end = wanted >= index.ntotal
-                if at_end or scores[k - 1] > scores[-1]:
+                if wanted >= index.ntotal or scores[last] > scores[-1]:
                     break
                 wanted *= 2
             return _ranked(reader, ids, scores, k, this)
