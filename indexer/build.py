@@ -125,14 +125,11 @@ def _bring_in_step(
 
 
 def _embed(store: Store, comparison: Comparison, report: BuildReport, progress: Progress) -> None:
-    settings, embedder = store.settings, store.embedder
-    limits = limits_of(settings)
-    intake = Intake(
-        store.catalog, embedder, settings.batch_size, comparison.codecs, report, progress
-    )
+    settings, limits = store.settings, limits_of(store.settings)
+    intake = Intake(store, comparison.codecs, report, progress)
+    geometry = spec_of(store.about.made_by["backbone"]).geometry
     decoders = [
-        Decoder(embedder.backbone.spec.geometry, limits, settings.decode_seconds)
-        for _ in range(settings.decoders())
+        Decoder(geometry, limits, settings.decode_seconds) for _ in range(settings.decoders())
     ]
     # Two batches ahead: while one is in the backbone, the next is being decoded.
     with Pipeline(decoders, limits, depth=2 * settings.batch_size + len(decoders)) as pipeline:

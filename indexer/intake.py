@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..contracts import UnitVectors
-from ..engine.embedder import Embedder
-from .catalog import Catalog
 from .pipeline import Prepared
 from .records import ImageRecord, Reject
 from .report import BuildReport, Progress, Skipped
+from .store import Store
 from .writer import Writer
 
 _CHEAP_PER_TRANSACTION = 1024
@@ -39,16 +38,14 @@ class Intake:
 
     def __init__(
         self,
-        catalog: Catalog,
-        embedder: Embedder,
-        batch_size: int,
+        store: Store,
         codecs: str,
         report: BuildReport,
         progress: Progress,
     ) -> None:
-        self._catalog = catalog
-        self._embedder = embedder
-        self._batch_size = batch_size
+        self._store = store
+        self._catalog = store.catalog
+        self._batch_size = store.settings.batch_size
         self._codecs = codecs
         self._report = report
         self._progress = progress
@@ -78,7 +75,8 @@ class Intake:
         vectors: dict[bytes, UnitVectors] = {}
         if batch.fresh:
             pixels = np.stack([one.picture.pixels for one in batch.fresh.values() if one.picture])
-            vectors = dict(zip(batch.fresh, self._embedder.vectors(pixels), strict=True))
+            # The network is loaded here and not before: a build that only moves never needs it.
+            vectors = dict(zip(batch.fresh, self._store.embedder.vectors(pixels), strict=True))
         counts = self._catalog.write(lambda writer: self._record(writer, batch, vectors))
         self._report.embedded += len(batch.fresh)
         self._report.added += counts.added

@@ -52,7 +52,6 @@ class Pipeline:
         self._decoders: queue.SimpleQueue[Decoder] = queue.SimpleQueue()
         self._all = decoders
         for decoder in decoders:
-            decoder.start()
             self._decoders.put(decoder)
         self._threads = ThreadPoolExecutor(len(decoders), thread_name_prefix="decode")
         self._limits = limits

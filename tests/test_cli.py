@@ -278,15 +278,25 @@ def test_help_is_quick_and_loads_nothing_heavy() -> None:
     assert "Index folders of pictures with 'build'" in ended.stdout
 
 
-def test_nothing_to_do_loads_no_torch(photos: list[Path], here: Path) -> None:
+def test_nothing_to_embed_loads_no_torch(photos: list[Path], here: Path) -> None:
     code = (
         "import sys\n"
+        "sys.modules['tiny'] = None\n"  # no other than the registry's row may be needed
+        "from dataclasses import replace\n"
+        "from tll_index.engine.registry import DEFAULT, register, spec_of\n"
+        "register(replace(spec_of(DEFAULT), name='tiny'))\n"
         "from tll_index import build\n"
         "report = build()\n"
-        "print(report.unchanged, 'torch' in sys.modules)"
+        "print(report.unchanged, report.moved, 'torch' in sys.modules)"
     )
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ended.stdout == "8 False\n"
+    command = [sys.executable, "-c", code]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ended.stdout == "8 0 False\n"
+    (here / "photos").rename(here / "pictures")
+    (here / "photos").mkdir()
+    (here / "pictures").rename(here / "photos/pictures")
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ended.stdout == "0 8 False\n"
 
 
 def test_debug_shows_the_traceback(photos: list[Path], tll_index: Cli, spawn: Spawn) -> None:
