@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from . import __version__
+from .names import shown
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -36,6 +38,18 @@ def _debug_option(function: _F) -> _F:
 _PATH = click.Path(path_type=Path, allow_dash=True, readable=False)
 """Whether a path can be used is for the library to say: in its words, with its exit status."""
 
+
+class _Output(click.Path):
+    """A file to write; standard output is taken."""
+
+    def convert(self, value: Any, parameter: Any, context: Any) -> Any:
+        if value == "-":
+            self.fail("name a file: standard output is for the results", parameter, context)
+        return super().convert(value, parameter, context)
+
+
+_OUTPUT = _Output(path_type=Path, dir_okay=False)
+
 _store_option = click.option(
     "--store",
     type=_PATH,
@@ -51,6 +65,12 @@ def cli() -> None:
 
     Index folders of pictures with 'build', then ask with 'query'.
     """
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        from .errors import TllError
+
+        raise TllError("the current folder is no longer there; change to another") from None
 
 
 @cli.command()
@@ -64,7 +84,7 @@ def cli() -> None:
 @click.option("--follow-links", is_flag=True, help="Also through symbolic links.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.option("--allow-empty", is_flag=True, help="Believe that a folder lost all its pictures.")
-@click.option("--report", type=_PATH, help="List skipped files (JSON lines).")
+@click.option("--report", type=_OUTPUT, help="List skipped files (JSON lines).")
 @click.option("--device", help="auto, cpu, cuda, cuda:N.  [default: auto]")
 @click.option("--batch-size", type=int, help="Pictures a forward pass.  [default: 32]")
 @click.option("--workers", type=int, help="Decoder processes.  [default: one for each core]")
@@ -120,7 +140,7 @@ def build(
     if not quiet:
         path = locate_store(None, loaded) or Path.cwd() / STORE_NAME
         seconds = time.monotonic() - started
-        click.echo(render.summary(result, seconds, os.fspath(path), dry_run))
+        click.echo(render.summary(result, seconds, shown(path), dry_run))
     if result.stopped:
         click.echo("stopped; run the same command again to go on", err=True)
         sys.exit(INTERRUPTED)
@@ -135,7 +155,8 @@ def build(
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a hit and line.")
 @click.option("--paths", is_flag=True, help="Only the paths.")
 @click.option("-0", "null", is_flag=True, help="Only the paths, each ended by a null byte.")
-@click.option("--html", type=_PATH, help="Also write a page with pictures.")
+@click.option("--weights", type=_PATH, help="The weights that made the store, if they moved.")
+@click.option("--html", type=_OUTPUT, help="Also write a page with pictures.")
 @click.option("--device", help="auto, cpu, cuda, cuda:N.  [default: auto]")
 @click.option("--max-megapixels", type=int, help="Refuse larger pictures.  [default: 178]")
 @_debug_option
@@ -149,6 +170,7 @@ def query(
     paths: bool,
     null: bool,
     html: Path | None,
+    weights: Path | None,
     **settings: Any,
 ) -> None:
     """Show the indexed pictures that look most like PICTURE; '-' reads one from standard input."""
@@ -168,7 +190,7 @@ def query(
     loaded = load_settings(store=store, **settings)
     results: list[tuple[Hits, bytes | None]] = []
     failed = False
-    with Store.open(settings=loaded) as opened:
+    with Store.open(weights=weights, settings=loaded) as opened:
         if (held := len(opened)) == 0:
             raise NoStoreError(f"the store {opened.path} is empty; fill it with 'tll-index build'")
         for picture in (*asked, *(opened.sample(sample) if sample else ())):
@@ -184,7 +206,7 @@ def query(
             results.append((hits, data))
             if as_json:
                 for line in render.json_lines(hits):
-                    click.echo(line)
+                    click.echo(line.encode())  # JSON is UTF-8, whatever the terminal speaks
             elif paths or null:
                 for path in render.raw_paths(hits, b"\0" if null else b"\n"):
                     click.echo(path, nl=False)
@@ -244,6 +266,10 @@ def fetch(name: str) -> None:
 
 
 def _standard_input(max_bytes: int) -> bytes:
+    if sys.stdin is None:
+        from .errors import MissingPictureError
+
+        raise MissingPictureError("is closed", "standard input")
     data = sys.stdin.buffer.read(max_bytes + 1)
     if len(data) > max_bytes:
         from .errors import TooLargePictureError
@@ -262,12 +288,15 @@ def _write_text(path: Path, text: str) -> None:
 
 
 def _complain(error: object) -> None:
-    click.echo(f"tll-index: {error}", err=True)
+    click.echo(f"tll-index: {shown(str(error))}", err=True)
 
 
 def main() -> NoReturn:
     """Run the command line: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C."""
     context: dict[str, Any] = {}
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that can't be printed is escaped
+            stream.reconfigure(errors="backslashreplace")
     try:
         with cli.make_context("tll-index", sys.argv[1:]) as root:
             context = root.meta

@@ -70,7 +70,12 @@ def load_settings(**arguments: object) -> Settings:
 
 def _parsed(name: str, value: object, origin: str) -> object:
     if name in ("store", "weights_dir", "lens_dir"):
-        return Path(os.fsdecode(value)).expanduser()  # type: ignore[arg-type]
+        if not isinstance(value, (str, bytes, os.PathLike)):
+            raise UsageError(f"{origin}: {value!r} is not a path")
+        try:
+            return Path(os.fsdecode(value)).expanduser()
+        except RuntimeError as error:  # ~somebody who isn't known
+            raise UsageError(f"{origin}: {error}") from None
     if name == "device":
         return str(value)
     try:
@@ -91,6 +96,8 @@ def _file() -> dict[str, object]:
         text = _file_path().read_text("utf-8")
     except OSError:
         return {}
+    except UnicodeDecodeError:
+        raise UsageError(f"{_file_path()}: is not UTF-8 text") from None
     try:
         import tomllib
     except ModuleNotFoundError:  # Python 3.10
@@ -116,6 +123,6 @@ def find_store(start: Path | None = None) -> Path | None:
     """The nearest `.tll-index` folder, from `start` (default: here) upwards, as git looks."""
     here = (start or Path.cwd()).resolve()
     for folder in (here, *here.parents):
-        if (folder / STORE_NAME / "store.json").is_file():
+        if os.path.isfile(folder / STORE_NAME / "store.json"):  # False where it may not be seen
             return folder / STORE_NAME
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from types import TracebackType
 
@@ -10,17 +11,32 @@ from tqdm import tqdm
 from .indexer.report import Progress
 
 
+class _Forgiving:
+    """Standard error, or nothing where it is closed: progress is never worth a failure."""
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            if sys.stderr is not None:
+                sys.stderr.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            if sys.stderr is not None:
+                sys.stderr.flush()
+
+
 class Bars(Progress):
     """Draws a count while folders are scanned, then a bar while pictures are indexed. Where
     standard error is no terminal, the bar alone, every ten seconds, is enough."""
 
     def __init__(self) -> None:
         self._bar: tqdm[None] | None = None
-        self._on_terminal = sys.stderr.isatty()
+        self._on_terminal = sys.stderr is not None and sys.stderr.isatty()
+        self._out = _Forgiving()
 
     def note(self, line: str) -> None:
         """See `Progress.note`."""
-        tqdm.write(line, file=sys.stderr)
+        tqdm.write(line, file=self._out)
 
     def scanned(self, files: int) -> None:
         """See `Progress.scanned`."""
@@ -51,6 +67,7 @@ class Bars(Progress):
         return tqdm(
             desc=desc,
             total=total,
+            file=self._out,
             unit=" files" if total is None else " pictures",
             mininterval=0.1 if self._on_terminal else 10,
             leave=total is not None,

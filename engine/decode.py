@@ -10,7 +10,6 @@ import contextlib
 import io
 import os
 import stat
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -145,7 +144,7 @@ def decode(data: bytes, geometry: Geometry, limits: Limits = Limits()) -> Pictur
         MissingCodecError
     """
     with _opened(data, limits) as image:
-        return from_image(image, geometry)
+        return _fitted(image, geometry)
 
 
 def thumbnail(data: bytes, side: int, limits: Limits = Limits()) -> bytes:
@@ -156,6 +155,8 @@ def thumbnail(data: bytes, side: int, limits: Limits = Limits()) -> bytes:
     """
     with _opened(data, limits) as image:
         orientation = _orientation(image)
+        if image.mode.startswith(("I", "F")):  # which Pillow can't make smaller as they are
+            image = _to_rgb(image)
         image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
         out = io.BytesIO()
         _turned(_to_rgb(image), orientation).save(out, "JPEG", quality=85)
@@ -163,7 +164,17 @@ def thumbnail(data: bytes, side: int, limits: Limits = Limits()) -> bytes:
 
 
 def from_image(image: Image.Image, geometry: Geometry) -> Picture:
-    """A Pillow image that is open and loaded, as `decode` would return it."""
+    """A Pillow image, as `decode` would return it.
+
+    Raises:
+        DamagedPictureError: its pixels can't be read.
+    """
+    with _typed_failures(b"", Limits()):
+        image.load()
+        return _fitted(image, geometry)
+
+
+def _fitted(image: Image.Image, geometry: Geometry) -> Picture:
     width, height = image.size
     orientation = _orientation(image)  # after loading: Pillow turns TIFF by itself
     square = _to_rgb(image).resize(
@@ -177,10 +188,7 @@ def from_image(image: Image.Image, geometry: Geometry) -> Picture:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16"):
-        samples = np.asarray(image).astype(np.uint16)
-        return Image.fromarray((samples >> 8).astype(np.uint8)).convert("RGB")
-    if image.mode in ("I", "F"):
+    if image.mode.startswith(("I", "F")):
         return Image.fromarray(_to_8_bit(np.asarray(image))).convert("RGB")
     if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
         image = image.convert("RGBA")
@@ -190,10 +198,11 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _to_8_bit(samples: np.ndarray) -> np.ndarray:
-    """32-bit integer or float grey to uint8, by the range that the values show."""
+    """16-bit, 32-bit or float grey to uint8, by the range that the values show: cameras and
+    scanners put 8 and 12 bits into 16."""
     values = np.nan_to_num(samples.astype(np.float64), posinf=0.0, neginf=0.0)
     low, high = min(values.min(), 0.0), values.max()
-    for full in (1.0 if samples.dtype.kind == "f" else 255.0, 255.0, 65535.0):
+    for full in (1.0 if samples.dtype.kind == "f" else 255.0, 255.0, 4095.0, 65535.0):
         if low == 0.0 and high <= full:
             return (values * (255.0 / full)).round().astype(np.uint8)
     spread = (high - low) or 1.0
@@ -231,20 +240,26 @@ def codecs() -> str:
 
 @contextlib.contextmanager
 def _opened(data: bytes, limits: Limits) -> Iterator[Image.Image]:
-    """The first frame of `data`, loaded; all that goes wrong, in here or there, becomes typed."""
+    """The first frame of `data`, loaded."""
     if not data:
         raise EmptyPictureError("is empty (0 bytes)")
     # Pillow refuses twice its own limit whatever ours is; ours may have been raised on purpose.
     Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, limits.max_pixels // 2 + 1)
+    with (
+        _typed_failures(data, limits),
+        Image.open(io.BytesIO(data), formats=_formats()) as image,
+    ):
+        # Headers first: `size` is known before any pixel is.
+        if image.width * image.height > limits.max_pixels:
+            raise TooLargePictureError(_too_many_pixels(image.size, limits))
+        image.load()
+        yield image
+
+
+@contextlib.contextmanager
+def _typed_failures(data: bytes, limits: Limits) -> Iterator[None]:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about EXIF and sizes: checked here, said once
-            with Image.open(io.BytesIO(data), formats=_formats()) as image:
-                # Headers first: `size` is known before any pixel is.
-                if image.width * image.height > limits.max_pixels:
-                    raise TooLargePictureError(_too_many_pixels(image.size, limits))
-                image.load()
-                yield image
+        yield
     except PictureError:
         raise
     except UnidentifiedImageError:

@@ -52,8 +52,10 @@ class TorchRuntime:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         try:
             self._device = torch.device(device)
+            if self._device.type not in ("cpu", "cuda", "mps", "xpu"):
+                raise RuntimeError("not a device to compute on")
             self._network = network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        except (RuntimeError, AssertionError) as error:
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
             reason = str(error).splitlines()[0]
             raise UsageError(f"device {device!r} can't be used: {reason}") from None
         self.name = f"torch {self._device}"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import NoStoreError, StoreDamagedError, StoreMismatchError
+from ..names import shown
 from .environment import translated_os_error
 
 ABOUT = "store.json"
@@ -57,16 +58,16 @@ def read_about(path: Path) -> About:
         document = json.loads((path / ABOUT).read_text("utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         raise NoStoreError(
-            f"no store in {path}; make one with 'tll-index build DIR --store {path}'"
+            f"no store in {shown(path)}; make one with 'tll-index build DIR --store {shown(path)}'"
         ) from None
     except OSError as error:
         raise translated_os_error(path / ABOUT, error) from error
     except ValueError as error:
-        raise StoreDamagedError(f"{path / ABOUT} is damaged: {error}") from None
+        raise StoreDamagedError(f"{shown(path / ABOUT)} is damaged: {error}") from None
     try:
         if document["format"] > FORMAT:
             raise StoreMismatchError(
-                f"{path} is a store of format {document['format']}, made with "
+                f"{shown(path)} is a store of format {document['format']}, made with "
                 f"{document.get('made_with', 'a newer version')}; this version reads up to "
                 f"{FORMAT}: upgrade tll-index"
             )
@@ -81,5 +82,5 @@ def read_about(path: Path) -> About:
             raise KeyError("made_by")
         int(about.dimension)
     except (KeyError, TypeError, ValueError) as error:
-        raise StoreDamagedError(f"{path / ABOUT} is damaged: {error!r}") from None
+        raise StoreDamagedError(f"{shown(path / ABOUT)} is damaged: {error!r}") from None
     return about

@@ -16,13 +16,14 @@ from ..engine.registry import spec_of
 from ..engine.weights import digest
 from ..errors import StoreMismatchError, TllError, UsageError
 from ..names import shown
+from .about import ABOUT
 from .changes import Comparison, Tally
 from .decoders import Decoder
 from .intake import Intake
 from .pipeline import Pipeline
 from .report import BuildReport, Progress
-from .store import Store, limits_of, locate_store, writer_lock
-from .walk import Rules, outermost, roots_of
+from .store import Store, limits_of, locate_store, refuse_foreign, writer_lock
+from .walk import Rules, is_below, roots_of
 
 _ORPHANS_PER_TRANSACTION = 4096
 
@@ -60,7 +61,8 @@ def build(
     Args:
         folders: walked recursively; none means those that the store was built from.
         store: its folder; None as in `Store.open`, or a new `.tll-index` here.
-        allow_empty: believe that a folder which is quite empty now has lost all its pictures.
+        allow_empty: believe that a folder which is missing or quite empty has lost its pictures;
+            otherwise they are kept and the report says so, since its disk may be absent.
         dry_run: change nothing; `added` then counts new and moved paths together.
 
     Raises:
@@ -69,55 +71,67 @@ def build(
     settings = settings or load_settings()
     progress = progress or Progress()
     path = locate_store(store, settings) or Path.cwd() / STORE_NAME
-    limits = limits_of(settings)
+    tried_by = f"{codecs()} {limits_of(settings)} {settings.decode_seconds} s"
     with ExitStack() as stack:
         known = _open_known(path, settings, stack)
-        roots = roots_of(folders)
-        if not roots:
-            if known is None:
-                raise UsageError("name at least one folder of pictures")
-            roots = known.roots()
         if known is not None:
             _require_same_recipe(known, recipe)
+        roots = _roots(folders, known, allow_empty)
 
         def compare(store: Store | None) -> Comparison:
             catalog = None if store is None else store.catalog
-            return Comparison(
-                roots,
-                rules,
-                os.fsencode(path),
-                catalog,
-                f"{codecs()} {limits} {settings.decode_seconds} s",
-            )
+            return Comparison(roots, rules, os.fsencode(path), catalog, tried_by, allow_empty)
 
         if dry_run or known is None:
-            tally = compare(known).tally(progress, allow_empty)
+            tally = compare(known).tally(progress)
             if known is None and not tally.files:
                 raise TllError(_no_pictures(roots))
             if dry_run:
                 return _foretold(tally)
+        if known is None:
+            refuse_foreign(path)
         stack.enter_context(writer_lock(path))
         store_now = known or _open_known(path, settings, stack)
         if store_now is None:
             store_now = _create(path, recipe, settings, progress)
             stack.callback(store_now.close)
-        return _bring_in_step(store_now, compare(store_now), progress, allow_empty)
+        elif recipe.weights is not None:
+            store_now.use_weights(recipe.weights)
+        return _bring_in_step(store_now, compare(store_now), progress)
 
 
-def _bring_in_step(
-    store: Store, comparison: Comparison, progress: Progress, allow_empty: bool
-) -> BuildReport:
-    tally = comparison.tally(progress, allow_empty)
+def _roots(
+    folders: Iterable[str | os.PathLike[str]], known: Store | None, allow_empty: bool
+) -> list[bytes]:
+    """The folders to walk: those that are named and, of those that the store was built from, the
+    ones below them; or, where none is named, all that it was built from."""
+    named = roots_of(folders)
+    before = [] if known is None else known.roots()
+    if not named:
+        if not before:
+            raise UsageError("name at least one folder of pictures")
+        return before
+    for root in named:
+        if not os.path.isdir(root) and not (allow_empty and known is not None):
+            raise TllError(f"{shown(root)} does not exist; name folders of pictures")
+    below = [old for old in before if any(is_below(old, root) for root in named)]
+    return sorted({*named, *below})
+
+
+def _bring_in_step(store: Store, comparison: Comparison, progress: Progress) -> BuildReport:
+    tally = comparison.tally(progress)
     report = BuildReport(unchanged=tally.unchanged, skipped=tally.skipped)
     try:
-        _remember_roots(store, comparison.roots)
+        roots = sorted({*store.roots(), *comparison.roots})
+        store.catalog.write(lambda writer: writer.set_roots(roots))
         if tally.to_do:
             progress.working(tally.to_do)
             _embed(store, comparison, report, progress)
-        if tally.gone:
-            report.removed = comparison.sweep()
+        if tally.gone or tally.stale:
+            report.removed += comparison.sweep()
         while store.catalog.write(lambda writer: writer.remove_orphans(_ORPHANS_PER_TRANSACTION)):
             pass
+        store.catalog.write(lambda writer: writer.forget_roots(os.path.isdir))
         store.save_index()
     except KeyboardInterrupt:
         report.stopped = True
@@ -137,7 +151,7 @@ def _embed(store: Store, comparison: Comparison, report: BuildReport, progress: 
 
 
 def _open_known(path: Path, settings: Settings, stack: ExitStack) -> Store | None:
-    if not (path / "store.json").exists():
+    if not os.path.lexists(path / ABOUT):
         return None
     store = Store.open(path, settings=settings)
     stack.callback(store.close)
@@ -172,18 +186,10 @@ def _require_same_recipe(store: Store, recipe: Recipe) -> None:
         if value != made_by[key]:
             what = key.removesuffix("_sha256")
             raise StoreMismatchError(
-                f"{store.path} was made with another {what} ({made_by[key] or 'none'}, asked for "
-                f"{value or 'none'}); a store has one: leave it out, or build another with --store"
+                f"{shown(store.path)} was made with another {what} ({made_by[key] or 'none'}, "
+                f"asked for {value or 'none'}); a store has one: leave it out, or build another "
+                "with --store"
             )
-
-
-def _remember_roots(store: Store, roots: Sequence[bytes]) -> None:
-    """The store's folders are those of now and of earlier builds, as far as they exist."""
-    before = store.roots()
-    after = outermost([*roots, *before])
-    after = [root for root in after if os.path.isdir(root)]
-    if after != before:
-        store.catalog.write(lambda writer: writer.set_roots(after))
 
 
 def _foretold(tally: Tally) -> BuildReport:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 import lmdb
@@ -24,10 +25,16 @@ _T = TypeVar("_T")
 class Catalog:
     """The tables of one store. Read through `reading()`, change through `write()`."""
 
-    def __init__(self, environment: Environment, base: bytes) -> None:
-        self._environment = environment
+    def __init__(self, path: Path, base: bytes) -> None:
+        """`path`: of the LMDB file; `base`: absolute, what lies below it is stored relative.
+
+        Raises:
+            StoreError: the file can't be opened, or is no catalog.
+        """
+        self._environment = Environment.open(path, TABLES, SEVERAL_VALUES)
+        self._tables = self._environment.tables
         self._base = base
-        self._tables = environment.tables(TABLES, SEVERAL_VALUES)
+        self._is_open = True
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:
@@ -58,5 +65,7 @@ class Catalog:
         return self._environment.size()
 
     def close(self) -> None:
-        """Let go of the environment."""
-        self._environment.close()
+        """Let go of the file; a second time does nothing."""
+        if self._is_open:
+            self._is_open = False
+            self._environment.close()

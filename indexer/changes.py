@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ..errors import TllError
-from ..names import shown
 from .catalog import Catalog
 from .pipeline import File
 from .reader import Reader
 from .report import Progress, Skipped
 from .walk import Folder, Rules, Walk, is_below
 from .writer import Writer
-
-_PER_TRANSACTION = 10_000
 
 
 @dataclass
@@ -25,8 +21,11 @@ class Tally:
     changed: int = 0
     unchanged: int = 0
     gone: int = 0
+    """Indexed paths that are gone."""
+    stale: int = 0
+    """Files that were known to be unusable and are gone."""
     skipped: list[Skipped] = field(default_factory=list)
-    """Files that are known to be unusable and have not changed; folders that can't be listed."""
+    """Files that are known to be unusable and have not changed; what can't be looked at."""
 
     @property
     def to_do(self) -> int:
@@ -41,10 +40,13 @@ class Tally:
 
 @dataclass(frozen=True)
 class _Difference:
+    folder: Folder
+    number: int | None
     to_do: list[File]
     unchanged: int
     unusable: list[Skipped]
     gone: list[bytes]
+    stale: list[bytes]
 
 
 class Comparison:
@@ -57,83 +59,111 @@ class Comparison:
         store: bytes,
         catalog: Catalog | None,
         codecs: str,
+        allow_empty: bool,
     ) -> None:
-        """`store`: its folder, never walked into; `codecs`: which decoders and limits there are:
-        a file that others gave up on is tried again."""
+        """
+        Args:
+            roots: folders to walk. Where one lies below another, each has a walk of its own.
+            store: its folder, never walked into.
+            codecs: which decoders and limits there are; what others gave up on is tried again.
+            allow_empty: believe that a root which is missing or quite empty lost its pictures.
+        """
         self.roots = roots
         self.rules = rules
         self.store = store
         self.catalog = catalog
         self.codecs = codecs
+        self.allow_empty = allow_empty
 
-    def tally(self, progress: Progress, allow_empty: bool) -> Tally:
-        """Count what there is to do.
-
-        Raises:
-            TllError: a folder that held pictures has no entry at all now, as the mount point of
-                an absent disk; unless `allow_empty`.
-        """
+    def tally(self, progress: Progress) -> Tally:
+        """Count what there is to do."""
         tally = Tally()
         seen: set[int] = set()
         walks = self._walks()
-        for _, difference in self._differences(walks, seen):
-            tally.new += sum(file.is_new for file in difference.to_do)
-            tally.changed += sum(not file.is_new for file in difference.to_do)
-            tally.unchanged += difference.unchanged
-            tally.gone += len(difference.gone)
-            tally.skipped += difference.unusable
+        for one in self._differences(walks, seen):
+            tally.new += sum(file.is_new for file in one.to_do)
+            tally.changed += sum(not file.is_new for file in one.to_do)
+            tally.unchanged += one.unchanged
+            tally.gone += len(one.gone)
+            tally.stale += len(one.stale)
+            tally.skipped += one.unusable
             progress.scanned(tally.files)
         for walk in walks:
-            for path, reason in sorted(walk.unreadable.items()):
-                tally.skipped.append(Skipped(path, "unreadable", f"can't be listed: {reason}"))
-            if walk.is_empty and not allow_empty and not walk.unreadable:
-                self._refuse_if_known(walk.root)
+            tally.skipped += [
+                Skipped(path, "unreadable", why) for path, why in sorted(walk.unknown.items())
+            ]
         if self.catalog is not None:
             with self.catalog.reading() as reader:
                 for number, _ in self._unseen(reader, walks, seen):
                     tally.gone += len(reader.places_in(number))
+                    tally.stale += len(reader.rejects_in(number))
         return tally
 
     def to_do(self) -> Iterator[File]:
         """The files that are new or changed, folder by folder."""
-        for _, difference in self._differences(self._walks(), set()):
-            yield from difference.to_do
+        for one in self._differences(self._walks(), set()):
+            yield from one.to_do
 
     def sweep(self) -> int:
-        """Remove paths that are gone from the catalog; returns how many there were. Whatever
-        lies below a folder that can't be listed is unknown, not gone, and stays."""
+        """Remove paths that are gone from the catalog; returns how many there were."""
         assert self.catalog is not None
         removed = 0
         seen: set[int] = set()
         walks = self._walks()
-        for folder, difference in self._differences(walks, seen):
-            if difference.gone:
-                removed += self.catalog.write(_removal(folder.path, difference.gone))
+        for one in self._differences(walks, seen):
+            if one.number is not None and (one.gone or one.stale):
+                removed += self.catalog.write(_removal(one.number, [*one.gone, *one.stale]))
         with self.catalog.reading() as reader:
-            unseen = list(self._unseen(reader, walks, seen))
-        for number, path in unseen:
+            unseen = [number for number, _ in self._unseen(reader, walks, seen)]
+        for number in unseen:
             with self.catalog.reading() as reader:
                 names = [*reader.places_in(number), *reader.rejects_in(number)]
-            removed += self.catalog.write(_removal(path, names))
+            removed += self.catalog.write(_removal(number, names))
         return removed
 
     def _walks(self) -> list[Walk]:
-        return [Walk(root, self.rules, self.store) for root in self.roots]
+        return [Walk(root, self.rules, self._not_entered(root)) for root in self.roots]
 
-    def _differences(
-        self, walks: Sequence[Walk], seen: set[int]
-    ) -> Iterator[tuple[Folder, _Difference]]:
+    def _not_entered(self, root: bytes) -> frozenset[bytes]:
+        below = [other for other in self.roots if other != root and is_below(other, root)]
+        return frozenset([self.store, *below])
+
+    def _differences(self, walks: Sequence[Walk], seen: set[int]) -> Iterator[_Difference]:
         """Each folder with pictures, and what is different there; `seen` gathers the numbers of
         those that the catalog knows."""
         for walk in walks:
             for folder in walk:
-                yield folder, self._difference(folder, seen)
+                yield self._difference(folder, seen)
+            self._question(walk, walks)
+
+    def _question(self, walk: Walk, walks: Sequence[Walk]) -> None:
+        """Doubt a root that is empty or missing though pictures are indexed below it: its disk
+        may be absent. One that is missing from another root's folder was moved or deleted."""
+        if self.allow_empty or self.catalog is None or not (walk.is_empty or walk.is_missing):
+            return
+        if walk.is_missing and any(
+            is_below(walk.root, other.root) and not other.is_missing and not other.is_empty
+            for other in walks
+            if other is not walk
+        ):
+            return
+        with self.catalog.reading() as reader:
+            known = sum(
+                len(reader.places_in(number))
+                for number, path in reader.folders()
+                if is_below(path, walk.root)
+            )
+        if known:
+            state = "is not there" if walk.is_missing else "is empty"
+            walk.unknown[walk.root] = (
+                f"{state} now; is its disk mounted? What is indexed below it ({known:,}) is "
+                "kept, unless you say --allow-empty"
+            )
 
     def _difference(self, folder: Folder, seen: set[int]) -> _Difference:
         if self.catalog is None:
-            return _Difference(
-                [File(folder.path, *item, is_new=True) for item in folder.files.items()], 0, [], []
-            )
+            new = [File(folder.path, *item, is_new=True) for item in folder.files.items()]
+            return _Difference(folder, None, new, 0, [], [], [])
         with self.catalog.reading() as reader:
             number = reader.folder_number(folder.path)
             places = {} if number is None else reader.places_in(number)
@@ -143,18 +173,16 @@ class Comparison:
         to_do, unusable, unchanged = [], [], 0
         for name, state in folder.files.items():
             file = File(folder.path, name, state, is_new=name not in places)
+            reject = rejects.get(name)
             if not file.is_new and places[name].state == state:
                 unchanged += 1
-            elif (
-                (reject := rejects.get(name)) is not None
-                and reject.state == state
-                and reject.codecs == self.codecs
-            ):
+            elif reject and (reject.state, reject.codecs) == (state, self.codecs):
                 unusable.append(Skipped(file.path, reject.reason, reject.message))
             else:
                 to_do.append(file)
-        gone = [name for name in (*places, *rejects) if name not in folder.files]
-        return _Difference(to_do, unchanged, unusable, gone)
+        gone = [name for name in places if name not in folder.files] if folder.complete else []
+        stale = [name for name in rejects if name not in folder.files] if folder.complete else []
+        return _Difference(folder, number, to_do, unchanged, unusable, gone, stale)
 
     def _unseen(
         self, reader: Reader, walks: Sequence[Walk], seen: set[int]
@@ -164,31 +192,15 @@ class Comparison:
             if number not in seen and any(walk.covers(path) for walk in walks):
                 yield number, path
 
-    def _refuse_if_known(self, root: bytes) -> None:
-        if self.catalog is None:
-            return
-        with self.catalog.reading() as reader:
-            known = sum(
-                len(reader.places_in(number))
-                for number, path in reader.folders()
-                if is_below(path, root)
-            )
-        if known:
-            raise TllError(
-                f"{shown(root)} is empty now, but {known} pictures are indexed below it; is its "
-                "disk mounted? If they are really gone, say --allow-empty"
-            )
 
-
-def _removal(folder: bytes, names: Sequence[bytes]) -> Callable[[Writer], int]:
+def _removal(folder: int, names: Sequence[bytes]) -> Callable[[Writer], int]:
     """Work for one transaction: forget these files of a folder; returns how many were places."""
 
     def work(writer: Writer) -> int:
-        number = writer.folder(folder)
-        places = writer.places_in(number)
+        places = writer.places_in(folder)
         for name in names:
-            writer.remove_place(number, name)
-        writer.remove_empty_folder(number)
+            writer.remove_place(folder, name)
+        writer.remove_empty_folder(folder)
         return sum(name in places for name in set(names))
 
     return work

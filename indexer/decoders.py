@@ -4,6 +4,7 @@ Each is a plain child process that reads requests from its standard input and an
 standard output; when the parent goes away, however it goes, its input ends and so does it.
 Raw bytes travel, never pickles:
 
+    once      the child: "ready"
     request   length, then the picture file's bytes
     answer    length of header, length of pixels; header (JSON); pixels (size x size x 3)
 """
@@ -25,10 +26,12 @@ import numpy as np
 
 from .. import errors
 from ..engine.decode import Geometry, Limits, Picture, decode
-from ..errors import DecoderFailedError, PictureError
+from ..errors import DecoderFailedError, PictureError, TllError
 
 _REQUEST = struct.Struct("<Q")
 _ANSWER = struct.Struct("<IQ")
+_READY = b"ready"
+_START_SECONDS = 60
 
 
 class _Died(Exception):  # noqa: N818
@@ -47,17 +50,30 @@ class Decoder:
         self._size = geometry.size
         self._seconds = seconds
         self._process: subprocess.Popen[bytes] | None = None
+        self._is_ready = False
 
     def start(self) -> None:
         """Start the process if it isn't running."""
         if self._process is None:
+            # With our own search path: the current folder's files are pictures, not code.
+            path = [folder for folder in sys.path if folder]
+            code = f"import sys; sys.path[:] = {path!r}; from {__name__} import main; main()"
             self._process = subprocess.Popen(
-                [sys.executable, "-m", __name__, self._arguments],
+                [sys.executable, "-c", code, self._arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,  # decoder libraries grumble there
                 # Ctrl-C in a terminal goes to the whole group: here the parent decides.
                 start_new_session=True,
             )
+            assert self._process.stdin is not None
+            os.set_blocking(self._process.stdin.fileno(), False)
+            try:
+                _receive(self._process, len(_READY), time.monotonic() + _START_SECONDS)
+            except (_Died, _Hangs) as error:
+                self.stop()
+                raise TllError(f"decoder processes can't be started here ({error})") from None
+            self._is_ready = True
 
     def decode(self, data: bytes) -> Picture:
         """`engine.decode.decode`, over there.
@@ -89,6 +105,7 @@ class Decoder:
         """End the process and let go of its pipes."""
         if self._process is not None:
             process, self._process = self._process, None
+            self._is_ready = False
             process.kill()
             process.wait()
             for pipe in (process.stdin, process.stdout):
@@ -101,18 +118,28 @@ class Decoder:
         process = self._process
         assert process is not None and process.stdin is not None and process.stdout is not None
         deadline = time.monotonic() + self._seconds
-        try:
-            process.stdin.write(_REQUEST.pack(len(data)))
-            process.stdin.write(data)
-            process.stdin.flush()
-        except BrokenPipeError:
-            raise _Died(_how_it_ended(process)) from None
-        header_size, pixel_size = _ANSWER.unpack(_read(process, _ANSWER.size, deadline))
-        header = json.loads(_read(process, header_size, deadline))
-        return header, _read(process, pixel_size, deadline)
+        _send(process, _REQUEST.pack(len(data)) + data, deadline)
+        header_size, pixel_size = _ANSWER.unpack(_receive(process, _ANSWER.size, deadline))
+        header = json.loads(_receive(process, header_size, deadline))
+        return header, _receive(process, pixel_size, deadline)
 
 
-def _read(process: subprocess.Popen[bytes], size: int, deadline: float) -> bytes:
+def _send(process: subprocess.Popen[bytes], data: bytes, deadline: float) -> None:
+    assert process.stdin is not None
+    descriptor = process.stdin.fileno()
+    rest = memoryview(data)
+    with selectors.DefaultSelector() as selector:
+        selector.register(descriptor, selectors.EVENT_WRITE)
+        while rest:
+            if not selector.select(max(0.0, deadline - time.monotonic())):
+                raise _Hangs("no answer in time")
+            try:
+                rest = rest[os.write(descriptor, rest) :]
+            except BrokenPipeError:
+                raise _Died(_how_it_ended(process)) from None
+
+
+def _receive(process: subprocess.Popen[bytes], size: int, deadline: float) -> bytes:
     assert process.stdout is not None
     descriptor = process.stdout.fileno()
     parts: list[bytes] = []
@@ -159,12 +186,13 @@ def serve(requests: IO[bytes], answers: IO[bytes], geometry: Geometry, limits: L
         answers.flush()
 
 
-def _main() -> None:
+def main() -> None:
+    """Be a decoder process."""
     geometry, limits = json.loads(sys.argv[1])
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a decoder library prints must not get among the answers
-    serve(sys.stdin.buffer, answers, Geometry(**geometry), Limits(**limits))
-
-
-if __name__ == "__main__":
-    _main()
+    with contextlib.suppress(BrokenPipeError):  # the parent is gone
+        answers.write(_READY)
+        answers.flush()
+        serve(sys.stdin.buffer, answers, Geometry(**geometry), Limits(**limits))
+    os._exit(0)

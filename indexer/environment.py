@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import lmdb
 
 from ..errors import StoreDamagedError, StoreError, StoreFullError, StoreReadOnlyError
+from ..names import shown
 
 _T = TypeVar("_T")
 _SMALLEST_MAP = 64 << 20
@@ -30,7 +31,7 @@ _shared_lock = threading.Lock()
 class Environment:
     """One LMDB file. Get it with `Environment.open`; call `close` as often as `open`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, tables: Sequence[str], several_values: Sequence[str]) -> None:
         self.path = path
         self._users = 1
         self._gate = threading.Condition()
@@ -42,11 +43,20 @@ class Environment:
         )
         with _in_our_words(path):
             self._lmdb = self._open(lock=True)
-            self._lmdb.reader_check()  # a killed reader would keep old pages from being used again
+            try:
+                self._require_whole()
+                self._lmdb.reader_check()  # killed readers keep old pages from being used again
+                self.tables = self._open_tables(tables, several_values)
+            except BaseException:
+                self._lmdb.close()
+                raise
 
     @classmethod
-    def open(cls, path: Path) -> Environment:
-        """The environment in the file `path`, made if it isn't there.
+    def open(
+        cls, path: Path, tables: Sequence[str], several_values: Sequence[str] = ()
+    ) -> Environment:
+        """The environment in the file `path`, made if it isn't there. Its `tables` are handles by
+        name; those of `several_values` hold several values for one key.
 
         Raises:
             StoreError: it can't be opened, or is no LMDB file.
@@ -55,7 +65,7 @@ class Environment:
             if path.exists() and (known := _shared.get(_file_key(path))):
                 known._users += 1
                 return known
-            environment = cls(path)
+            environment = cls(path, tables, several_values)
             _shared[_file_key(path)] = environment
             return environment
 
@@ -72,7 +82,7 @@ class Environment:
         size = self.path.stat().st_size if self.path.exists() else 0
         try:
             return lmdb.open(
-                os.fspath(self.path),
+                os.fsencode(self.path),
                 subdir=False,
                 readonly=not self.writable,
                 lock=lock,
@@ -86,25 +96,31 @@ class Environment:
                 raise
             return self._open(lock=False)
 
-    def tables(self, names: Sequence[str], duplicates: Sequence[str] = ()) -> dict[str, Any]:
-        """Handles of the named tables, made where they are missing and can be; on a read-only
-        disk, missing ones are left out.
+    def _require_whole(self) -> None:
+        """LMDB maps the file and would be killed (SIGBUS) by a page that is cut off."""
+        pages = int(self._lmdb.info()["last_pgno"]) + 1
+        wanted = pages * int(self._lmdb.stat()["psize"])
+        if wanted > 2 * int(self._lmdb.stat()["psize"]) and self.path.stat().st_size < wanted:
+            raise StoreDamagedError(f"{shown(self.path)} is cut off; restore it from a backup")
 
-        Takes a write transaction where the file may be written, since the binding keeps no handle
-        that a read transaction opened: at worst this waits for one batch of a running build.
-        """
+    def _open_tables(self, names: Sequence[str], several_values: Sequence[str]) -> dict[str, Any]:
+        """Handles of the tables, made where they are missing and can be; once for a process,
+        since the binding keeps no handle that a read transaction opened."""
         handles: dict[str, Any] = {}
-        with _in_our_words(self.path):
-            if self.writable:
-                with self._lmdb.begin(write=True) as txn:
-                    for name in names:
-                        handles[name] = self._lmdb.open_db(
-                            name.encode(), txn, dupsort=name in duplicates
-                        )
-            else:
+        if not self.writable:
+            for name in names:
+                with suppress(lmdb.NotFoundError):
+                    handles[name] = self._lmdb.open_db(name.encode(), create=False)
+            return handles
+        try:
+            with self._lmdb.begin(write=True) as txn:
                 for name in names:
-                    with suppress(lmdb.NotFoundError):
-                        handles[name] = self._lmdb.open_db(name.encode(), create=False)
+                    handles[name] = self._lmdb.open_db(
+                        name.encode(), txn, dupsort=name in several_values
+                    )
+        except lmdb.MapResizedError:  # another process let it grow between our open and this
+            self._lmdb.set_mapsize(0)
+            return self._open_tables(names, several_values)
         return handles
 
     @contextmanager
@@ -129,12 +145,19 @@ class Environment:
             StoreFullError, StoreReadOnlyError, StoreError; whatever `work` raises
         """
         if not self.writable:
-            raise StoreReadOnlyError(f"the store {self.path.parent} can't be written (read-only)")
+            raise StoreReadOnlyError(
+                f"the store {shown(self.path.parent)} can't be written (read-only)"
+            )
         if getattr(self._mine, "depth", 0):
             raise RuntimeError("a thread that reads the catalog must not write it")
         while True:
             with _in_our_words(self.path):
-                txn = self._lmdb.begin(write=True)
+                try:
+                    txn = self._lmdb.begin(write=True)
+                except lmdb.MapResizedError:
+                    with self._alone():
+                        self._lmdb.set_mapsize(0)
+                    continue
                 try:
                     result = work(txn)
                     txn.commit()
@@ -193,6 +216,16 @@ class Environment:
                 self._gate.notify_all()
 
 
+def _let_go_after_fork() -> None:
+    """A forked child needs environments of its own; closing its copies leaves the parent's."""
+    for environment in _shared.values():
+        environment._lmdb.close()
+    _shared.clear()
+
+
+os.register_at_fork(after_in_child=_let_go_after_fork)
+
+
 def _map_size(at_least: int) -> int:
     size = _SMALLEST_MAP
     while size < at_least:
@@ -212,26 +245,28 @@ def _in_our_words(path: Path) -> Iterator[None]:
     except (lmdb.MapFullError, lmdb.MapResizedError):
         raise  # handled where they can be helped
     except (lmdb.InvalidError, lmdb.CorruptedError, lmdb.VersionMismatchError) as error:
-        raise StoreDamagedError(f"{path} is damaged or no catalog: {error}") from error
+        raise StoreDamagedError(f"{shown(path)} is damaged or no catalog: {error}") from error
     except (lmdb.Error, OSError) as error:
         raise _translated(path, error) from error
 
 
 def _translated(path: Path, error: Exception) -> StoreError:
-    folder, text = path.parent, str(error)
+    folder, text = shown(path.parent), str(error)
 
     def is_any(codes: set[int]) -> bool:
         code = getattr(error, "errno", None) or getattr(error, "code", None)
         return code in codes or any(os.strerror(one) in text for one in codes)
 
     # LMDB reports a write that was cut short, as on a full disk, as an I/O error.
-    if is_any(_FULL) or (is_any({errno.EIO}) and _is_nearly_full(folder)):
+    if is_any(_FULL) or (is_any({errno.EIO}) and _is_nearly_full(path.parent)):
         return StoreFullError(f"no room left on the disk that holds {folder}; {_KEPT}")
     if is_any({errno.EIO}):
-        return StoreError(f"{path} can't be written: the disk is full or failing ({text}); {_KEPT}")
+        return StoreError(
+            f"{shown(path)} can't be written: the disk is full or failing ({text}); {_KEPT}"
+        )
     if is_any(_NOT_WRITABLE):
         return StoreReadOnlyError(f"the store {folder} can't be written ({text})")
-    return StoreError(f"{path}: {text}")
+    return StoreError(f"{shown(path)}: {text}")
 
 
 def _is_nearly_full(folder: Path) -> bool:

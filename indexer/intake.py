@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,6 +13,7 @@ from .pipeline import Prepared
 from .records import ImageRecord, Reject
 from .report import BuildReport, Progress, Skipped
 from .store import Store
+from .walk import is_below, is_gone
 from .writer import Writer
 
 _CHEAP_PER_TRANSACTION = 1024
@@ -47,6 +48,8 @@ class Intake:
         self._catalog = store.catalog
         self._batch_size = store.settings.batch_size
         self._codecs = codecs
+        self._roots = store.roots()
+        self._absent: dict[bytes, bool] = {}
         self._report = report
         self._progress = progress
 
@@ -71,6 +74,17 @@ class Intake:
         if batch.files:
             self._commit(batch)
 
+    def _was_left(self, path: bytes) -> bool:
+        """Whether a file that was at `path` is there no more, by all that one can tell: a disk
+        that is absent took none away."""
+        root = max((root for root in self._roots if is_below(path, root)), key=len, default=None)
+        return is_gone(path) and (root is None or not self._is_absent(root))
+
+    def _is_absent(self, root: bytes) -> bool:
+        if root not in self._absent:
+            self._absent[root] = _is_absent(root)
+        return self._absent[root]
+
     def _commit(self, batch: _Batch) -> None:
         vectors: dict[bytes, UnitVectors] = {}
         if batch.fresh:
@@ -83,6 +97,7 @@ class Intake:
         self._report.copies += counts.copies
         self._report.updated += counts.updated
         self._report.moved += counts.moved
+        self._report.removed += counts.removed
         self._report.skipped += [
             Skipped(file.file.path, file.error.reason, file.error.message)
             for file in batch.files
@@ -100,7 +115,7 @@ class Intake:
                 image = writer.image_of(prepared.sha256)
                 if image is None:
                     image = _add(writer, batch.fresh[prepared.sha256], vectors[prepared.sha256])
-                _place(writer, prepared, image, counts)
+                _place(writer, prepared, image, self._was_left, counts)
             elif prepared.error.reason not in _PASSING:
                 error = prepared.error
                 writer.reject(
@@ -109,6 +124,18 @@ class Intake:
                     Reject(file.state, error.reason, error.message, self._codecs),
                 )
         return counts
+
+
+def _is_absent(root: bytes) -> bool:
+    """Whether a folder that was built from is likely on a disk that isn't there: it is quite
+    empty, or its parent is missing as well. If only its own name is missing, it was moved."""
+    try:
+        with os.scandir(root) as entries:
+            return next(entries, None) is None
+    except FileNotFoundError:
+        return not os.path.isdir(os.path.dirname(root))
+    except OSError:
+        return True
 
 
 def _add(writer: Writer, prepared: Prepared, vector: UnitVectors) -> int:
@@ -120,15 +147,22 @@ def _add(writer: Writer, prepared: Prepared, vector: UnitVectors) -> int:
     return writer.add_image(prepared.sha256, record, vector)
 
 
-def _place(writer: Writer, prepared: Prepared, image: int, counts: BuildReport) -> None:
+def _place(
+    writer: Writer,
+    prepared: Prepared,
+    image: int,
+    was_left: Callable[[bytes], bool],
+    counts: BuildReport,
+) -> None:
     file = prepared.file
     known_paths = writer.paths_of(image, at_most=_LOOKED_AT)
     elsewhere = [path for path in known_paths if path != file.path]
-    left = next((path for path in elsewhere if not os.path.lexists(path)), None)
+    left = next((path for path in elsewhere if was_left(path)), None)
     if left is not None:
         writer.remove_path(left)
     if not file.is_new:
         counts.updated += 1
+        counts.removed += left is not None
     elif left is not None:
         counts.moved += 1
     else:

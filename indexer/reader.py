@@ -51,6 +51,11 @@ class Reader:
         """Grows with every transaction that changes which vectors there are."""
         return self._meta_number("generation")
 
+    def token(self, generation: int) -> bytes | None:
+        """What tells this generation from one of the same number in another past (a catalog that
+        was restored from a copy has two); None for one long ago."""
+        return self._get("history", NUMBER.pack(generation))
+
     @property
     def images(self) -> int:
         """How many images have a vector."""
@@ -92,8 +97,10 @@ class Reader:
 
     def folder_number(self, path: bytes) -> int | None:
         """The number of a folder, by absolute path."""
-        value = self._get("folder_numbers", path_key(self._relative(path)))
-        return None if value is None else number_of(value)
+        for stored in (self._relative(path), path):  # absolute, if the store moved above it since
+            if (value := self._get("folder_numbers", path_key(stored))) is not None:
+                return number_of(value)
+        return None
 
     def places_in(self, folder: int) -> dict[bytes, Place]:
         """The indexed files of one folder, by name."""

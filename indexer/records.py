@@ -6,7 +6,7 @@
     contents   SHA-256 -> image number        images          image number -> JSON metadata
     vectors    image number -> float32 values orphans         images that no place shows any more
     rejects    folder number + name -> JSON: what could not be used, and when it was tried
-    meta       generation, counters, roots
+    history    generation -> random token     meta            generation, counters, roots
 
 Numbers are 8 bytes, big-endian, so LMDB keeps them in order.
 """
@@ -26,7 +26,7 @@ _PLACE = struct.Struct(">QqQ")  # size, mtime_ns, image number
 
 TABLES = (
     *("folders", "folder_numbers", "places", "place_of", "contents", "images", "vectors"),
-    *("orphans", "rejects", "meta"),
+    *("orphans", "rejects", "history", "meta"),
 )
 SEVERAL_VALUES = ("place_of",)
 """Tables that hold several values for one key."""

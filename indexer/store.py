@@ -10,6 +10,7 @@ import random
 import threading
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -32,10 +33,11 @@ from ..errors import (
     StoreError,
     UsageError,
 )
+from ..names import shown
 from . import vectors
 from .about import ABOUT, FORMAT, About, read_about, write_about
 from .catalog import Catalog
-from .environment import Environment, translated_os_error
+from .environment import translated_os_error
 from .files import replace_file
 from .reader import Reader
 
@@ -43,7 +45,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
-    PictureSource: TypeAlias = str | bytes | os.PathLike[str] | Image.Image | NDArray[np.uint8]
+    PictureSource: TypeAlias = (
+        str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image | NDArray[np.uint8]
+    )
 
 _CATALOG, _LENS, _VECTORS, _LOCK = "catalog.mdb", "lens.npz", "vectors.faiss", "write.lock"
 _FILES = {ABOUT, _CATALOG, f"{_CATALOG}-lock", _LENS, _VECTORS, _LOCK}
@@ -52,11 +56,14 @@ _FILES = {ABOUT, _CATALOG, f"{_CATALOG}-lock", _LENS, _VECTORS, _LOCK}
 class Store:
     """An open store. Safe to use from several threads; close it or use it in `with`."""
 
-    def __init__(self, path: Path, about: About, settings: Settings) -> None:
+    def __init__(
+        self, path: Path, about: About, settings: Settings, weights: Path | None = None
+    ) -> None:
         self.path = path
         self.about = about
         self.settings = settings
-        self.catalog = Catalog(Environment.open(path / _CATALOG), os.fsencode(path.parent))
+        self.weights = weights
+        self.catalog = Catalog(path / _CATALOG, os.fsencode(path.parent))
         self._searching = threading.Lock()
         self._loading = threading.Lock()
         self._embedder: Embedder | None = None
@@ -65,10 +72,17 @@ class Store:
 
     @classmethod
     def open(
-        cls, path: str | os.PathLike[str] | None = None, *, settings: Settings | None = None
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        weights: str | os.PathLike[str] | None = None,
+        settings: Settings | None = None,
     ) -> Store:
-        """Open the store in the folder `path`; None takes `TLL_STORE`, or the nearest
-        `.tll-index` here or above.
+        """Open a store.
+
+        Args:
+            path: its folder; None takes `TLL_STORE`, or the nearest `.tll-index` here or above.
+            weights: where the weights file that made it is now, if it was named and has moved.
 
         Raises:
             NoStoreError, StoreMismatchError (a newer format), StoreDamagedError
@@ -81,9 +95,13 @@ class Store:
                 "'tll-index build DIR', or name one with --store or TLL_STORE"
             )
         about = read_about(folder)
-        if not (folder / _CATALOG).is_file():
-            raise StoreDamagedError(f"{folder} has lost its {_CATALOG}; build the store again")
-        return cls(folder, about, settings)
+        try:
+            size = (folder / _CATALOG).stat().st_size
+        except FileNotFoundError:
+            size = 0
+        if size == 0:
+            raise StoreDamagedError(f"{shown(folder)} has lost its {_CATALOG}; build it again")
+        return cls(folder, about, settings, None if weights is None else Path(weights))
 
     @classmethod
     def create(
@@ -95,7 +113,7 @@ class Store:
         Raises:
             StoreError: the folder holds something else, or can't be written.
         """
-        _refuse_foreign(path)
+        refuse_foreign(path)
         about = About(
             id=uuid.uuid4().bytes,
             created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -110,8 +128,8 @@ class Store:
             if store.info()["paths"]:
                 store.close()
                 raise StoreDamagedError(
-                    f"{path} has lost its {ABOUT}, which says what made its {_CATALOG}; put it "
-                    "back, or remove the folder and build again"
+                    f"{shown(path)} has lost its {ABOUT}, which says what made its {_CATALOG}; "
+                    "put it back, or remove the folder and build again"
                 )
             store._embedder = embedder
             # Last: a folder without it is not yet a store.
@@ -176,7 +194,9 @@ class Store:
         if made_by["lens_sha256"]:
             lens = Lens.load(self.path / _LENS)
         hint = self.about.weights_file
-        weights = Path(hint) if hint is not None and Path(hint).is_file() else None
+        weights = self.weights
+        if weights is None and hint is not None and Path(hint).is_file():
+            weights = Path(hint)
         embedder = load_embedder(made_by["backbone"], self.settings, weights=weights, lens=lens)
         require_same(made_by, embedder)
         return embedder
@@ -198,6 +218,12 @@ class Store:
         """How many different pictures can be found."""
         with self.catalog.reading() as reader:
             return reader.images - reader.orphans
+
+    def use_weights(self, file: Path) -> None:
+        """Look for the weights in `file` from now on; only for the store's one writer."""
+        self.weights = file
+        self.about = replace(self.about, weights_file=os.path.abspath(file))
+        replace_file(self.path / ABOUT, lambda new: write_about(new, self.about))
 
     def roots(self) -> list[bytes]:
         """Absolute paths of the folders that it was built from."""
@@ -242,7 +268,7 @@ class Store:
         path = self.path / _VECTORS
         with self._searching:
             with self.catalog.reading() as reader:
-                if vectors.is_current(path, self.about.id, reader.generation):
+                if vectors.is_current(path, self.about.id, reader):
                     return
                 vectors.catch_up(self._index, reader)
             vectors.save(self._index, path, self.about.id)
@@ -277,14 +303,16 @@ class Store:
                 return decode(data, geometry, limits), hashlib.sha256(data).digest()
             except PictureError as error:
                 raise error.at(os.fspath(picture)) from None
-        if isinstance(picture, bytes):
-            return decode(picture, geometry, limits), hashlib.sha256(picture).digest()
+        if isinstance(picture, (bytes, bytearray, memoryview)):
+            data = bytes(picture)
+            return decode(data, geometry, limits), hashlib.sha256(data).digest()
         if isinstance(picture, np.ndarray):
             from PIL import Image
 
-            if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+            shape = picture.shape
+            if picture.dtype != np.uint8 or len(shape) != 3 or shape[2] != 3 or 0 in shape:
                 raise UsageError(
-                    f"pixels must be (height, width, 3) uint8, not {picture.dtype}{picture.shape}"
+                    f"pixels must be (height, width, 3) uint8, not {picture.dtype}{shape}"
                 )
             picture = Image.fromarray(picture)
         return from_image(picture, geometry), None
@@ -313,7 +341,8 @@ def _ranked(
 def locate_store(path: str | os.PathLike[str] | None, settings: Settings) -> Path | None:
     """The store's folder, absolute: as named, else as set, else the nearest; None if neither."""
     chosen = Path(path) if path is not None else settings.store or find_store()
-    return None if chosen is None else Path(os.path.abspath(chosen.expanduser()))
+    # Real, not only absolute: paths are stored relative to where the store really is.
+    return None if chosen is None else Path(os.path.realpath(chosen.expanduser()))
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -335,7 +364,8 @@ def writer_lock(path: Path) -> Iterator[None]:
         lock.acquire()
     except filelock.Timeout:
         raise StoreBusyError(
-            f"another tll-index is writing to {path}; wait for it to end (queries work meanwhile)"
+            f"another tll-index is writing to {shown(path)}; wait for it to end "
+            "(queries work meanwhile)"
         ) from None
     except OSError as error:
         raise translated_os_error(path / _LOCK, error) from error
@@ -345,10 +375,17 @@ def writer_lock(path: Path) -> Iterator[None]:
         lock.release()
 
 
-def _refuse_foreign(path: Path) -> None:
+def refuse_foreign(path: Path) -> None:
+    """Don't make a store among other things.
+
+    Raises:
+        StoreError: the folder `path` is there and holds something that is no part of a store.
+    """
+    if not path.is_dir():
+        return
     allowed = _FILES | {f"{name}.new" for name in _FILES}
     if strangers := sorted({entry.name for entry in path.iterdir()} - allowed):
         raise StoreError(
-            f"{path} holds other things ({strangers[0]!r}) and is no store; "
+            f"{shown(path)} holds other things ({shown(strangers[0])}) and is no store; "
             "give --store a new or empty folder"
         )

@@ -1,6 +1,6 @@
 """The FAISS file derived from the catalog: it can be deleted, and is caught up or rebuilt.
 
-`vectors.faiss` is what FAISS writes, then a footer: which store and which catalog generation it
+`vectors.faiss` is what FAISS writes, then a footer: which store and which state of the catalog it
 covers, and a checksum of everything before. A file whose footer is missing, wrong or of another
 store is not used.
 """
@@ -23,7 +23,7 @@ from .environment import translated_os_error
 from .files import replace_file
 from .reader import Reader
 
-_FOOTER = struct.Struct("<8s16sq32s")  # magic, store id, generation, SHA-256
+_FOOTER = struct.Struct("<8s16sQ16s32s")  # magic, store id, generation, its token, SHA-256
 _MAGIC = b"tllfais1"
 _CHUNK = 8192
 """Vectors read from the catalog at a time."""
@@ -31,44 +31,55 @@ _CHUNK = 8192
 
 @dataclass
 class VectorFile:
-    """An index in memory and how far it has followed the catalog."""
+    """An index in memory, and which state of the catalog it covers."""
 
     index: faiss.IndexIDMap2
     generation: int
-    """Of the catalog, that the index covers; -1 is none."""
+    token: bytes
+    """Of that generation (see `Reader.token`)."""
+
+
+def empty(dimension: int) -> VectorFile:
+    """Covers no state of any catalog."""
+    return VectorFile(new_index(dimension), 0, b"")
 
 
 def load(path: Path, store_id: bytes, dimension: int) -> VectorFile:
-    """The index in `path`; a new, empty one where the file is missing, torn or not ours."""
+    """The index in `path`; an empty one where the file is missing, torn or not ours."""
     try:
         with path.open("rb") as file:
-            footer = _check(file.fileno(), store_id)
-        index = faiss.read_index(os.fspath(path))
+            generation, token = _check(file.fileno(), store_id)
+            index = faiss.read_index(faiss.PyCallbackIOReader(file.read))  # type: ignore[attr-defined]
     except (OSError, RuntimeError, ValueError):
-        return VectorFile(new_index(dimension), -1)
+        return empty(dimension)
     if not isinstance(index, faiss.IndexIDMap2) or index.d != dimension:
-        return VectorFile(new_index(dimension), -1)
-    return VectorFile(index, footer)
+        return empty(dimension)
+    return VectorFile(index, generation, token)
 
 
-def is_current(path: Path, store_id: bytes, generation: int) -> bool:
-    """Whether the file is whole and covers this generation. Reads it, but builds nothing."""
+def is_current(path: Path, store_id: bytes, reader: Reader) -> bool:
+    """Whether the file is whole and covers what `reader` sees. Reads it, but builds nothing."""
     try:
         with path.open("rb") as file:
-            return _check(file.fileno(), store_id) == generation
+            generation, token = _check(file.fileno(), store_id)
     except (OSError, ValueError):
         return False
+    return generation == reader.generation and token == (reader.token(generation) or b"")
 
 
-def catch_up(file: VectorFile, reader: Reader) -> bool:
-    """Make the index hold exactly the catalog's vectors; returns whether it had to change.
+def catch_up(file: VectorFile, reader: Reader) -> None:
+    """Make the index hold exactly the catalog's vectors.
 
     Raises:
         StoreDamagedError: the catalog lacks a vector that it lists.
     """
-    if file.generation == reader.generation:
-        return False
-    # Numbers are never used again and a vector never changes, so equal sets are equal indexes.
+    token = reader.token(reader.generation) or b""
+    if (file.generation, file.token) == (reader.generation, token):
+        return
+    # In one past, numbers are never used again and vectors never change: equal sets of numbers
+    # are equal indexes. A file from another past, or from long ago, is of no use.
+    if reader.token(file.generation) != file.token:
+        file.index.reset()
     wanted = reader.image_numbers()
     held = faiss.vector_to_array(file.index.id_map).astype(np.int64)
     gone = np.setdiff1d(held, wanted)
@@ -84,8 +95,7 @@ def catch_up(file: VectorFile, reader: Reader) -> bool:
         except (KeyError, ValueError) as error:
             raise StoreDamagedError(f"the catalog's vectors are damaged: {error}") from error
         file.index.add_with_ids(vectors, numbers)
-    file.generation = reader.generation
-    return True
+    file.generation, file.token = reader.generation, token
 
 
 def save(file: VectorFile, path: Path, store_id: bytes) -> None:
@@ -96,11 +106,15 @@ def save(file: VectorFile, path: Path, store_id: bytes) -> None:
     """
 
     def write(new: Path) -> None:
-        faiss.write_index(file.index, os.fspath(new))
-        with new.open("rb+") as out:
-            digest = _digest(out.fileno(), os.fstat(out.fileno()).st_size)
-            out.seek(0, os.SEEK_END)
-            out.write(_FOOTER.pack(_MAGIC, store_id, file.generation, digest))
+        hasher = hashlib.sha256()
+        with new.open("wb") as out:
+
+            def pass_on(part: bytes) -> int:
+                hasher.update(part)
+                return out.write(part)
+
+            faiss.write_index(file.index, faiss.PyCallbackIOWriter(pass_on))  # type: ignore[attr-defined]
+            out.write(_FOOTER.pack(_MAGIC, store_id, file.generation, file.token, hasher.digest()))
 
     try:
         replace_file(path, write)
@@ -110,14 +124,17 @@ def save(file: VectorFile, path: Path, store_id: bytes) -> None:
         raise translated_os_error(path, OSError(errno.EIO, str(error))) from error
 
 
-def _check(descriptor: int, store_id: bytes) -> int:
+def _check(descriptor: int, store_id: bytes) -> tuple[int, bytes]:
+    """Generation and token that a whole file of this store covers; ValueError for any other."""
     size = os.fstat(descriptor).st_size - _FOOTER.size
     if size < 0:
         raise ValueError("too short")
-    magic, owner, generation, digest = _FOOTER.unpack(os.pread(descriptor, _FOOTER.size, size))
+    magic, owner, generation, token, digest = _FOOTER.unpack(
+        os.pread(descriptor, _FOOTER.size, size)
+    )
     if magic != _MAGIC or owner != store_id or digest != _digest(descriptor, size):
         raise ValueError("torn, or of another store")
-    return int(generation)
+    return int(generation), token if generation else b""
 
 
 def _digest(descriptor: int, size: int) -> bytes:

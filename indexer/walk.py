@@ -1,10 +1,12 @@
 """Folders -> the picture files in them, folder by folder, always in the same order.
 
 Paths are bytes from here down to the catalog, so that any name a file system can hold survives.
+What can't be looked at is unknown, never gone: a walk says which is which.
 """
 
 from __future__ import annotations
 
+import errno
 import fnmatch
 import os
 from collections.abc import Iterable, Iterator
@@ -14,6 +16,9 @@ from typing import NamedTuple
 from ..engine.decode import SUFFIXES
 from ..errors import TllError
 from ..names import shown
+
+_NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
+_INT64 = 2**63
 
 
 class FileState(NamedTuple):
@@ -29,6 +34,8 @@ class Folder(NamedTuple):
     path: bytes
     files: dict[bytes, FileState]
     """By file name, sorted."""
+    complete: bool
+    """False where listing it failed on the way: files that are not among these may be there."""
 
 
 @dataclass(frozen=True)
@@ -55,23 +62,26 @@ class Rules:
 
 @dataclass
 class Walk:
-    """One pass over `root`: iterate it once; `unreadable` and `is_empty` are filled on the way."""
+    """One pass over `root`: iterate it once; the other fields are filled on the way."""
 
     root: bytes
     rules: Rules
-    skip_folder: bytes | None = None
-    """The store itself, in case it lies inside `root`."""
-    unreadable: dict[bytes, str] = field(default_factory=dict)
-    """Folders that could not be listed, and why: what is below them is unknown, not gone."""
+    skip: frozenset[bytes] = frozenset()
+    """Folders that are not entered: the store, and roots below this one that have walks of their
+    own."""
+    unknown: dict[bytes, str] = field(default_factory=dict)
+    """What could not be looked at, and why."""
     is_empty: bool = True
-    """Whether `root` has no entry at all, as the mount point of an absent disk, or is gone."""
+    """Whether `root` has no entry at all, as the mount point of an absent disk."""
+    is_missing: bool = False
+    """Whether there is no `root`."""
 
     def __iter__(self) -> Iterator[Folder]:
         waiting = [self.root]
         seen: set[tuple[int, int]] = set()
         while waiting:
             path = waiting.pop()
-            if self.rules.follow_links and not self._first_visit(path, seen):
+            if self.rules.follow_links and not _first_visit(path, seen):
                 continue
             files: dict[bytes, FileState] = {}
             folders: list[bytes] = []
@@ -79,17 +89,22 @@ class Walk:
                 with os.scandir(path) as entries:
                     for entry in entries:
                         self.is_empty = self.is_empty and path != self.root
-                        self._sort_in(entry, files, folders)
-            except FileNotFoundError:
-                pass  # it went away: gone, not unknown
+                        self._sort_in(path, entry, files, folders)
             except OSError as error:
-                self.unreadable[path] = error.strerror or str(error)
+                if error.errno not in _NOT_THERE:
+                    self.unknown[path] = f"can't be listed: {error.strerror}"
+                elif path == self.root:
+                    self.is_missing = True
             if files:
-                yield Folder(path, dict(sorted(files.items())))
+                yield Folder(path, dict(sorted(files.items())), path not in self.unknown)
             waiting.extend(sorted(folders, reverse=True))
 
     def _sort_in(
-        self, entry: os.DirEntry[bytes], files: dict[bytes, FileState], folders: list[bytes]
+        self,
+        folder: bytes,
+        entry: os.DirEntry[bytes],
+        files: dict[bytes, FileState],
+        folders: list[bytes],
     ) -> None:
         below_root = entry.path[len(self.root) :].lstrip(b"/")
         if self.rules.skips(entry.name, below_root):
@@ -97,31 +112,35 @@ class Walk:
         follow = self.rules.follow_links
         try:
             if entry.is_dir(follow_symlinks=follow):
-                if entry.path != self.skip_folder:
+                if entry.path not in self.skip:
                     folders.append(entry.path)
             elif os.path.splitext(entry.name)[1].lower() in SUFFIXES and (
                 entry.is_file(follow_symlinks=follow)
             ):
                 status = entry.stat(follow_symlinks=follow)
-                files[entry.name] = FileState(status.st_size, status.st_mtime_ns)
-        except OSError:
-            return  # it went away, or a link points nowhere: not there, then
-
-    def _first_visit(self, path: bytes, seen: set[tuple[int, int]]) -> bool:
-        try:
-            status = os.stat(path)
-        except OSError:
-            return True  # scandir will say why
-        key = (status.st_dev, status.st_ino)
-        if key in seen:
-            return False
-        seen.add(key)
-        return True
+                # Some file systems keep times that 64 bits of nanoseconds can't say.
+                mtime_ns = max(-_INT64, min(status.st_mtime_ns, _INT64 - 1))
+                files[entry.name] = FileState(status.st_size, mtime_ns)
+            elif follow and entry.is_symlink() and not os.path.exists(entry.path):
+                self.unknown[entry.path] = "is a link to what is not there now"
+        except OSError as error:
+            if error.errno not in _NOT_THERE:  # else it went away just now
+                self.unknown[folder] = f"can't be entered: {error.strerror}"
 
     def covers(self, path: bytes) -> bool:
-        """Whether this walk can tell that something at `path` is gone: below the root, and not
-        below a folder that could not be listed."""
-        return is_below(path, self.root) and not any(is_below(path, bad) for bad in self.unreadable)
+        """Whether this walk can tell that something at `path` is gone."""
+        return is_below(path, self.root) and not any(
+            is_below(path, other) for other in (*self.unknown, *self.skip)
+        )
+
+
+def is_gone(path: bytes) -> bool:
+    """Whether there is certainly nothing at `path`: what can't be looked at is not gone."""
+    try:
+        os.lstat(path)
+    except OSError as error:
+        return error.errno in _NOT_THERE
+    return False
 
 
 def is_below(path: bytes, folder: bytes) -> bool:
@@ -129,23 +148,37 @@ def is_below(path: bytes, folder: bytes) -> bool:
     return path == folder or path.startswith(folder.rstrip(b"/") + b"/")
 
 
+def absolute(path: str | bytes | os.PathLike[str]) -> bytes:
+    """Absolute and without dots. Links stay as they are named, unless `..` must pass through one,
+    which only the file system can do right."""
+    raw = os.path.expanduser(os.fsencode(path))
+    return os.path.realpath(raw) if b".." in raw.split(b"/") else os.path.abspath(raw)
+
+
 def roots_of(folders: Iterable[str | bytes | os.PathLike[str]]) -> list[bytes]:
-    """Absolute paths of the folders to walk, without those that lie inside another.
+    """Absolute paths of the folders to walk, sorted.
 
     Raises:
-        TllError: one is missing, or is not a folder.
+        TllError: one is there, but is no folder.
     """
-    roots: list[bytes] = []
+    roots: set[bytes] = set()
     for folder in folders:
-        path = os.path.abspath(os.path.expanduser(os.fsencode(folder)))
-        if not os.path.isdir(path):
-            what = "is not a folder" if os.path.lexists(path) else "does not exist"
-            raise TllError(f"{shown(os.fsencode(folder))} {what}; name folders of pictures")
-        roots.append(path)
-    return outermost(roots)
+        path = absolute(folder)
+        if os.path.lexists(path) and not os.path.isdir(path):
+            raise TllError(
+                f"{shown(os.fsencode(folder))} is not a folder; name folders of pictures"
+            )
+        roots.add(path)
+    return sorted(roots)
 
 
-def outermost(folders: Iterable[bytes]) -> list[bytes]:
-    """Sorted, without those that lie inside another."""
-    unique = sorted(set(folders))
-    return [path for path in unique if not any(is_below(path, o) for o in unique if o != path)]
+def _first_visit(path: bytes, seen: set[tuple[int, int]]) -> bool:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return True  # scandir will say why
+    key = (status.st_dev, status.st_ino)
+    if key in seen:
+        return False
+    seen.add(key)
+    return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any
 
@@ -13,7 +13,10 @@ import numpy as np
 
 from .reader import Reader
 from .records import NUMBER, ImageRecord, Place, Reject, number_of, path_key
-from .walk import FileState
+from .walk import FileState, is_below
+
+_HISTORY = 4096
+"""Generations whose tokens are kept; a derived file that is older is made anew."""
 
 
 class Writer(Reader):
@@ -37,12 +40,24 @@ class Writer(Reader):
     def finish(self) -> None:
         """Count the generation; `Catalog.write` calls it last."""
         if self._vectors_changed:
-            self._next("generation")
+            generation = self._next("generation")
+            self._put("history", NUMBER.pack(generation), os.urandom(16))
+            if generation > _HISTORY:
+                self._delete("history", NUMBER.pack(generation - _HISTORY))
 
     def set_roots(self, roots: Iterable[bytes]) -> None:
         """Remember the folders that are built from."""
         texts = [os.fsdecode(self._relative(root)) for root in roots]
         self._put("meta", b"roots", json.dumps(texts).encode("ascii"))
+
+    def forget_roots(self, is_there: Callable[[bytes], bool]) -> None:
+        """Forget the roots that aren't there and below which nothing is indexed."""
+        folders = [path for _, path in self.folders()]
+        self.set_roots(
+            root
+            for root in self.roots()
+            if is_there(root) or any(is_below(path, root) for path in folders)
+        )
 
     def folder(self, path: bytes) -> int:
         """The number of a folder, given now if it has none."""
@@ -85,9 +100,10 @@ class Writer(Reader):
         self._delete("rejects", key)
 
     def remove_path(self, path: bytes) -> None:
-        """`remove_place` by absolute path."""
+        """`remove_place` by absolute path; an emptied folder is forgotten with it."""
         if (folder := self.folder_number(os.path.dirname(path))) is not None:
             self.remove_place(folder, os.path.basename(path))
+            self.remove_empty_folder(folder)
 
     def reject(self, folder: int, name: bytes, reject: Reject) -> None:
         """Say that a file can't be used, so that it isn't opened again until it changes."""

@@ -26,6 +26,7 @@ from tll_index.errors import (
     TllError,
     UsageError,
 )
+from tll_index.indexer.report import Progress
 from tll_index.indexer.store import writer_lock
 from tll_index.indexer.walk import Rules
 
@@ -223,16 +224,199 @@ def test_an_absent_disk_loses_nothing(here: Path) -> None:
     fill_folder(here / "photos", 1, first=4)
     run("disk", "photos")
     (here / "disk").rename(here / "unplugged")
-    with pytest.raises(TllError, match="is empty now, but 4 pictures are indexed below it"):
-        run()
-    (here / "disk").mkdir()
-    with pytest.raises(TllError, match="is its disk mounted"):
-        run("disk")
+    for question in ("is not there now", "is empty now"):
+        report = build(store="store", recipe=TINY)  # the rest goes on
+        assert counts(report) == {"unchanged": 1, "skipped": 1}
+        assert report.skipped[0].path == os.fsencode(here / "disk")
+        assert question in report.skipped[0].message and "(4)" in report.skipped[0].message
+        (here / "disk").mkdir(exist_ok=True)
+    assert run("disk") == {"skipped": 1}
     assert len(everything()) == 5
+    with pytest.raises(TllError, match="does not exist"):
+        run("elsewhere")
     (here / "disk").rmdir()
-    assert run(allow_empty=True) == {"unchanged": 1, "removed": 4}
+    with pytest.raises(TllError, match="does not exist"):
+        run("disk")
+    (here / "unplugged").rename(here / "disk")
+    assert run() == {"unchanged": 5}  # it is back
+    shutil.rmtree(here / "disk")
+    assert run("disk", allow_empty=True) == {"removed": 4}
     with Store.open("store") as store:
         assert store.roots() == [os.fsencode(here / "photos")]
+
+
+def test_a_disk_that_goes_away_during_a_build(here: Path) -> None:
+    paths = fill_folder(here / "disk", 6)
+    run("disk")
+    paths[0].unlink()
+    noise(77).save(here / "disk/new.png")
+
+    class Unplug(Progress):
+        def done(self, files: int) -> None:
+            (here / "disk").rename(here / "unplugged")
+            (here / "disk").mkdir()
+
+    assert run("disk", progress=Unplug()) == {"added": 1, "unchanged": 5, "embedded": 1}
+    assert len(everything()) == 7
+
+
+def test_a_disk_below_a_root(here: Path) -> None:
+    fill_folder(here / "photos", 2)
+    fill_folder(here / "photos/usb", 3, first=2)
+    run("photos/usb")
+    assert run("photos") == {"added": 2, "unchanged": 3, "embedded": 2}
+    shutil.rmtree(here / "photos/usb")
+    (here / "photos/usb").mkdir()
+    assert run("photos") == {"unchanged": 2, "skipped": 1}
+    (here / "photos/usb").rmdir()  # not empty but gone from a folder that is there: deleted
+    assert run("photos") == {"unchanged": 2, "removed": 3}
+
+
+def test_a_copy_from_an_absent_disk_is_no_move(here: Path) -> None:
+    paths = fill_folder(here / "disk", 3)
+    run("disk")
+    kept = paths[0].read_bytes()
+    shutil.rmtree(here / "disk")
+    (here / "disk").mkdir()  # as a mount point that is empty
+    fill_folder(here / "photos", 1, first=3)
+    (here / "photos/copy.png").write_bytes(kept)
+    assert run("photos") == {"added": 2, "copies": 1, "embedded": 1}
+    assert everything()[str(paths[0])] == [str(paths[0]), str(here / "photos/copy.png")]
+
+
+def test_roots_that_an_outer_walk_would_not_reach(here: Path) -> None:
+    fill_folder(here / "photos", 1)
+    fill_folder(here / "photos/.hidden", 2, first=1)
+    fill_folder(here / "elsewhere", 3, first=3)
+    (here / "photos/link").symlink_to(here / "elsewhere")
+    assert run("photos/.hidden") == {"added": 2, "embedded": 2}
+    assert run("photos/link") == {"added": 3, "embedded": 3}
+    assert run("photos") == {"added": 1, "unchanged": 5, "embedded": 1}
+    assert run("photos", "photos/.hidden") == {"unchanged": 6}
+    assert run() == {"unchanged": 6}
+    (here / "photos/.hidden/picture0001.png").unlink()
+    assert run("photos") == {"unchanged": 5, "removed": 1}
+
+
+def test_a_listing_that_fails_on_the_way(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill_folder(here / "photos", 7)
+    run("photos")
+    scandir = os.scandir
+
+    class Failing:
+        def __init__(self, path: bytes) -> None:
+            self.entries = scandir(path)
+
+        def __enter__(self) -> Failing:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self.entries.close()
+
+        def __iter__(self) -> Iterator[os.DirEntry[bytes]]:
+            for number, entry in enumerate(self.entries):
+                if number == 3:
+                    raise OSError(5, "Input/output error")
+                yield entry
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "scandir", Failing)
+        assert run("photos") == {"unchanged": 3, "skipped": 1}
+    assert run("photos") == {"unchanged": 7}
+
+
+def test_a_store_that_moves_above_its_folders(here: Path) -> None:
+    """Folders that were stored absolute now lie below the store's parent."""
+    fill_folder(here / "disk/photos", 4)
+    run("disk/photos", store="other/store")
+    (here / "other/store").rename(here / "disk/store")
+    for _ in range(2):
+        assert run("disk/photos", store="disk/store") == {"unchanged": 4}
+    noise(50).save(here / "disk/photos/new.png")
+    (here / "disk/photos/picture0000.png").unlink()
+    assert run("disk/photos", store="disk/store") == {
+        "added": 1, "embedded": 1, "unchanged": 3, "removed": 1
+    }  # fmt: skip
+    assert len(everything("disk/store")) == 4
+
+
+def test_a_link_to_a_store(here: Path) -> None:
+    fill_folder(here / "photos", 4)
+    run("photos", store="photos/store")
+    fill_folder(here / "home", 1, first=9)
+    (here / "home/short").symlink_to(here / "photos/store")
+    assert run(store="home/short") == {"unchanged": 4}
+    assert set(everything("home/short")) == set(everything("photos/store"))
+
+
+def test_times_beyond_64_bits(here: Path) -> None:
+    path, *_ = fill_folder(here / "photos", 2)
+    far = 13_000_000_000  # the year 2381
+    os.utime(path, (far, far))
+    if path.stat().st_mtime != far:
+        pytest.skip("this file system keeps no such times")
+    assert run("photos") == {"added": 2, "embedded": 2}
+    assert run("photos") == {"unchanged": 2}
+
+
+def test_a_picture_moved_over_another(here: Path) -> None:
+    a, b, *_ = fill_folder(here / "photos", 3)
+    noise(500, 51, 37).save(a)
+    run("photos")
+    a.replace(b)
+    assert run("photos") == {"unchanged": 1, "updated": 1, "removed": 1}
+    assert len(everything()) == 2
+
+
+def test_unusable_files_that_are_gone(here: Path) -> None:
+    fill_folder(here / "photos", 1)
+    (here / "photos/bad").mkdir()
+    (here / "photos/bad/text.jpg").write_text("no")
+    run("photos")
+    shutil.rmtree(here / "photos/bad")
+    assert run("photos", dry_run=True) == {"unchanged": 1}
+    assert run("photos") == {"unchanged": 1}
+    with Store.open("store") as store:
+        assert store.info()["unusable_files"] == 0
+
+
+def test_code_among_the_pictures_is_not_run(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decoders start in the current folder, but import nothing from it."""
+    fill_folder(here / "photos", 3)
+    for name in ("json", "struct", "inspect", "numpy", "PIL"):
+        (here / f"photos/{name}.py").write_text("open('/tmp/was-imported', 'w')")
+    monkeypatch.chdir(here / "photos")
+    assert run(".", store="../store") == {"added": 3, "embedded": 3}
+    assert not Path("/tmp/was-imported").exists()
+
+
+def test_decoders_that_cannot_start_blame_no_picture(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill_folder(here / "photos", 3)
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "executable", "/bin/false")
+        with pytest.raises(TllError, match="decoder processes can't be started"):
+            run("photos")
+    assert run("photos") == {"added": 3, "embedded": 3}
+
+
+def test_named_weights_that_moved(here: Path, home: Path) -> None:
+    fill_folder(here / "photos", 3)
+    first = tiny.write_weights(here / "wa/w.safetensors", seed=8)
+    run("photos", recipe=Recipe("tiny", first))
+    second = here / "wb/w.safetensors"
+    second.parent.mkdir()
+    first.rename(second)
+    with Store.open("store") as store, pytest.raises(StoreMismatchError):
+        store.query("photos/picture0000.png")
+    with Store.open("store", weights=second) as store:
+        assert len(store.query("photos/picture0000.png")) == 2
+    noise(60).save(here / "photos/new.png")
+    assert run("photos", recipe=Recipe("tiny", second)) == {
+        "added": 1, "embedded": 1, "unchanged": 3
+    }  # fmt: skip
+    assert len(everything()) == 4  # the store has learned where they are
 
 
 def test_a_folder_that_cannot_be_listed_loses_nothing(

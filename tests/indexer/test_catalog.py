@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from tll_index.errors import StoreDamagedError
 from tll_index.indexer.catalog import Catalog
-from tll_index.indexer.environment import Environment
 from tll_index.indexer.records import ImageRecord, Reject
 from tll_index.indexer.walk import FileState
 from tll_index.indexer.writer import Writer
@@ -24,7 +23,7 @@ from tll_index.indexer.writer import Writer
 
 @pytest.fixture
 def catalog(tmp_path: Path) -> Iterator[Catalog]:
-    opened = Catalog(Environment.open(tmp_path / "catalog.mdb"), os.fsencode(tmp_path))
+    opened = Catalog(tmp_path / "catalog.mdb", os.fsencode(tmp_path))
     yield opened
     opened.close()
 
@@ -117,7 +116,7 @@ def test_any_path_survives(
 ) -> None:
     base = os.fsencode(tmp_path_factory.mktemp("catalog"))
     path = (base if inside else b"") + b"/" + b"/".join(parts)
-    catalog = Catalog(Environment.open(Path(os.fsdecode(base)) / "catalog.mdb"), base)
+    catalog = Catalog(Path(os.fsdecode(base)) / "catalog.mdb", base)
     image = catalog.write(lambda writer: add(writer, path, 1))
     with catalog.reading() as reader:
         assert reader.paths_of(image) == [path]
@@ -127,7 +126,7 @@ def test_any_path_survives(
 
 def test_paths_follow_the_store(tmp_path: Path) -> None:
     (tmp_path / "old").mkdir()
-    catalog = Catalog(Environment.open(tmp_path / "old/catalog.mdb"), os.fsencode(tmp_path / "old"))
+    catalog = Catalog(tmp_path / "old/catalog.mdb", os.fsencode(tmp_path / "old"))
 
     def fill(writer: Writer) -> None:
         add(writer, os.fsencode(tmp_path / "old/in/a.png"), 1)
@@ -139,7 +138,7 @@ def test_paths_follow_the_store(tmp_path: Path) -> None:
     catalog.close()
     new = tmp_path / "new"
     (tmp_path / "old").rename(new)
-    catalog = Catalog(Environment.open(new / "catalog.mdb"), os.fsencode(new))
+    catalog = Catalog(new / "catalog.mdb", os.fsencode(new))
     with catalog.reading() as reader:
         paths = [reader.paths_of(image) for image in (1, 2, 3)]
         assert paths == [
@@ -154,7 +153,7 @@ def test_paths_follow_the_store(tmp_path: Path) -> None:
 def test_the_map_grows_while_others_read(tmp_path: Path) -> None:
     """Twice the first map is written, while threads here and a process elsewhere read on."""
     path = tmp_path / "catalog.mdb"
-    catalog = Catalog(Environment.open(path), os.fsencode(tmp_path))
+    catalog = Catalog(path, os.fsencode(tmp_path))
     catalog.write(lambda writer: add(writer, b"/p/0.png", 0))
     elsewhere = subprocess.Popen(
         [
@@ -163,8 +162,7 @@ def test_the_map_grows_while_others_read(tmp_path: Path) -> None:
             "import os, sys\n"
             "from pathlib import Path\n"
             "from tll_index.indexer.catalog import Catalog\n"
-            "from tll_index.indexer.environment import Environment\n"
-            "catalog = Catalog(Environment.open(Path(sys.argv[1])), b'/')\n"
+            "catalog = Catalog(Path(sys.argv[1]), b'/')\n"
             "for line in sys.stdin:\n"
             "    with catalog.reading() as reader:\n"
             "        last = reader.vectors(reader.image_numbers()[-1:])[0, 0]\n"
@@ -218,8 +216,8 @@ def test_the_map_grows_while_others_read(tmp_path: Path) -> None:
 
 
 def test_two_users_in_one_process_share(tmp_path: Path) -> None:
-    first = Catalog(Environment.open(tmp_path / "catalog.mdb"), b"/")
-    second = Catalog(Environment.open(tmp_path / "catalog.mdb"), b"/")
+    first = Catalog(tmp_path / "catalog.mdb", b"/")
+    second = Catalog(tmp_path / "catalog.mdb", b"/")
     first.write(lambda writer: add(writer, b"/a.png", 1))
     first.close()
     with second.reading() as reader:
@@ -230,4 +228,65 @@ def test_two_users_in_one_process_share(tmp_path: Path) -> None:
 def test_no_catalog_is_not_opened(tmp_path: Path) -> None:
     (tmp_path / "catalog.mdb").write_bytes(b"not LMDB at all" * 1000)
     with pytest.raises(StoreDamagedError, match=r"catalog\.mdb is damaged"):
-        Environment.open(tmp_path / "catalog.mdb")
+        Catalog(tmp_path / "catalog.mdb", b"/")
+
+
+def test_a_cut_off_catalog_is_noticed(tmp_path: Path) -> None:
+    """Reading past the end of a mapped file would kill the process."""
+    path = tmp_path / "catalog.mdb"
+    catalog = Catalog(path, b"/")
+    for content in range(50):
+        catalog.write(lambda writer, content=content: add(writer, b"/p/%d" % content, content))
+    catalog.close()
+    os.truncate(path, path.stat().st_size // 2 // 4096 * 4096)
+    with pytest.raises(StoreDamagedError, match="is cut off"):
+        Catalog(path, b"/")
+
+
+def test_closing_twice_closes_once(tmp_path: Path) -> None:
+    first = Catalog(tmp_path / "catalog.mdb", b"/")
+    second = Catalog(tmp_path / "catalog.mdb", b"/")
+    first.close()
+    first.close()
+    with second.reading() as reader:
+        assert reader.images == 0
+    second.close()
+
+
+def test_it_grew_elsewhere_while_open_here(tmp_path: Path) -> None:
+    """Another process takes the catalog past this one's map: writing and opening go on."""
+    path = tmp_path / "catalog.mdb"
+    here = Catalog(path, b"/")
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[2])\n"
+        "from pathlib import Path\n"
+        "from test_catalog import Catalog, add\n"
+        "catalog = Catalog(Path(sys.argv[1]), b'/')\n"
+        "for n in range(30): catalog.write(lambda w: add(w, b'/p/%d.png' % n, n, 1 << 20))\n"
+    )
+    command = [sys.executable, "-c", code, path, Path(__file__).parent]
+    subprocess.run(
+        command, check=True, env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    )
+    assert path.stat().st_size > 64 << 20
+    there = Catalog(path, b"/")
+    here.write(lambda writer: add(writer, b"/p/mine.png", 99))
+    with there.reading() as reader:
+        assert reader.images == 31
+    here.close()
+    there.close()
+
+
+def test_a_forked_child_opens_its_own(tmp_path: Path) -> None:
+    catalog = Catalog(tmp_path / "catalog.mdb", b"/")
+    catalog.write(lambda writer: add(writer, b"/p/a.png", 1))
+    child = os.fork()
+    if child == 0:  # pragma: no cover
+        try:
+            own = Catalog(tmp_path / "catalog.mdb", b"/")
+            with own.reading() as reader:
+                os._exit(0 if own._environment is not catalog._environment and reader.images else 1)
+        finally:
+            os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    catalog.close()

@@ -52,7 +52,7 @@ def large() -> bytes:
 
 
 def kill(decoder: Decoder) -> None:
-    assert decoder._process is not None
+    assert decoder._is_ready and decoder._process is not None
     os.kill(decoder._process.pid, signal.SIGSEGV)
 
 

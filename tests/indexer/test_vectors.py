@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from tll_index.engine.search import nearest
 from tll_index.indexer import vectors
 from tll_index.indexer.catalog import Catalog
-from tll_index.indexer.environment import Environment
 from tll_index.indexer.records import ImageRecord
 from tll_index.indexer.writer import Writer
 
@@ -48,7 +47,7 @@ def test_it_follows_the_catalog(
     steps: list[tuple[str, int]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("store")
-    catalog = Catalog(Environment.open(folder / "catalog.mdb"), b"/")
+    catalog = Catalog(folder / "catalog.mdb", b"/")
     path = folder / "vectors.faiss"
     file = vectors.load(path, ID, DIMENSION)
     contents: set[int] = set()
@@ -72,13 +71,16 @@ def test_it_follows_the_catalog(
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
-    catalog = Catalog(Environment.open(tmp_path / "catalog.mdb"), b"/")
+    catalog = Catalog(tmp_path / "catalog.mdb", b"/")
     for content in range(20):
         catalog.write(lambda writer, content=content: put(writer, content))
     file = vectors.load(tmp_path / "vectors.faiss", ID, DIMENSION)
     with catalog.reading() as reader:
-        assert vectors.catch_up(file, reader)
+        vectors.catch_up(file, reader)
+        assert not vectors.is_current(tmp_path / "vectors.faiss", ID, reader)
     vectors.save(file, tmp_path / "vectors.faiss", ID)
+    with catalog.reading() as reader:
+        assert vectors.is_current(tmp_path / "vectors.faiss", ID, reader)
     catalog.close()
     return tmp_path / "vectors.faiss"
 
@@ -105,8 +107,8 @@ def test_damage_is_noticed_and_mended(saved: Path, damage: str) -> None:
     elif damage in replaced:
         saved.write_bytes(replaced[damage])
     file = vectors.load(saved, b"another store..." if damage == "foreign" else ID, DIMENSION)
-    assert (file.generation, file.index.ntotal) == (-1, 0)
-    catalog = Catalog(Environment.open(saved.parent / "catalog.mdb"), b"/")
+    assert (file.generation, file.index.ntotal) == (0, 0)
+    catalog = Catalog(saved.parent / "catalog.mdb", b"/")
     with catalog.reading() as reader:
         vectors.catch_up(file, reader)
     check(file, set(range(20)), catalog)
@@ -117,4 +119,35 @@ def test_damage_is_noticed_and_mended(saved: Path, damage: str) -> None:
 
 
 def test_of_another_dimension_is_not_used(saved: Path) -> None:
-    assert vectors.load(saved, ID, DIMENSION + 1).generation == -1
+    assert vectors.load(saved, ID, DIMENSION + 1).generation == 0
+
+
+def test_a_catalog_restored_from_a_copy_gets_a_new_index(saved: Path) -> None:
+    """Two pasts of one store reach the same generation and numbers with other contents."""
+    path = saved.parent / "catalog.mdb"
+    copy = path.read_bytes()
+    for past, content in ((None, 100), (copy, 200)):
+        if past is not None:
+            path.write_bytes(past)
+        catalog = Catalog(path, b"/")
+        catalog.write(lambda writer, content=content: put(writer, content))
+        file = vectors.load(saved, ID, DIMENSION)
+        with catalog.reading() as reader:
+            assert not vectors.is_current(saved, ID, reader)
+            vectors.catch_up(file, reader)
+        check(file, {*range(20), content}, catalog)
+        vectors.save(file, saved, ID)
+        catalog.close()
+
+
+def test_a_file_from_long_ago_is_made_anew(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tll_index.indexer.writer._HISTORY", 5)
+    catalog = Catalog(saved.parent / "catalog.mdb", b"/")
+    for content in range(20, 32):
+        catalog.write(lambda writer, content=content: put(writer, content))
+    file = vectors.load(saved, ID, DIMENSION)
+    assert file.index.ntotal == 20
+    with catalog.reading() as reader:
+        vectors.catch_up(file, reader)
+    check(file, set(range(32)), catalog)
+    catalog.close()

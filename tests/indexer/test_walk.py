@@ -12,7 +12,7 @@ from tll_index.indexer.walk import Rules, Walk, roots_of
 
 
 def found(root: Path, rules: Rules = Rules(), skip: Path | None = None) -> list[str]:  # noqa: B008
-    walk = Walk(os.fsencode(root), rules, os.fsencode(skip) if skip else None)
+    walk = Walk(os.fsencode(root), rules, frozenset({os.fsencode(skip)} if skip else ()))
     paths = [folder.path + b"/" + name for folder in walk for name in folder.files]
     return [os.fsdecode(path)[len(str(root)) + 1 :] for path in paths]
 
@@ -95,24 +95,31 @@ def test_very_deep_folders(tmp_path: Path) -> None:
     touch(tmp_path, "a.png")
     walk = Walk(os.fsencode(tmp_path), Rules())
     assert [folder.path for folder in walk] == [os.fsencode(tmp_path)]
-    assert list(walk.unreadable.values()) == ["File name too long"]
+    assert list(walk.unknown.values()) == ["can't be listed: File name too long"]
 
 
-def test_empty_and_vanished(tmp_path: Path) -> None:
-    for root, is_empty in ((tmp_path, True), (tmp_path / "gone", True)):
+def test_empty_and_missing(tmp_path: Path) -> None:
+    for root, is_missing in ((tmp_path, False), (tmp_path / "gone", True)):
         walk = Walk(os.fsencode(root), Rules())
-        assert list(walk) == [] and walk.is_empty == is_empty and not walk.unreadable
+        assert list(walk) == [] and not walk.unknown
+        assert walk.is_empty and walk.is_missing == is_missing
     touch(tmp_path, "notes.txt")
     walk = Walk(os.fsencode(tmp_path), Rules())
     assert list(walk) == [] and not walk.is_empty
 
 
+def test_a_link_to_an_absent_disk_is_unknown(tmp_path: Path) -> None:
+    (tmp_path / "disk").symlink_to(tmp_path / "unmounted")
+    walk = Walk(os.fsencode(tmp_path), Rules(follow_links=True))
+    assert list(walk) == [] and not walk.covers(os.fsencode(tmp_path / "disk/photos"))
+    assert walk.covers(os.fsencode(tmp_path / "other"))
+
+
 def test_roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     touch(tmp_path, "a/b/c.png", "ab/d.png")
+    (tmp_path / "link").symlink_to(tmp_path / "a/b")
     monkeypatch.chdir(tmp_path)
-    below = [os.fsencode(tmp_path / name) for name in ("a", "ab")]
-    assert roots_of(["a/b", "ab", "a", "./a/../ab"]) == below
-    with pytest.raises(TllError, match="nowhere does not exist"):
-        roots_of(["nowhere"])
+    wanted = [os.fsencode(tmp_path / name) for name in ("a", "a/b", "ab", "nowhere")]
+    assert roots_of(["a/b", "ab", "a", "./a/../ab", "nowhere", "link/../b"]) == wanted
     with pytest.raises(TllError, match=r"c\.png is not a folder"):
         roots_of(["a/b/c.png"])
