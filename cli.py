@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -294,6 +295,8 @@ def _complain(error: object) -> None:
 def main() -> NoReturn:
     """Run the command line: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C."""
     context: dict[str, Any] = {}
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # libraries' remarks about pictures; ours are errors
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a name that can't be printed is escaped
             stream.reconfigure(errors="backslashreplace")

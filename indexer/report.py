@@ -29,7 +29,7 @@ class BuildReport:
     moved: int = 0
     """Not indexed before, but their picture was, at a path that is gone now."""
     removed: int = 0
-    """Gone."""
+    """Indexed before, and gone. (One that is there but can't be used any more is in `skipped`.)"""
     copies: int = 0
     embedded: int = 0
     """Pictures that went through the backbone."""

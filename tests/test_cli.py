@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -314,6 +315,85 @@ def test_a_closed_pipe_is_no_error(photos: list[Path]) -> None:
         ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True
     )
     assert ended.stderr == "" and len(ended.stdout.splitlines()) == 1
+
+
+def test_a_folder_that_can_be_listed_but_not_entered(
+    photos: list[Path], spawn: Spawn, here: Path
+) -> None:
+    (here / "photos/sub").mkdir()
+    photos[0].rename(here / "photos/sub/a.png")
+    process = spawn("build", "--quiet")
+    assert process.communicate(timeout=60) and process.returncode == 0
+    (here / "photos/sub").chmod(0o444)
+    process = spawn("build", preexec_fn=_without_override)
+    out, err = process.communicate(timeout=60)
+    assert out.startswith(b"0 added, 0 updated, 7 unchanged, 0 moved, 0 removed, 1 skipped"), err
+    assert b"photos/sub: can't be entered: Permission denied" in out
+    (here / "photos/sub").chmod(0o755)
+    process = spawn("build")
+    out, err = process.communicate(timeout=60)
+    assert out.startswith(b"0 added, 0 updated, 8 unchanged, 0 moved, 0 removed, 0 skipped"), err
+
+
+def shell(command: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
+    """Run a shell command in which `$T` is the command line with the tiny backbone."""
+    tool = f"{sys.executable} {Path(__file__).parent / 'tiny.py'}"
+    return subprocess.run(
+        ["bash", "-c", command], env={**os.environ, "T": tool}, capture_output=True, **options
+    )
+
+
+def test_streams_that_are_closed(photos: list[Path], here: Path) -> None:
+    noise(61).save(here / "photos/one.png")
+    assert shell("$T build 2>&-").stdout.startswith(b"1 added")
+    noise(62).save(here / "photos/two.png")
+    ended = shell("set -o pipefail; { $T build >out; } 2>&1 | true")
+    assert (here / "out").read_text().startswith("1 added"), ended
+    ended = shell("$T query - <&-")
+    assert ended.returncode == 1
+    assert ended.stderr == b"tll-index: standard input: is closed\n"
+
+
+def test_output_in_another_encoding(photos: list[Path], here: Path) -> None:
+    photos[0].rename(here / "photos/日本.png")
+    shell("$T build --quiet")
+    ended = shell("PYTHONIOENCODING=latin-1 $T query --sample 1 --include-self --json")
+    assert any("日本" in json.loads(line)["path"] for line in ended.stdout.splitlines()), ended
+    ended = shell("PYTHONIOENCODING=latin-1 $T query --sample 1 --include-self")
+    assert ended.returncode == 0 and b"\\u65e5\\u672c.png" in ended.stdout
+
+
+def test_strange_places(photos: list[Path], here: Path, tll_index: Cli) -> None:
+    tool = f"{sys.executable} -c 'from tll_index.cli import main; main()'"  # torch would not start
+    ended = shell(f"mkdir gone; cd gone; rmdir ../gone; {tool} info")
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        b"tll-index: the current folder is no longer there; change to another\n"
+    )
+    name = "st\udcffore\n"
+    assert shell(r"$T build photos --backbone tiny --store $'st\xffore\n'").returncode == 0
+    ended = shell(r"$T query photos/picture0001.png -k 2 --store $'st\xffore\n'")
+    assert ended.returncode == 0 and len(ended.stdout.splitlines()) == 3, ended
+    assert (here / name / "vectors.faiss").exists()
+    ended = shell(r"$T info --store $'no\nsuch\e[31m'")
+    assert ended.stderr.count(b"\n") == 1 and rb"no\nsuch\x1b[31m" in ended.stderr
+    assert "standard output is for the results" in tll_index("query", "-", "--html", "-").err
+    for arguments in (("info", "--store", "~nobodyknows/x"), ("info", "--device", "meta")):
+        assert tll_index(*arguments).code == 2
+    assert "can't be used" in tll_index("query", photos[1], "--device", "meta").err
+
+
+def test_settings_files_that_make_no_sense(photos: list[Path], tll_index: Cli, home: Path) -> None:
+    for content in (b"store = 3\n", b"store = '\xff'\n", b"store = '~nobodyknows/x'\n"):
+        (home / "config.toml").write_bytes(content)
+        assert "config.toml" in one_line(tll_index("info"), 2)
+
+
+def test_a_store_among_other_things_is_not_begun(here: Path, tll_index: Cli) -> None:
+    fill_folder(here / "photos", 2)
+    result = tll_index("build", "photos", "--store", "photos", "--backbone", "tiny")
+    assert "holds other things" in one_line(result, 1)
+    assert len(list((here / "photos").iterdir())) == 2
 
 
 def test_version(tll_index: Cli) -> None:

@@ -75,10 +75,12 @@ def test_a_picture_that_kills_decoders_is_given_up(decoder: Decoder, large: byte
 
     killer = threading.Thread(target=kill_all)
     killer.start()
-    with pytest.raises(DecoderFailedError, match=r"made the decoder fail \(signal 11\)"):
-        decoder.decode(large)
-    stop.set()
-    killer.join()
+    try:
+        with pytest.raises(DecoderFailedError, match=r"made the decoder fail \(signal 11\)"):
+            decoder.decode(large)
+    finally:
+        stop.set()
+        killer.join()
     assert decoder.decode(encoded(noise(1), "PNG")).width == 40
 
 

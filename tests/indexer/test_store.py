@@ -70,8 +70,10 @@ def test_every_kind_of_query(photos: list[Path]) -> None:
             assert [hit.path for hit in hits] == wanted
             assert hits.query == (query if isinstance(query, str) else "-")
         assert store.query(image, k=2, name="mine").query == "mine"
-        with pytest.raises(UsageError, match="uint8"):
-            store.query(np.zeros((5, 5), np.uint8))
+        assert len(store.query(bytearray(photos[5].read_bytes()))) == 10
+        for pixels in (np.zeros((5, 5), np.uint8), np.zeros((0, 5, 3), np.uint8)):
+            with pytest.raises(UsageError, match="uint8"):
+                store.query(pixels)
 
 
 def test_ties_are_in_order_of_path(here: Path) -> None:
@@ -170,6 +172,10 @@ def test_what_cannot_be_opened(photos: list[Path], here: Path) -> None:
     (here / "kept").replace(here / ".tll-index/catalog.mdb")
     with Store.open() as store:
         assert len(store) == 12
+    for cut in (40_960, 0):
+        os.truncate(here / ".tll-index/catalog.mdb", cut)
+        with pytest.raises(StoreDamagedError, match=r"lost its catalog\.mdb|is cut off"):
+            Store.open()
 
 
 def test_info(photos: list[Path], here: Path) -> None:
