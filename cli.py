@@ -118,8 +118,8 @@ def build(
     from .config import STORE_NAME, load_settings
     from .indexer.build import Recipe
     from .indexer.build import build as build_store
+    from .indexer.layout import locate_store
     from .indexer.report import Progress
-    from .indexer.store import locate_store
     from .indexer.walk import Rules
     from .progress import Bars
 

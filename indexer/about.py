@@ -10,8 +10,7 @@ from typing import Any
 from ..errors import NoStoreError, StoreDamagedError, StoreMismatchError
 from ..names import shown
 from .environment import translated_os_error
-
-ABOUT = "store.json"
+from .layout import ABOUT
 
 FORMAT = 1
 """Version of the store's layout; a store of a newer one is refused."""

@@ -16,13 +16,13 @@ from ..engine.registry import spec_of
 from ..engine.weights import digest
 from ..errors import StoreMismatchError, TllError, UsageError
 from ..names import shown
-from .about import ABOUT
 from .changes import Comparison, Tally
 from .decoders import Decoder
 from .intake import Intake
+from .layout import ABOUT, locate_store, refuse_foreign, writer_lock
 from .pipeline import Pipeline
 from .report import BuildReport, Progress
-from .store import Store, limits_of, locate_store, refuse_foreign, writer_lock
+from .store import Store, limits_of
 from .walk import Rules, is_below, roots_of
 
 _ORPHANS_PER_TRANSACTION = 4096

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import hashlib
 import os
 import random
 import threading
 import uuid
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import filelock
 import numpy as np
 
 from .. import __version__
-from ..config import STORE_NAME, Settings, find_store, load_settings
+from ..config import STORE_NAME, Settings, load_settings
 from ..contracts import Hit, Hits, UnitVectors
 from ..engine.decode import Limits, Picture, decode, from_image, read_bytes
 from ..engine.embedder import Embedder, load_embedder, require_same
@@ -28,17 +25,16 @@ from ..engine.search import nearest
 from ..errors import (
     NoStoreError,
     PictureError,
-    StoreBusyError,
     StoreDamagedError,
-    StoreError,
     UsageError,
 )
 from ..names import shown
 from . import vectors
-from .about import ABOUT, FORMAT, About, read_about, write_about
+from .about import FORMAT, About, read_about, write_about
 from .catalog import Catalog
 from .environment import translated_os_error
 from .files import replace_file
+from .layout import ABOUT, CATALOG, FILES, LENS, VECTORS, locate_store, refuse_foreign
 from .reader import Reader
 
 if TYPE_CHECKING:
@@ -48,9 +44,6 @@ if TYPE_CHECKING:
     PictureSource: TypeAlias = (
         str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image | NDArray[np.uint8]
     )
-
-_CATALOG, _LENS, _VECTORS, _LOCK = "catalog.mdb", "lens.npz", "vectors.faiss", "write.lock"
-_FILES = {ABOUT, _CATALOG, f"{_CATALOG}-lock", _LENS, _VECTORS, _LOCK}
 
 
 class Store:
@@ -63,7 +56,7 @@ class Store:
         self.about = about
         self.settings = settings
         self.weights = weights
-        self.catalog = Catalog(path / _CATALOG, os.fsencode(path.parent))
+        self.catalog = Catalog(path / CATALOG, os.fsencode(path.parent))
         self._searching = threading.Lock()
         self._loading = threading.Lock()
         self._embedder: Embedder | None = None
@@ -96,11 +89,11 @@ class Store:
             )
         about = read_about(folder)
         try:
-            size = (folder / _CATALOG).stat().st_size
+            size = (folder / CATALOG).stat().st_size
         except FileNotFoundError:
             size = 0
         if size == 0:
-            raise StoreDamagedError(f"{shown(folder)} has lost its {_CATALOG}; build it again")
+            raise StoreDamagedError(f"{shown(folder)} has lost its {CATALOG}; build it again")
         return cls(folder, about, settings, None if weights is None else Path(weights))
 
     @classmethod
@@ -123,12 +116,12 @@ class Store:
         )
         try:
             if embedder.lens.trained:
-                replace_file(path / _LENS, embedder.lens.save)
+                replace_file(path / LENS, embedder.lens.save)
             store = cls(path, about, settings)
             if store.info()["paths"]:
                 store.close()
                 raise StoreDamagedError(
-                    f"{shown(path)} has lost its {ABOUT}, which says what made its {_CATALOG}; "
+                    f"{shown(path)} has lost its {ABOUT}, which says what made its {CATALOG}; "
                     "put it back, or remove the folder and build again"
                 )
             store._embedder = embedder
@@ -192,7 +185,7 @@ class Store:
         made_by = self.about.made_by
         lens: Lens | str = "none"
         if made_by["lens_sha256"]:
-            lens = Lens.load(self.path / _LENS)
+            lens = Lens.load(self.path / LENS)
         hint = self.about.weights_file
         weights = self.weights
         if weights is None and hint is not None and Path(hint).is_file():
@@ -242,7 +235,7 @@ class Store:
             }
         disk = {
             name: (self.path / name).stat().st_blocks * 512
-            for name in sorted(_FILES)
+            for name in sorted(FILES)
             if (self.path / name).exists()
         }
         return {
@@ -265,7 +258,7 @@ class Store:
 
     def save_index(self) -> None:
         """Bring the FAISS file up to the catalog; only for the store's one writer."""
-        path = self.path / _VECTORS
+        path = self.path / VECTORS
         with self._searching:
             with self.catalog.reading() as reader:
                 if vectors.is_current(path, self.about.id, reader):
@@ -275,7 +268,7 @@ class Store:
 
     @cached_property
     def _index(self) -> vectors.VectorFile:
-        return vectors.load(self.path / _VECTORS, self.about.id, self.about.dimension)
+        return vectors.load(self.path / VECTORS, self.about.id, self.about.dimension)
 
     def _search(self, vector: UnitVectors, k: int, without: bytes | None) -> tuple[Hit, ...]:
         with self._searching, self.catalog.reading() as reader:
@@ -338,54 +331,6 @@ def _ranked(
     return tuple(hits)
 
 
-def locate_store(path: str | os.PathLike[str] | None, settings: Settings) -> Path | None:
-    """The store's folder, absolute: as named, else as set, else the nearest; None if neither."""
-    chosen = Path(path) if path is not None else settings.store or find_store()
-    # Real, not only absolute: paths are stored relative to where the store really is.
-    return None if chosen is None else Path(os.path.realpath(chosen.expanduser()))
-
-
 def limits_of(settings: Settings) -> Limits:
     """The settings' limits on pictures."""
     return Limits(settings.max_megapixels * 1_000_000, settings.max_megabytes << 20)
-
-
-@contextlib.contextmanager
-def writer_lock(path: Path) -> Iterator[None]:
-    """Be the one writer of the store in `path` (made where missing), or fail at once. The lock
-    is the operating system's: it ends with the process, however that ends.
-
-    Raises:
-        StoreBusyError, StoreReadOnlyError
-    """
-    lock = filelock.FileLock(path / _LOCK, timeout=0, thread_local=False)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except filelock.Timeout:
-        raise StoreBusyError(
-            f"another tll-index is writing to {shown(path)}; wait for it to end "
-            "(queries work meanwhile)"
-        ) from None
-    except OSError as error:
-        raise translated_os_error(path / _LOCK, error) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def refuse_foreign(path: Path) -> None:
-    """Don't make a store among other things.
-
-    Raises:
-        StoreError: the folder `path` is there and holds something that is no part of a store.
-    """
-    if not path.is_dir():
-        return
-    allowed = _FILES | {f"{name}.new" for name in _FILES}
-    if strangers := sorted({entry.name for entry in path.iterdir()} - allowed):
-        raise StoreError(
-            f"{shown(path)} holds other things ({shown(strangers[0])}) and is no store; "
-            "give --store a new or empty folder"
-        )

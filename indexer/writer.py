@@ -48,6 +48,8 @@ class Writer(Reader):
     def set_roots(self, roots: Iterable[bytes]) -> None:
         """Remember the folders that are built from."""
         texts = [os.fsdecode(self._relative(root)) for root in roots]
+        if texts == self._meta_json("roots", []):
+            return  # a transaction that changes nothing writes nothing
         self._put("meta", b"roots", json.dumps(texts).encode("ascii"))
 
     def forget_roots(self, is_there: Callable[[bytes], bool]) -> None:

@@ -26,8 +26,8 @@ from tll_index.errors import (
     TllError,
     UsageError,
 )
+from tll_index.indexer.layout import writer_lock
 from tll_index.indexer.report import Progress
-from tll_index.indexer.store import writer_lock
 from tll_index.indexer.walk import Rules
 
 TINY = Recipe(backbone="tiny")

@@ -1,0 +1,67 @@
+"""The folder of a store: which files it holds, where it is, and who may write it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import filelock
+
+from ..config import Settings, find_store
+from ..errors import StoreBusyError, StoreError
+from ..names import shown
+from .environment import translated_os_error
+
+ABOUT, CATALOG, LENS = "store.json", "catalog.mdb", "lens.npz"
+VECTORS, LOCK = "vectors.faiss", "write.lock"
+FILES = {ABOUT, CATALOG, f"{CATALOG}-lock", LENS, VECTORS, LOCK}
+
+
+def locate_store(path: str | os.PathLike[str] | None, settings: Settings) -> Path | None:
+    """The store's folder, absolute: as named, else as set, else the nearest; None if neither."""
+    chosen = Path(path) if path is not None else settings.store or find_store()
+    # Real, not only absolute: paths are stored relative to where the store really is.
+    return None if chosen is None else Path(os.path.realpath(chosen.expanduser()))
+
+
+@contextlib.contextmanager
+def writer_lock(path: Path) -> Iterator[None]:
+    """Be the one writer of the store in `path` (made where missing), or fail at once. The lock
+    is the operating system's: it ends with the process, however that ends.
+
+    Raises:
+        StoreBusyError, StoreReadOnlyError
+    """
+    lock = filelock.FileLock(path / LOCK, timeout=0, thread_local=False)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except filelock.Timeout:
+        raise StoreBusyError(
+            f"another tll-index is writing to {shown(path)}; wait for it to end "
+            "(queries work meanwhile)"
+        ) from None
+    except OSError as error:
+        raise translated_os_error(path / LOCK, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def refuse_foreign(path: Path) -> None:
+    """Don't make a store among other things.
+
+    Raises:
+        StoreError: the folder `path` is there and holds something that is no part of a store.
+    """
+    if not path.is_dir():
+        return
+    allowed = FILES | {f"{name}.new" for name in FILES}
+    if strangers := sorted({entry.name for entry in path.iterdir()} - allowed):
+        raise StoreError(
+            f"{shown(path)} holds other things ({shown(strangers[0])}) and is no store; "
+            "give --store a new or empty folder"
+        )
