@@ -115,10 +115,10 @@ def build(
     import time
 
     from . import render
-    from .config import STORE_NAME, load_settings
+    from .config import load_settings
     from .indexer.build import Recipe
     from .indexer.build import build as build_store
-    from .indexer.layout import locate_store
+    from .indexer.layout import place_to_build
     from .indexer.report import Progress
     from .indexer.walk import Rules
     from .progress import Bars
@@ -139,9 +139,9 @@ def build(
         lines = "".join(f"{line}\n" for line in render.skipped_lines(result.skipped))
         _write_text(report, lines)
     if not quiet:
-        path = locate_store(None, loaded) or Path.cwd() / STORE_NAME
         seconds = time.monotonic() - started
-        click.echo(render.summary(result, seconds, shown(path), dry_run))
+        path = shown(place_to_build(None, loaded))
+        click.echo(render.summary(result, seconds, path, dry_run))
     if result.stopped:
         click.echo("stopped; run the same command again to go on", err=True)
         sys.exit(INTERRUPTED)
@@ -178,7 +178,7 @@ def query(
     from . import render
     from .config import load_settings
     from .contracts import Hits
-    from .errors import NoStoreError, PictureError
+    from .errors import PictureError, StoreError
     from .indexer.store import Store, limits_of
 
     if not pictures and not sample:
@@ -193,7 +193,7 @@ def query(
     failed = False
     with Store.open(weights=weights, settings=loaded) as opened:
         if (held := len(opened)) == 0:
-            raise NoStoreError(f"the store {opened.path} is empty; fill it with 'tll-index build'")
+            raise StoreError(f"the store {opened.path} is empty; fill it with 'tll-index build'")
         for picture in (*asked, *(opened.sample(sample) if sample else ())):
             data = _standard_input(loaded.max_megabytes << 20) if picture == "-" else None
             try:

@@ -21,9 +21,8 @@ def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
-def near(path: str | bytes | Path, base: str | None = None) -> str:
-    """`path` relative to `base` (default: the current folder) where it lies below it."""
+def near(path: str | bytes | Path) -> str:
+    """`path` relative to the current folder where it lies below it."""
     text = os.fsdecode(path)
-    base = os.getcwd() if base is None else base
-    prefix = base.rstrip(os.sep) + os.sep
+    prefix = os.getcwd().rstrip(os.sep) + os.sep
     return text[len(prefix) :] if text.startswith(prefix) else text

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import NoStoreError, StoreDamagedError, StoreMismatchError
 from ..names import shown
-from .environment import translated_os_error
+from .environment import translated
 from .layout import ABOUT
 
 FORMAT = 1
@@ -60,7 +60,7 @@ def read_about(path: Path) -> About:
             f"no store in {shown(path)}; make one with 'tll-index build DIR --store {shown(path)}'"
         ) from None
     except OSError as error:
-        raise translated_os_error(path / ABOUT, error) from error
+        raise translated(path / ABOUT, error) from error
     except ValueError as error:
         raise StoreDamagedError(f"{shown(path / ABOUT)} is damaged: {error}") from None
     try:

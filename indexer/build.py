@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..config import STORE_NAME, Settings, load_settings
+from ..config import Settings, load_settings
 from ..engine.decode import SUFFIXES, codecs
 from ..engine.embedder import choose_backbone, load_embedder
 from ..engine.lens import Lens
@@ -19,7 +19,7 @@ from ..names import shown
 from .changes import Comparison, Tally
 from .decoders import Decoder
 from .intake import Intake
-from .layout import ABOUT, locate_store, refuse_foreign, writer_lock
+from .layout import ABOUT, place_to_build, refuse_foreign, writer_lock
 from .pipeline import Pipeline
 from .report import BuildReport, Progress
 from .store import Store, limits_of
@@ -70,7 +70,7 @@ def build(
     """
     settings = settings or load_settings()
     progress = progress or Progress()
-    path = locate_store(store, settings) or Path.cwd() / STORE_NAME
+    path = place_to_build(store, settings)
     tried_by = f"{codecs()} {limits_of(settings)} {settings.decode_seconds} s"
     with ExitStack() as stack:
         known = _open_known(path, settings, stack)
@@ -82,6 +82,7 @@ def build(
             catalog = None if store is None else store.catalog
             return Comparison(roots, rules, os.fsencode(path), catalog, tried_by, allow_empty)
 
+        tally = None
         if dry_run or known is None:
             tally = compare(known).tally(progress)
             if known is None and not tally.files:
@@ -95,9 +96,11 @@ def build(
         if store_now is None:
             store_now = _create(path, recipe, settings, progress)
             stack.callback(store_now.close)
-        elif recipe.weights is not None:
-            store_now.use_weights(recipe.weights)
-        return _bring_in_step(store_now, compare(store_now), progress)
+        else:
+            tally = None  # of no store, if one was made meanwhile
+            if recipe.weights is not None:
+                store_now.use_weights(recipe.weights)
+        return _bring_in_step(store_now, compare(store_now), tally, progress)
 
 
 def _roots(
@@ -118,8 +121,10 @@ def _roots(
     return sorted({*named, *below})
 
 
-def _bring_in_step(store: Store, comparison: Comparison, progress: Progress) -> BuildReport:
-    tally = comparison.tally(progress)
+def _bring_in_step(
+    store: Store, comparison: Comparison, tally: Tally | None, progress: Progress
+) -> BuildReport:
+    tally = tally or comparison.tally(progress)
     report = BuildReport(unchanged=tally.unchanged, skipped=tally.skipped)
     try:
         roots = sorted({*store.roots(), *comparison.roots})

@@ -54,16 +54,6 @@ class Catalog:
 
         return self._environment.write(in_transaction)
 
-    @property
-    def writable(self) -> bool:
-        """Whether the file and its folder may be written."""
-        return self._environment.writable
-
-    @property
-    def disk_bytes(self) -> int:
-        """What the file takes on disk."""
-        return self._environment.size()
-
     def close(self) -> None:
         """Let go of the file; a second time does nothing."""
         if self._is_open:

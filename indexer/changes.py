@@ -40,8 +40,8 @@ class Tally:
 
 @dataclass(frozen=True)
 class _Difference:
-    folder: Folder
     number: int | None
+    """Of the folder, in the catalog."""
     to_do: list[File]
     unchanged: int
     unusable: list[Skipped]
@@ -163,7 +163,7 @@ class Comparison:
     def _difference(self, folder: Folder, seen: set[int]) -> _Difference:
         if self.catalog is None:
             new = [File(folder.path, *item, is_new=True) for item in folder.files.items()]
-            return _Difference(folder, None, new, 0, [], [], [])
+            return _Difference(None, new, 0, [], [], [])
         with self.catalog.reading() as reader:
             number = reader.folder_number(folder.path)
             places = {} if number is None else reader.places_in(number)
@@ -182,7 +182,7 @@ class Comparison:
                 to_do.append(file)
         gone = [name for name in places if name not in folder.files] if folder.complete else []
         stale = [name for name in rejects if name not in folder.files] if folder.complete else []
-        return _Difference(folder, number, to_do, unchanged, unusable, gone, stale)
+        return _Difference(number, to_do, unchanged, unusable, gone, stale)
 
     def _unseen(
         self, reader: Reader, walks: Sequence[Walk], seen: set[int]

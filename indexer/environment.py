@@ -171,10 +171,6 @@ class Environment:
                         txn.abort()
                     raise
 
-    def size(self) -> int:
-        """Bytes on disk."""
-        return self.path.stat().st_blocks * 512
-
     def _begin_reading(self) -> lmdb.Transaction:
         while True:
             with self._gate:
@@ -247,10 +243,11 @@ def _in_our_words(path: Path) -> Iterator[None]:
     except (lmdb.InvalidError, lmdb.CorruptedError, lmdb.VersionMismatchError) as error:
         raise StoreDamagedError(f"{shown(path)} is damaged or no catalog: {error}") from error
     except (lmdb.Error, OSError) as error:
-        raise _translated(path, error) from error
+        raise translated(path, error) from error
 
 
-def _translated(path: Path, error: Exception) -> StoreError:
+def translated(path: Path, error: Exception) -> StoreError:
+    """What LMDB or the operating system says of a file of the store, in our words."""
     folder, text = shown(path.parent), str(error)
 
     def is_any(codes: set[int]) -> bool:
@@ -273,8 +270,3 @@ def _is_nearly_full(folder: Path) -> bool:
     with suppress(OSError):
         return shutil.disk_usage(folder).free < 1 << 20
     return False
-
-
-def translated_os_error(path: Path, error: OSError) -> StoreError:
-    """An OSError from another file of the store, in the same words."""
-    return _translated(path, error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 
@@ -49,7 +50,7 @@ class Intake:
         self._batch_size = store.settings.batch_size
         self._codecs = codecs
         self._roots = store.roots()
-        self._absent: dict[bytes, bool] = {}
+        self._is_absent = cache(_is_absent)  # for this build: disks come and go
         self._report = report
         self._progress = progress
 
@@ -79,11 +80,6 @@ class Intake:
         that is absent took none away."""
         root = max((root for root in self._roots if is_below(path, root)), key=len, default=None)
         return is_gone(path) and (root is None or not self._is_absent(root))
-
-    def _is_absent(self, root: bytes) -> bool:
-        if root not in self._absent:
-            self._absent[root] = _is_absent(root)
-        return self._absent[root]
 
     def _commit(self, batch: _Batch) -> None:
         vectors: dict[bytes, UnitVectors] = {}

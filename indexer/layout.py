@@ -9,10 +9,10 @@ from pathlib import Path
 
 import filelock
 
-from ..config import Settings, find_store
+from ..config import STORE_NAME, Settings, find_store
 from ..errors import StoreBusyError, StoreError
 from ..names import shown
-from .environment import translated_os_error
+from .environment import translated
 
 ABOUT, CATALOG, LENS = "store.json", "catalog.mdb", "lens.npz"
 VECTORS, LOCK = "vectors.faiss", "write.lock"
@@ -44,11 +44,16 @@ def writer_lock(path: Path) -> Iterator[None]:
             "(queries work meanwhile)"
         ) from None
     except OSError as error:
-        raise translated_os_error(path / LOCK, error) from error
+        raise translated(path / LOCK, error) from error
     try:
         yield
     finally:
         lock.release()
+
+
+def place_to_build(path: str | os.PathLike[str] | None, settings: Settings) -> Path:
+    """Where a build puts its store: as `locate_store`, or else here."""
+    return locate_store(path, settings) or Path.cwd() / STORE_NAME
 
 
 def refuse_foreign(path: Path) -> None:

@@ -32,7 +32,7 @@ from ..names import shown
 from . import vectors
 from .about import FORMAT, About, read_about, write_about
 from .catalog import Catalog
-from .environment import translated_os_error
+from .environment import translated
 from .files import replace_file
 from .layout import ABOUT, CATALOG, FILES, LENS, VECTORS, locate_store, refuse_foreign
 from .reader import Reader
@@ -128,7 +128,7 @@ class Store:
             # Last: a folder without it is not yet a store.
             replace_file(path / ABOUT, lambda new: write_about(new, about))
         except OSError as error:
-            raise translated_os_error(path / ABOUT, error) from error
+            raise translated(path / ABOUT, error) from error
         return store
 
     def close(self) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..engine.search import new_index
 from ..errors import StoreDamagedError
-from .environment import translated_os_error
+from .environment import translated
 from .files import replace_file
 from .reader import Reader
 
@@ -119,9 +119,9 @@ def save(file: VectorFile, path: Path, store_id: bytes) -> None:
     try:
         replace_file(path, write)
     except OSError as error:
-        raise translated_os_error(path, error) from error
+        raise translated(path, error) from error
     except RuntimeError as error:  # how FAISS reports a failed write, without an error number
-        raise translated_os_error(path, OSError(errno.EIO, str(error))) from error
+        raise translated(path, OSError(errno.EIO, str(error))) from error
 
 
 def _check(descriptor: int, store_id: bytes) -> tuple[int, bytes]:
