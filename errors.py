@@ -90,6 +90,10 @@ class LensError(TllError):
     """A lens file that can't be read or that belongs to another backbone."""
 
 
+class DataError(TllError):
+    """Look-alike pairs or candidates that can't be used: a picture is missing, a row malformed."""
+
+
 class StoreError(TllError):
     """Something about a store."""
 
