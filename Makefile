@@ -10,10 +10,10 @@ IMAGES ?= $(RUN)/gallery
 STORE  = $(RUN)/store-$(shell echo "$(IMAGES)" | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench clean
+.PHONY: help setup run test lint bench bench-tll lens clean
 
 help:  ## list these commands
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 11
 
 setup: $(READY)  ## make the .venv
 
@@ -44,6 +44,12 @@ lint: $(READY)  ## ruff (lint and format) and mypy
 
 bench: $(READY)  ## measure; writes benchmarks/results/
 	$(BIN)/python -m benchmarks
+
+bench-tll: $(READY)  ## the lens against simpler ways, hours on two cores; ARGS=--quick: minutes
+	$(BIN)/python -m benchmarks.tll $(ARGS)
+
+lens: $(READY)  ## train the shipped lens on TLL_ROOT (default ../shared/data/tll)
+	$(BIN)/tll-index train "$(or $(TLL_ROOT),../shared/data/tll)" --out lenses/efficientnet_lite0.npz
 
 clean:  ## remove what these commands made (not your stores)
 	rm -rf $(VENV) $(RUN) lookalikes.html benchmarks/results build *.egg-info

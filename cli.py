@@ -6,65 +6,31 @@ import io
 import os
 import sys
 import warnings
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import click
 
 from . import __version__
+from .lens_commands import LENS_COMMANDS
 from .names import shown
-
-_F = TypeVar("_F", bound=Callable[..., Any])
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells use it."""
-
-
-def _debug_option(function: _F) -> _F:
-    def remember(context: click.Context, _: click.Parameter, value: bool) -> None:
-        if value:
-            context.find_root().meta["debug"] = True
-
-    return click.option(
-        "--debug",
-        is_flag=True,
-        expose_value=False,
-        is_eager=True,
-        callback=remember,
-        help="Show tracebacks of errors.",
-    )(function)
-
-
-_PATH = click.Path(path_type=Path, allow_dash=True, readable=False)
-"""Whether a path can be used is for the library to say: in its words, with its exit status."""
-
-
-class _Output(click.Path):
-    """A file to write; standard output is taken."""
-
-    def convert(self, value: Any, parameter: Any, context: Any) -> Any:
-        if value == "-":
-            self.fail("name a file: standard output is for the results", parameter, context)
-        return super().convert(value, parameter, context)
-
-
-_OUTPUT = _Output(path_type=Path, dir_okay=False)
+from .parameters import INTERRUPTED, OUTPUT, PATH, debug_option
 
 _store_option = click.option(
     "--store",
-    type=_PATH,
+    type=PATH,
     help="The store's folder.  [default: TLL_STORE, or the nearest .tll-index here or above]",
 )
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="tll-index")
-@_debug_option
+@debug_option
 def cli() -> None:
     """Which other pictures look like this one?
 
-    Index folders of pictures with 'build', then ask with 'query'.
+    Index folders of pictures with 'build', then ask with 'query'. What looks alike is learned from
+    pairs of look-alikes: 'train' makes a lens, 'eval' judges it.
     """
     try:
         Path.cwd()
@@ -75,23 +41,23 @@ def cli() -> None:
 
 
 @cli.command()
-@click.argument("folders", nargs=-1, type=_PATH, metavar="[DIR]...")
+@click.argument("folders", nargs=-1, type=PATH, metavar="[DIR]...")
 @_store_option
 @click.option("--backbone", default="auto", show_default=True, help="See 'tll-index backbones'.")
-@click.option("--weights", type=_PATH, help="Weights file of the backbone.")
+@click.option("--weights", type=PATH, help="Weights file of the backbone.")
 @click.option("--lens", metavar="FILE|none", help="Trained lens.  [default: the backbone's own]")
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out names like this.")
 @click.option("--hidden", is_flag=True, help="Also files and folders that begin with a dot.")
 @click.option("--follow-links", is_flag=True, help="Also through symbolic links.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.option("--allow-empty", is_flag=True, help="Believe that a folder lost all its pictures.")
-@click.option("--report", type=_OUTPUT, help="List skipped files (JSON lines).")
+@click.option("--report", type=OUTPUT, help="List skipped files (JSON lines).")
 @click.option("--device", help="auto, cpu, cuda, cuda:N.  [default: auto]")
 @click.option("--batch-size", type=int, help="Pictures a forward pass.  [default: 32]")
 @click.option("--workers", type=int, help="Decoder processes.  [default: one for each core]")
 @click.option("--max-megapixels", type=int, help="Skip larger pictures.  [default: 178]")
 @click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
-@_debug_option
+@debug_option
 def build(
     folders: tuple[Path, ...],
     store: Path | None,
@@ -148,7 +114,7 @@ def build(
 
 
 @cli.command()
-@click.argument("pictures", nargs=-1, type=_PATH, metavar="[PICTURE]...")
+@click.argument("pictures", nargs=-1, type=PATH, metavar="[PICTURE]...")
 @_store_option
 @click.option("-k", type=click.IntRange(min=1), default=10, show_default=True, help="How many.")
 @click.option("--include-self", is_flag=True, help="Also the picture itself, if indexed.")
@@ -156,11 +122,11 @@ def build(
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a hit and line.")
 @click.option("--paths", is_flag=True, help="Only the paths.")
 @click.option("-0", "null", is_flag=True, help="Only the paths, each ended by a null byte.")
-@click.option("--weights", type=_PATH, help="The weights that made the store, if they moved.")
-@click.option("--html", type=_OUTPUT, help="Also write a page with pictures.")
+@click.option("--weights", type=PATH, help="The weights that made the store, if they moved.")
+@click.option("--html", type=OUTPUT, help="Also write a page with pictures.")
 @click.option("--device", help="auto, cpu, cuda, cuda:N.  [default: auto]")
 @click.option("--max-megapixels", type=int, help="Refuse larger pictures.  [default: 178]")
-@_debug_option
+@debug_option
 def query(
     pictures: tuple[Path, ...],
     store: Path | None,
@@ -178,8 +144,9 @@ def query(
     from . import render
     from .config import load_settings
     from .contracts import Hits
+    from .engine.decode import Limits
     from .errors import PictureError, StoreError
-    from .indexer.store import Store, limits_of
+    from .indexer.store import Store
 
     if not pictures and not sample:
         raise click.UsageError("name a picture, or let --sample N choose some of the store")
@@ -217,7 +184,7 @@ def query(
             click.echo(f"(asked for {k}; the store holds {held:,} pictures)", err=True)
         if html is not None and results:
             title = f"Lookalikes among {held:,} pictures"
-            _write_text(html, render.page(results, limits_of(loaded), title))
+            _write_text(html, render.page(results, Limits.of(loaded), title))
             click.echo(f"wrote {html}", err=True)
     if failed:
         sys.exit(1)
@@ -226,7 +193,7 @@ def query(
 @cli.command()
 @_store_option
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
-@_debug_option
+@debug_option
 def info(store: Path | None, as_json: bool) -> None:
     """Say what made the store, what it holds, and what it takes on disk."""
     from . import render
@@ -240,7 +207,7 @@ def info(store: Path | None, as_json: bool) -> None:
 
 @cli.group(invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="As JSON lines.")
-@_debug_option
+@debug_option
 @click.pass_context
 def backbones(context: click.Context, as_json: bool) -> None:
     """List the backbones: what they are, whether their weights are here, how to get them."""
@@ -256,7 +223,7 @@ def backbones(context: click.Context, as_json: bool) -> None:
 
 @backbones.command()
 @click.argument("name")
-@_debug_option
+@debug_option
 def fetch(name: str) -> None:
     """Download the weights of the backbone NAME into the user's weights folder."""
     from .config import load_settings
@@ -264,6 +231,10 @@ def fetch(name: str) -> None:
     from .engine.weights import fetch as fetch_weights
 
     click.echo(f"wrote {fetch_weights(spec_of(name), load_settings().weights_dir)}")
+
+
+for _command in LENS_COMMANDS:
+    cli.add_command(_command)
 
 
 def _standard_input(max_bytes: int) -> bytes:

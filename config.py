@@ -30,6 +30,8 @@ class Settings:
     """Folder of downloaded backbone weights, one file a backbone."""
     lens_dir: Path = field(default_factory=lambda: user_folder() / "lenses")
     """Folder of this user's own lenses, `<backbone>.npz`."""
+    cache_dir: Path = field(default_factory=lambda: user_folder() / "cache")
+    """Folder of what can be made again, such as features; may be removed at any time."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N; auto takes a GPU where there is one."""
     batch_size: int = 32
@@ -69,7 +71,7 @@ def load_settings(**arguments: object) -> Settings:
 
 
 def _parsed(name: str, value: object, origin: str) -> object:
-    if name in ("store", "weights_dir", "lens_dir"):
+    if name in ("store", "weights_dir", "lens_dir", "cache_dir"):
         if not isinstance(value, (str, bytes, os.PathLike)):
             raise UsageError(f"{origin}: {value!r} is not a path")
         try:

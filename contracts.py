@@ -16,7 +16,7 @@ Features: TypeAlias = NDArray[np.float32]
 """(n, D): what a backbone returns, pooled layers side by side, not normalised."""
 
 UnitVectors: TypeAlias = NDArray[np.float32]
-"""(n, d): what a lens returns, every row of length 1, so inner product = cosine."""
+"""(n, d): what a lens returns, every row of length 1; search ranks by their inner product."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,8 @@ class Hit:
     rank: int
     """1 is the most alike."""
     score: float
-    """Cosine similarity in [-1, 1]; 1 is the same picture to the lens."""
+    """Cosine similarity; less, with a lens that holds hubs back, what a picture loses for being
+    near to many."""
     path: str
     """Absolute path; of several copies the first by name. Stray bytes as PEP 383 surrogates."""
     paths: tuple[str, ...]

@@ -8,6 +8,7 @@ from types import TracebackType
 
 from tqdm import tqdm
 
+from .engine.ticks import Ticks
 from .indexer.report import Progress
 
 
@@ -25,9 +26,9 @@ class _Forgiving:
                 sys.stderr.flush()
 
 
-class Bars(Progress):
-    """Draws a count while folders are scanned, then a bar while pictures are indexed. Where
-    standard error is no terminal, the bar alone, every ten seconds, is enough."""
+class _OneBar:
+    """One bar at a time on standard error. Where that is no terminal, every ten seconds is
+    enough."""
 
     def __init__(self) -> None:
         self._bar: tqdm[None] | None = None
@@ -35,25 +36,8 @@ class Bars(Progress):
         self._out = _Forgiving()
 
     def note(self, line: str) -> None:
-        """See `Progress.note`."""
+        """A line above the bar."""
         tqdm.write(line, file=self._out)
-
-    def scanned(self, files: int) -> None:
-        """See `Progress.scanned`."""
-        if self._bar is None and self._on_terminal:
-            self._bar = self._new(desc="scanning", total=None)
-        if self._bar is not None:
-            self._bar.update(files - self._bar.n)
-
-    def working(self, total: int) -> None:
-        """See `Progress.working`."""
-        self._close()
-        self._bar = self._new(desc="indexing", total=total)
-
-    def done(self, files: int) -> None:
-        """See `Progress.done`."""
-        if self._bar is not None:
-            self._bar.update(files)
 
     def __exit__(
         self,
@@ -63,12 +47,14 @@ class Bars(Progress):
     ) -> None:
         self._close()
 
-    def _new(self, desc: str, total: int | None) -> tqdm[None]:
-        return tqdm(
-            desc=desc,
+    def _draw(self, what: str, total: int | None, unit: str, done: int = 0) -> None:
+        self._close()
+        self._bar = tqdm(
+            desc=what,
             total=total,
+            initial=done,
             file=self._out,
-            unit=" files" if total is None else " pictures",
+            unit=f" {unit}",
             mininterval=0.1 if self._on_terminal else 10,
             leave=total is not None,
             dynamic_ncols=True,
@@ -78,3 +64,43 @@ class Bars(Progress):
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+class Bars(_OneBar, Progress):
+    """Draws a count while folders are scanned (on a terminal), then a bar while pictures are
+    indexed."""
+
+    def scanned(self, files: int) -> None:
+        """See `Progress.scanned`."""
+        if self._bar is None and self._on_terminal:
+            self._draw("scanning", None, "files")
+        if self._bar is not None:
+            self._bar.update(files - self._bar.n)
+
+    def working(self, total: int) -> None:
+        """See `Progress.working`."""
+        self._draw("indexing", total, "pictures")
+
+    def done(self, files: int) -> None:
+        """See `Progress.done`."""
+        if self._bar is not None:
+            self._bar.update(files)
+
+
+class TickBars(_OneBar, Ticks):
+    """Draws a bar for each thing that the engine does, and wipes it away if that took less than a
+    second: what was cached is not worth a line."""
+
+    def start(self, what: str, total: int, unit: str = "pictures", done: int = 0) -> None:
+        """See `Ticks.start`."""
+        self._draw(what, total, unit, done)
+
+    def advance(self, count: int = 1, **figures: float) -> None:
+        """See `Ticks.advance`."""
+        if self._bar is None:
+            return
+        self._bar.set_postfix(figures, refresh=False)
+        self._bar.update(count)
+        if self._bar.n >= self._bar.total:
+            self._bar.leave = self._bar.format_dict["elapsed"] >= 1
+            self._close()  # so what is printed next goes below it

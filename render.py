@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from .contracts import Hit, Hits
@@ -117,6 +118,46 @@ def backbones(rows: Sequence[dict[str, Any]]) -> str:
         if row["how_to_get"]:
             lines.append(f"{'':<20} to get it: {row['how_to_get']}")
     return "\n".join(lines)
+
+
+def scores(facts: dict[str, Any]) -> str:
+    """What `eval` found, for people."""
+    low, high = facts["top2_ci95"]
+    rows = {
+        "pairs": f"{facts['pairs']:,}",
+        "top-1": f"{facts['top1']:.3f}",
+        "top-2": f"{facts['top2']:.3f}  (95% interval {low:.3f} to {high:.3f})",
+        "top-5": f"{facts['top5']:.3f}",
+        "MRR": f"{facts['mrr']:.3f}",
+        **{
+            f"recall@{k}": f"{share:.3f}"
+            for k in (1, 5, 10)
+            if (share := facts[f"recall_at_{k}"]) is not None
+        },
+        "backbone": facts["backbone"],
+        "lens": shown(facts["lens"]),
+    }
+    return "\n".join(f"{name:<9} {value}" for name, value in rows.items())
+
+
+def trained(facts: dict[str, Any], lens_dir: Path) -> str:
+    """What came of `train`, for people; in `lens_dir` this user's lenses are looked for."""
+    path = shown(near(facts["lens"]))
+    score = "not cross-validated"
+    if judged := facts["cross_validation"]:
+        low, high = judged["top2_ci95"]
+        score = (
+            f"{judged['top2']:.3f}  (95% interval {low:.3f} to {high:.3f}; "
+            f"{judged['folds']} folds of {judged['pairs']:,} pairs)"
+        )
+    rows = {
+        "top-2": score,
+        "vectors": f"{facts['dimension']:,} values, {facts['bytes_per_vector']:,} bytes each",
+        "lens": f"{path}, {_size(facts['bytes'])} (digest {facts['sha256'][:12]})",
+        "use it": f"tll-index build DIR --lens {path}",
+        "": f"or always: put it in {shown(lens_dir)} as {facts['backbone']}.npz",
+    }
+    return "\n".join(f"{name:<9} {value}" for name, value in rows.items())
 
 
 def page(results: Sequence[tuple[Hits, bytes | None]], limits: Limits, title: str) -> str:

@@ -29,6 +29,7 @@ from PIL import (  # noqa: F401  (importing a plugin registers its format; Pillo
     WebPImagePlugin,
 )
 
+from ..config import Settings
 from ..contracts import Pixels
 from ..errors import (
     DamagedPictureError,
@@ -69,6 +70,11 @@ class Limits:
 
     max_pixels: int = 178_000_000
     max_bytes: int = 512 << 20
+
+    @classmethod
+    def of(cls, settings: Settings) -> Limits:
+        """The settings' limits."""
+        return cls(settings.max_megapixels * 1_000_000, settings.max_megabytes << 20)
 
 
 @dataclass(frozen=True)
@@ -172,6 +178,11 @@ def from_image(image: Image.Image, geometry: Geometry) -> Picture:
     with _typed_failures(b"", Limits()):
         image.load()
         return _fitted(image, geometry)
+
+
+def greyed(pixels: Pixels) -> Pixels:
+    """(height, width, 3) -> the same shape: luma (ITU-R 601) in all three channels."""
+    return np.asarray(Image.fromarray(pixels).convert("L").convert("RGB"))
 
 
 def _fitted(image: Image.Image, geometry: Geometry) -> Picture:

@@ -7,9 +7,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..config import Settings
-from ..contracts import Pixels, UnitVectors
+from ..contracts import Features, Pixels, UnitVectors
 from ..errors import StoreMismatchError
+from .decode import greyed
 from .features import Backbone, load_backbone
 from .lens import Lens, find_lens
 from .registry import DEFAULT, PREFERRED, spec_of
@@ -24,11 +27,20 @@ class Embedder:
     lens: Lens
 
     def __post_init__(self) -> None:
-        self.lens.check(self.backbone.spec)
+        self.lens.check(self.backbone.spec, self.backbone.weights.sha256)
 
-    def vectors(self, pixels: Pixels) -> UnitVectors:
-        """(n, size, size, 3) uint8 RGB -> (n, d) float32, rows of length 1."""
-        return self.lens.apply(self.backbone.features(pixels))
+    def answers(self, pixels: Pixels) -> UnitVectors:
+        """(n, size, size, 3) uint8 RGB -> (n, d) float32 of length 1: what a store keeps."""
+        return self.lens.answers(self._features(pixels))
+
+    def asks(self, pixels: Pixels) -> UnitVectors:
+        """(n, size, size, 3) uint8 RGB -> (n, d) float32 of length 1: what a query asks with."""
+        return self.lens.asks(self._features(pixels))
+
+    def _features(self, pixels: Pixels) -> Features:
+        if self.lens.grey and len(pixels):
+            pixels = np.stack([greyed(one) for one in pixels])
+        return self.backbone.features(pixels)
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -85,13 +97,23 @@ def load_embedder(
     Raises:
         UsageError, WeightsError, LensError
     """
+    lens = load_lens(backbone, lens, settings)
+    return Embedder(load_backbone(backbone, weights=weights, settings=settings), lens)
+
+
+def load_lens(backbone: str, lens: Lens | Path | str | None, settings: Settings) -> Lens:
+    """The lens that `load_embedder` takes, before any network is loaded.
+
+    Raises:
+        UsageError, LensError
+    """
     spec = spec_of(backbone)
     if lens is None:
         lens = find_lens(backbone, settings.lens_dir) or "none"
     if not isinstance(lens, Lens):
         lens = Lens.plain(spec) if lens == "none" else Lens.load(lens)
-    lens.check(spec)  # before the costly load
-    return Embedder(load_backbone(backbone, weights=weights, settings=settings), lens)
+    lens.check(spec)
+    return lens
 
 
 def require_same(made_by: dict[str, Any], embedder: Embedder) -> None:

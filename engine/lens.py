@@ -5,6 +5,9 @@
 Any of the three steps before the norm may be missing: a lens that was not trained is just the
 norm. The method is that of Risser-Maroix et al., ICIP 2021 (arXiv 2206.01417). A lens belongs to
 one backbone and one feature layout, and its file says to which.
+
+Looking alike has a direction: one picture asks, others answer. With a hub penalty the vector that
+a picture asks with and the one that it answers with differ (see `hubs`); without, they are one.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import io
 import json
 import os
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +26,16 @@ from numpy.typing import NDArray
 
 from ..contracts import Features, UnitVectors
 from ..errors import LensError
+from .hubs import HubPenalty
 from .registry import BackboneSpec
 
-FORMAT = 1
+FORMAT = 2
+"""Of the file. 1 had no hub penalty; it is still read."""
 MAX_BYTES = 256 << 20
 _ARRAYS = ("mean", "components", "adaptation")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Lens:
     """Features (n, D) float32 -> unit vectors (n, d) float32."""
 
@@ -38,6 +43,8 @@ class Lens:
     """Registry name of the backbone whose features it reads."""
     features: int
     """D, the length of those feature vectors."""
+    layout: str = ""
+    """`BackboneSpec.layout` of those features; empty is not known."""
     mean: NDArray[np.float32] | None = None
     """(D,): what PCA subtracts."""
     components: NDArray[np.float32] | None = None
@@ -45,6 +52,10 @@ class Lens:
     adaptation: NDArray[np.float32] | None = None
     """(d, P), or (d, D) without PCA: the learned map, no bias."""
     relu: bool = False
+    grey: bool = False
+    """Whether it was trained on, and is to be shown, pictures without their colour."""
+    hubs: HubPenalty | None = None
+    """What answers lose for being near to many; None is nothing."""
     provenance: dict[str, Any] = field(default_factory=dict)
     """How it was made; JSON values only."""
 
@@ -65,8 +76,10 @@ class Lens:
                 )
             if not np.isfinite(array).all():
                 raise LensError(f"lens: {name} has values that are not finite")
-            if name == "components":
+            if name in ("components", "adaptation"):
                 width = array.shape[0]
+        if self.hubs is not None and self.hubs.bank.shape[1] != width:
+            raise LensError(f"lens: the bank is {self.hubs.bank.shape}, expected (b, {width})")
 
     @classmethod
     def plain(cls, spec: BackboneSpec) -> Lens:
@@ -76,29 +89,51 @@ class Lens:
     @property
     def trained(self) -> bool:
         """Whether it does more than normalise."""
-        return self.components is not None or self.adaptation is not None
+        steps = (self.mean, self.components, self.adaptation, self.hubs)
+        return self.relu or self.grey or any(step is not None for step in steps)
 
     @property
     def dimension(self) -> int:
-        """d, the length of its vectors."""
-        for array in (self.adaptation, self.components):
+        """Length of the vectors that are stored and searched."""
+        width = self.features
+        for array in (self.components, self.adaptation):
             if array is not None:
-                return int(array.shape[0])
-        return self.features
+                width = int(array.shape[0])
+        return width + (0 if self.hubs is None else 2)
+
+    @property
+    def scale(self) -> float:
+        """A score is this times the inner product of an ask and an answer. Without a hub penalty
+        it is 1 and the score a cosine."""
+        return 1.0 if self.hubs is None else self.hubs.scale
 
     @property
     def digest(self) -> str:
         """SHA-256 of what it computes (not of its provenance), in hex."""
-        hasher = hashlib.sha256(f"{FORMAT} {self.backbone} {self.features} {self.relu}".encode())
+        hasher = hashlib.sha256(f"{self.backbone} {self.features} {self.relu} {self.grey}".encode())
         for name in _ARRAYS:
             array = getattr(self, name)
             hasher.update(f" {name} {None if array is None else array.shape}".encode())
             if array is not None:
                 hasher.update(np.ascontiguousarray(array, "<f4").tobytes())
+        if self.hubs is not None:
+            hasher.update(f" hubs {self.hubs.neighbours} {self.hubs.weight!r}".encode())
+            hasher.update(np.ascontiguousarray(self.hubs.bank, "<f4").tobytes())
         return hasher.hexdigest()
 
+    def answers(self, features: Features) -> UnitVectors:
+        """(n, D) -> (n, dimension): the vectors that a store keeps, each of length 1."""
+        vectors = self.apply(features)
+        return vectors if self.hubs is None else self.hubs.answers(vectors)
+
+    def asks(self, features: Features) -> UnitVectors:
+        """(n, D) -> (n, dimension): the vectors that a query searches with, each of length 1."""
+        vectors = self.apply(features)
+        return vectors if self.hubs is None else self.hubs.asks(vectors)
+
     def apply(self, features: Features) -> UnitVectors:
-        """(n, D) -> (n, d), each row of length 1 (a row of zeros stays one)."""
+        """(n, D) -> (n, d): how pictures look, without any hub penalty; each row of length 1 (a row
+        of zeros stays one)."""
         values = features
         if self.mean is not None:
             values = values - self.mean
@@ -110,20 +145,47 @@ class Lens:
             values = np.maximum(values, 0)
         return unit(values)
 
+    def with_hubs(self, hubs: HubPenalty) -> Lens:
+        """The same lens with a hub penalty."""
+        return replace(self, hubs=hubs)
+
+    def compact(self) -> Lens:
+        """The same lens in less: PCA and adaptation folded into one matrix where that is smaller,
+        and numbers rounded to float16, which `save` then writes. Its vectors differ by the
+        rounding."""
+        components, adaptation, hubs = self.components, self.adaptation, self.hubs
+        if components is not None and adaptation is not None and len(adaptation) < len(components):
+            folded: NDArray[np.float32] = adaptation @ components
+            components, adaptation = None, folded
+        return replace(
+            self,
+            mean=_halved(self.mean),
+            components=_halved(components, largest=1),
+            adaptation=_halved(adaptation, largest=1),
+            hubs=None if hubs is None else replace(hubs, bank=_halved(hubs.bank)),
+        )
+
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write one .npz file without pickles; the same lens gives the same bytes."""
+        """Write one .npz file without pickles; the same lens gives the same bytes. Arrays that are
+        the same in float16 are written so."""
         header = {
             "format": FORMAT,
             "backbone": self.backbone,
             "features": self.features,
+            "layout": self.layout,
             "relu": self.relu,
+            "grey": self.grey,
             "provenance": self.provenance,
         }
+        if self.hubs is not None:
+            header["hubs"] = {"neighbours": self.hubs.neighbours, "weight": self.hubs.weight}
         text = json.dumps(header, sort_keys=True).encode()
         arrays: dict[str, np.ndarray] = {"header": np.frombuffer(text, np.uint8)}
         for name in _ARRAYS:
             if (array := getattr(self, name)) is not None:
-                arrays[name] = array
+                arrays[name] = _smallest(array)
+        if self.hubs is not None:
+            arrays["bank"] = _smallest(self.hubs.bank)
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
             for name, array in arrays.items():
                 member = io.BytesIO()
@@ -150,12 +212,16 @@ class Lens:
                     f"{path} is a lens of format {header['format']}; this version reads up to "
                     f"{FORMAT}: upgrade tll-index"
                 )
+            hubs = header.get("hubs")
             return cls(
                 backbone=str(header["backbone"]),
                 features=int(header["features"]),
+                layout=str(header.get("layout", "")),
                 relu=bool(header["relu"]),
+                grey=bool(header.get("grey")),
+                hubs=hubs and HubPenalty(_single(arrays["bank"]), **hubs),
                 provenance=dict(header["provenance"]),
-                **{name: arrays.get(name) for name in _ARRAYS},
+                **{name: _single(arrays[name]) for name in _ARRAYS if name in arrays},
             )
         except FileNotFoundError:
             raise LensError(f"no lens file {path}") from None
@@ -166,8 +232,9 @@ class Lens:
         except zipfile.BadZipFile as error:
             raise LensError(f"{path} is not a lens file, or is damaged ({error})") from None
 
-    def check(self, spec: BackboneSpec) -> None:
-        """Refuse a backbone that this lens was not made for.
+    def check(self, spec: BackboneSpec, weights_sha256: str | None = None) -> None:
+        """Refuse a backbone that this lens was not made for: another one, other features of it, or
+        (where given) other weights in it.
 
         Raises:
             LensError: says which it was made for.
@@ -177,6 +244,40 @@ class Lens:
                 f"this lens was trained for {self.backbone} ({self.features} features), not for "
                 f"{spec.name} ({spec.dimension}); choose another with --lens, or --lens none"
             )
+        if self.layout and self.layout != spec.layout:
+            raise LensError(
+                f"this lens was trained for {self.backbone} with other layers or preprocessing "
+                "than this version of tll-index has; train it again, or --lens none"
+            )
+        trained_on = self.provenance.get("weights_sha256", weights_sha256)
+        if weights_sha256 is not None and trained_on != weights_sha256:
+            raise LensError(
+                f"this lens was trained for other weights of {self.backbone} "
+                f"({str(trained_on)[:12]}…, now {weights_sha256[:12]}…); "
+                "use those with --weights, or --lens none"
+            )
+
+
+def _halved(array: NDArray[np.float32] | None, largest: float = 0) -> Any:
+    """Rounded to float16, but float32; with `largest`, scaled first so that this is the largest
+    size of a value (scaling an adaptation changes no direction)."""
+    if array is None:
+        return None
+    if largest and (size := np.abs(array).max()) > 0:
+        array = array * np.float32(largest / size)
+    with np.errstate(over="ignore"):
+        half = array.astype(np.float16)
+    return half.astype(np.float32) if np.isfinite(half).all() else array
+
+
+def _smallest(array: NDArray[np.float32]) -> NDArray[Any]:
+    with np.errstate(over="ignore"):
+        half = array.astype(np.float16)
+    return half if (half == array).all() else array
+
+
+def _single(array: NDArray[Any]) -> NDArray[Any]:
+    return array.astype(np.float32) if array.dtype == np.float16 else array
 
 
 def unit(values: NDArray[np.float32]) -> UnitVectors:

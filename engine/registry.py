@@ -6,6 +6,9 @@ weights, how pictures are prepared, which layers are pooled, and who may use it.
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -14,11 +17,44 @@ from .decode import Geometry
 
 
 @dataclass(frozen=True)
+class Pool:
+    """One way to make a vector of a layer's activations, which have a place in the picture."""
+
+    statistic: Literal["mean", "std"] = "mean"
+    """Of each channel, over the positions of a cell; std divides by their number."""
+    grid: int = 1
+    """The layer is cut into grid x grid cells, as torch's adaptive pooling cuts: cells overlap by
+    a position where the side is no multiple. The values of the cells of one row follow each
+    other, all channels of a cell together."""
+
+
+@dataclass(frozen=True)
 class Layer:
-    """One pooled layer: its name in the provider's network and how many values it gives."""
+    """One layer: its name in the provider's network, its channels, and how they are pooled."""
 
     name: str
-    width: int
+    channels: int
+    pools: tuple[Pool, ...] = (Pool(),)
+    """Set side by side in this order."""
+
+    def blocks(self) -> Iterator[int]:
+        """Length of the vector that each pool gives."""
+        return (self.channels * pool.grid**2 for pool in self.pools)
+
+    @property
+    def width(self) -> int:
+        """How many values the layer gives."""
+        return sum(self.blocks())
+
+
+@dataclass(frozen=True)
+class View:
+    """One look at the square that a picture became: its middle, at a size of the view's own."""
+
+    size: int
+    """Side in pixels that the network sees."""
+    keep: float = 1.0
+    """Of the square's side, the share that is kept, around the centre."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +70,7 @@ class BackboneSpec:
     """The provider's own name of the network."""
     weights_tag: str
     layers: tuple[Layer, ...]
-    """Pooled globally (mean over positions) and set side by side in this order."""
+    """Pooled and set side by side in this order."""
     geometry: Geometry
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
@@ -54,28 +90,46 @@ class BackboneSpec:
     sha256: str | None = None
     """Of the published weights file, where its publisher states one."""
     interpolation: Literal["bicubic"] = "bicubic"
+    views: tuple[View, ...] = ()
+    """Looks at the square, each through all layers, side by side; none is the square itself."""
 
     @property
     def dimension(self) -> int:
         """Length D of the feature vector."""
-        return sum(layer.width for layer in self.layers)
+        return sum(self.blocks())
+
+    def blocks(self) -> Iterator[int]:
+        """Lengths of the parts of the feature vector that each come of one pool of one layer."""
+        for _ in self.views or (None,):
+            for layer in self.layers:
+                yield from layer.blocks()
+
+    @property
+    def layout(self) -> str:
+        """Digest of `recipe`: equal for equal features."""
+        text = json.dumps(self.recipe(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def recipe(self) -> dict[str, Any]:
         """All that decides what features a picture gets, weights aside; JSON values only."""
         return {
             "architecture": self.architecture,
-            "layers": [[layer.name, layer.width] for layer in self.layers],
+            "layers": [
+                [layer.name, layer.channels, [f"{p.statistic} {p.grid}" for p in layer.pools]]
+                for layer in self.layers
+            ],
             "preprocessing": {
                 **asdict(self.geometry),
                 "interpolation": self.interpolation,
                 "mean": list(self.mean),
                 "std": list(self.std),
+                "views": [[view.size, view.keep] for view in self.views],
             },
         }
 
 
-def _layers(*named_widths: tuple[str, int]) -> tuple[Layer, ...]:
-    return tuple(Layer(name, width) for name, width in named_widths)
+def _layers(*named: tuple[str, int], pools: tuple[Pool, ...] = (Pool(),)) -> tuple[Layer, ...]:
+    return tuple(Layer(name, channels, pools) for name, channels in named)
 
 
 def _resnet_layers(width: int, joint: int) -> tuple[Layer, ...]:
@@ -94,6 +148,17 @@ _CLIP: dict[str, Any] = {
     "hub_file": "open_clip_model.safetensors",
 }
 
+_BY_CELLS = Pool(grid=3)
+_STAGE_POOLS = (_BY_CELLS, Pool(), Pool("std"))
+
+_LITE0_LAYERS = (
+    *_layers(("blocks.2.1", 40), ("blocks.3.2", 80), ("blocks.4.2", 112), pools=_STAGE_POOLS),
+    *_layers(("blocks.5.0", 192), ("blocks.5.1", 192), ("blocks.5.2", 192), pools=(_BY_CELLS,)),
+    *_layers(("blocks.5.3", 192), ("blocks.6.0", 320), pools=_STAGE_POOLS),
+)
+"""Chosen by cross-validation, with numbers in docs/lens.md. The network's head, made for telling
+ImageNet's classes apart, would make the lens worse."""
+
 _ROWS = (
     BackboneSpec(
         name="efficientnet_lite0",
@@ -101,17 +166,9 @@ _ROWS = (
         provider=".bundled",
         architecture="tf_efficientnet_lite0",
         weights_tag="efficientnet-lite0-57934424",
-        layers=_layers(
-            ("blocks.0", 16),
-            ("blocks.1", 24),
-            ("blocks.2", 40),
-            ("blocks.3", 80),
-            ("blocks.4", 112),
-            ("blocks.5", 192),
-            ("blocks.6", 320),
-            ("conv_head", 1280),
-        ),
-        geometry=Geometry(size=224, fit="crop", crop=0.875),
+        layers=_LITE0_LAYERS,
+        geometry=Geometry(size=299, fit="squash"),
+        views=(View(224), View(224, keep=0.75)),
         mean=(0.5, 0.5, 0.5),
         std=(0.5, 0.5, 0.5),
         parameters=4_652_008,

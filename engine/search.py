@@ -29,6 +29,14 @@ def new_index(dimension: int) -> faiss.IndexIDMap2:
     return faiss.IndexIDMap2(faiss.IndexFlatIP(dimension))
 
 
+def products(
+    asks: UnitVectors, answers: UnitVectors, offered: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """(n, c): the inner product of each of `asks` (n, d) with the answers (m, d) that it is
+    offered: rows `offered` (n, c) of them."""
+    return np.stack([answers[some] @ ask for ask, some in zip(asks, offered, strict=True)])
+
+
 def nearest(index: faiss.Index, queries: UnitVectors, k: int) -> Neighbours:
     """The `k` rows of `index` with the largest inner product, for each of `queries` (n, d).
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..config import Settings, load_settings
-from ..engine.decode import SUFFIXES, codecs
+from ..engine.decode import SUFFIXES, Limits, codecs
 from ..engine.embedder import choose_backbone, load_embedder
 from ..engine.lens import Lens
 from ..engine.registry import spec_of
@@ -22,7 +22,7 @@ from .intake import Intake
 from .layout import ABOUT, place_to_build, refuse_foreign, writer_lock
 from .pipeline import Pipeline
 from .report import BuildReport, Progress
-from .store import Store, limits_of
+from .store import Store
 from .walk import Rules, is_below, roots_of
 
 _ORPHANS_PER_TRANSACTION = 4096
@@ -71,7 +71,7 @@ def build(
     settings = settings or load_settings()
     progress = progress or Progress()
     path = place_to_build(store, settings)
-    tried_by = f"{codecs()} {limits_of(settings)} {settings.decode_seconds} s"
+    tried_by = f"{codecs()} {Limits.of(settings)} {settings.decode_seconds} s"
     with ExitStack() as stack:
         known = _open_known(path, settings, stack)
         if known is not None:
@@ -144,7 +144,7 @@ def _bring_in_step(
 
 
 def _embed(store: Store, comparison: Comparison, report: BuildReport, progress: Progress) -> None:
-    settings, limits = store.settings, limits_of(store.settings)
+    settings, limits = store.settings, Limits.of(store.settings)
     intake = Intake(store, comparison.codecs, report, progress)
     geometry = spec_of(store.about.made_by["backbone"]).geometry
     decoders = [

@@ -86,7 +86,7 @@ class Intake:
         if batch.fresh:
             pixels = np.stack([one.picture.pixels for one in batch.fresh.values() if one.picture])
             # The network is loaded here and not before: a build that only moves never needs it.
-            vectors = dict(zip(batch.fresh, self._store.embedder.vectors(pixels), strict=True))
+            vectors = dict(zip(batch.fresh, self._store.embedder.answers(pixels), strict=True))
         counts = self._catalog.write(lambda writer: self._record(writer, batch, vectors))
         self._report.embedded += len(batch.fresh)
         self._report.added += counts.added

@@ -21,7 +21,7 @@ from ..contracts import Hit, Hits, UnitVectors
 from ..engine.decode import Limits, Picture, decode, from_image, read_bytes
 from ..engine.embedder import Embedder, load_embedder, require_same
 from ..engine.lens import Lens
-from ..engine.search import nearest
+from ..engine.search import SCORE_DECIMALS, nearest
 from ..errors import (
     NoStoreError,
     PictureError,
@@ -165,8 +165,8 @@ class Store:
         decoded, digest = self._look_at(picture)
         if not name:
             name = os.fsdecode(picture) if isinstance(picture, (str, os.PathLike)) else "-"
-        vector = self.embedder.vectors(decoded.pixels[None])
-        return Hits(name, self._search(vector, k, None if include_self else digest))
+        ask = self.embedder.asks(decoded.pixels[None])
+        return Hits(name, self._search(ask, k, None if include_self else digest))
 
     @property
     def embedder(self) -> Embedder:
@@ -270,7 +270,7 @@ class Store:
     def _index(self) -> vectors.VectorFile:
         return vectors.load(self.path / VECTORS, self.about.id, self.about.dimension)
 
-    def _search(self, vector: UnitVectors, k: int, without: bytes | None) -> tuple[Hit, ...]:
+    def _search(self, ask: UnitVectors, k: int, without: bytes | None) -> tuple[Hit, ...]:
         with self._searching, self.catalog.reading() as reader:
             vectors.catch_up(self._index, reader)
             index = self._index.index
@@ -279,17 +279,17 @@ class Store:
             last = k - 1 + reader.orphans + (this is not None)
             wanted = last + 2
             while True:
-                found = nearest(index, vector, wanted)
+                found = nearest(index, ask, wanted)
                 ids, scores = found.ids[0], found.scores[0]
                 # Ties are broken by path, so all pictures that tie with the last must be seen.
                 if wanted >= index.ntotal or scores[last] > scores[-1]:
                     break
                 wanted *= 2
-            return _ranked(reader, ids, scores, k, this)
+            return _ranked(reader, ids, scores, k, this, self.embedder.lens.scale)
 
     def _look_at(self, picture: PictureSource) -> tuple[Picture, bytes | None]:
         geometry = self.embedder.backbone.spec.geometry
-        limits = limits_of(self.settings)
+        limits = Limits.of(self.settings)
         if isinstance(picture, (str, os.PathLike)):
             data = read_bytes(os.fspath(picture), limits)
             try:
@@ -312,7 +312,7 @@ class Store:
 
 
 def _ranked(
-    reader: Reader, ids: np.ndarray, scores: np.ndarray, k: int, this: int | None
+    reader: Reader, ids: np.ndarray, scores: np.ndarray, k: int, this: int | None, scale: float
 ) -> tuple[Hit, ...]:
     found: list[tuple[float, list[bytes], int]] = []
     for number, score in zip(ids.tolist(), scores.tolist(), strict=True):
@@ -327,10 +327,6 @@ def _ranked(
         if record is None:
             raise StoreDamagedError(f"the catalog has lost the record of image {number}")
         names = tuple(os.fsdecode(path) for path in paths)
+        score = round(scale * score, SCORE_DECIMALS)
         hits.append(Hit(rank, score, names[0], names, record.width, record.height))
     return tuple(hits)
-
-
-def limits_of(settings: Settings) -> Limits:
-    """The settings' limits on pictures."""
-    return Limits(settings.max_megapixels * 1_000_000, settings.max_megabytes << 20)

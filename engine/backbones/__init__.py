@@ -20,4 +20,8 @@ def load_network(spec: BackboneSpec, weights: Path) -> torch.nn.Module:
     """
     provider = importlib.import_module(spec.provider, __name__)
     network: torch.nn.Module = provider.load(spec, weights)
+    if spec.views:
+        from .views import Views
+
+        network = Views(network, spec.views)
     return network.eval().requires_grad_(False)

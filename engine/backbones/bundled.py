@@ -13,36 +13,55 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ...errors import WeightsError
-from ..registry import BackboneSpec
+from ..registry import BackboneSpec, Layer
 from .checkpoint import fill, read_tensors
+from .pooling import pooled
 
 if TYPE_CHECKING:
     from timm.models.efficientnet import EfficientNet
 
 
-class PooledStages(torch.nn.Module):
-    """Every stage and the head of an EfficientNet, mean over positions, side by side."""
+class PooledBlocks(torch.nn.Module):
+    """The layers of an EfficientNet that `layers` names, pooled, side by side.
 
-    def __init__(self, network: EfficientNet) -> None:
+    A layer is `blocks.S.B`, the output of block B of stage S, or `conv_head`. What comes after the
+    last of them is never computed.
+    """
+
+    def __init__(self, network: EfficientNet, layers: tuple[Layer, ...]) -> None:
         super().__init__()
-        self.network = network
+        self.layers = {layer.name: layer for layer in layers}
+        blocks: Any = network.blocks
+        steps = {
+            f"blocks.{stage}.{block}": module
+            for stage, modules in enumerate(blocks)
+            for block, module in enumerate(modules)
+        }
+        steps["conv_head"] = torch.nn.Sequential(network.conv_head, network.bn2)
+        names = list(steps)
+        if unknown := self.layers.keys() - steps.keys():
+            raise ValueError(f"no layers {sorted(unknown)}; there are {names}")
+        if list(self.layers) != [name for name in names if name in self.layers]:
+            raise ValueError(f"layers {list(self.layers)} are not in the network's order")
+        last = names.index(layers[-1].name)
+        self.stem = torch.nn.Sequential(network.conv_stem, network.bn1)
+        self.names = names[: last + 1]
+        self.steps = torch.nn.ModuleList(steps[name] for name in self.names)
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """(n, 3, size, size) float32 -> (n, D) float32."""
-        net: Any = self.network
-        maps = net.bn1(net.conv_stem(pixels))
-        pooled = []
-        for stage in net.blocks:
-            maps = stage(maps)
-            pooled.append(maps.mean((2, 3)))
-        maps = net.bn2(net.conv_head(maps))
-        pooled.append(maps.mean((2, 3)))
-        return torch.cat(pooled, dim=1)
+        maps = self.stem(pixels)
+        vectors = []
+        for name, step in zip(self.names, self.steps, strict=True):
+            maps = step(maps)
+            if name in self.layers:
+                vectors.append(pooled(maps, self.layers[name]))
+        return torch.cat(vectors, dim=1)
 
 
 def load(spec: BackboneSpec, weights: Path) -> torch.nn.Module:
     """See `load_network`."""
-    return PooledStages(load_classifier(spec, weights))
+    return PooledBlocks(load_classifier(spec, weights), spec.layers)
 
 
 def load_classifier(spec: BackboneSpec, weights: Path) -> EfficientNet:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,20 +15,26 @@ from sklearn.datasets import load_sample_image
 from tll_index import load_backbone
 from tll_index.config import load_settings
 from tll_index.contracts import Pixels
-from tll_index.engine.backbones.bundled import load_classifier
-from tll_index.engine.decode import from_image
+from tll_index.engine.backbones.bundled import PooledBlocks, load_classifier
+from tll_index.engine.backbones.views import seen
+from tll_index.engine.decode import Geometry, from_image
 from tll_index.engine.features import Backbone, normalised
-from tll_index.engine.registry import DEFAULT, register, spec_of
+from tll_index.engine.registry import DEFAULT, Layer, Pool, register, spec_of
 from tll_index.engine.weights import find, locate
 from tll_index.errors import WeightsError
 
 SPEC = spec_of(DEFAULT)
+ALL_POOLS = (Pool(), Pool("std"), Pool("std", 2), Pool(grid=3), Pool(grid=2))
+
+
+def photographs_at(geometry: Geometry) -> Pixels:
+    images = [Image.fromarray(load_sample_image(name)) for name in ("flower.jpg", "china.jpg")]
+    return np.stack([from_image(image, geometry).pixels for image in images])
 
 
 @pytest.fixture(scope="module")
 def photographs() -> Pixels:
-    images = [Image.fromarray(load_sample_image(name)) for name in ("flower.jpg", "china.jpg")]
-    return np.stack([from_image(image, SPEC.geometry).pixels for image in images])
+    return photographs_at(SPEC.geometry)
 
 
 @pytest.fixture
@@ -35,30 +42,106 @@ def backbone() -> Backbone:
     return load_backbone()
 
 
+def outputs_of_timm(classifier: torch.nn.Module, pixels: torch.Tensor) -> dict[str, np.ndarray]:
+    """What the network's blocks and its `conv_head` (behind its norm) give inside timm's own
+    forward pass, (n, channels, height, width) by name, in the order of computation."""
+    seen: dict[str, np.ndarray] = {}
+
+    def listen(name: str, module: torch.nn.Module) -> None:
+        module.register_forward_hook(lambda *hooked: seen.update({name: hooked[-1].numpy()}))
+
+    for stage, blocks in enumerate(classifier.blocks):  # type: ignore[arg-type]
+        for number, block in enumerate(blocks):
+            listen(f"blocks.{stage}.{number}", block)
+    listen("conv_head", classifier.bn2)  # type: ignore[arg-type]
+    with torch.inference_mode():
+        classifier(pixels)
+    return seen
+
+
+def pooled_by_hand(maps: np.ndarray, pool: Pool) -> np.ndarray:
+    side = maps.shape[2]
+    ends = [
+        (side * i // pool.grid, math.ceil(side * (i + 1) / pool.grid)) for i in range(pool.grid)
+    ]
+    statistic = np.mean if pool.statistic == "mean" else np.std
+    parts = [maps[:, :, top:bottom, a:b] for top, bottom in ends for a, b in ends]
+    return np.concatenate([statistic(part.astype(float), axis=(2, 3)) for part in parts], axis=1)
+
+
+def layer_by_hand(outputs: dict[str, np.ndarray], layer: Layer) -> np.ndarray:
+    return np.concatenate([pooled_by_hand(outputs[layer.name], p) for p in layer.pools], axis=1)
+
+
 def test_features_are_timms_pooled(backbone: Backbone, photographs: Pixels) -> None:
-    classifier = load_classifier(SPEC, backbone.weights.path)
-    pixels = torch.from_numpy(normalised(photographs, SPEC))
-    with torch.inference_mode():
-        head = classifier.forward_features(pixels).mean((2, 3)).numpy()
-        _, stages = classifier.forward_intermediates(pixels)
+    square = torch.from_numpy(normalised(photographs, SPEC))
     features = backbone.features(photographs)
-    assert features.shape == (2, SPEC.dimension) == (2, 2064)
-    assert np.abs(features[:, -1280:] - head).max() < 1e-4
-    # timm's intermediates are the five stages that end a resolution: of our seven, these.
-    ends = np.cumsum([layer.width for layer in SPEC.layers])
-    for stage, ours in zip(stages, (0, 1, 2, 4, 6), strict=True):
-        part = features[:, ends[ours] - SPEC.layers[ours].width : ends[ours]]
-        assert np.abs(part - stage.mean((2, 3)).numpy()).max() < 1e-4
+    assert features.shape == (2, SPEC.dimension) and features.dtype == np.float32
+    classifier = load_classifier(SPEC, backbone.weights.path)
+    at = 0
+    for pixels in [seen(square, view) for view in SPEC.views] or [square]:
+        timms = outputs_of_timm(classifier, pixels)
+        for layer in SPEC.layers:
+            assert timms[layer.name].shape[1] == layer.channels
+            ours, by_hand = features[:, at : at + layer.width], layer_by_hand(timms, layer)
+            assert np.abs(ours - by_hand).max() < 1e-3, layer
+            assert np.abs(by_hand).max() > 0.1
+            at += layer.width
+    assert at == SPEC.dimension
 
 
-def test_a_flower_is_a_flower(photographs: Pixels) -> None:
-    """The weights sit where they belong and pixels are prepared as in training: the network's own
-    head sees a daisy (ImageNet class 985) in a flower, and no plant in a Chinese temple."""
-    classifier = load_classifier(SPEC, locate(SPEC, load_settings().weights_dir).path)
+@pytest.mark.parametrize(
+    ("layers", "last"),
+    [
+        ((Layer("blocks.0.0", 16), Layer("blocks.2.1", 40, ALL_POOLS)), "blocks.2.1"),
+        ((Layer("blocks.6.0", 320), Layer("conv_head", 1280, ALL_POOLS)), "conv_head"),
+    ],
+)
+def test_other_layers_and_nothing_after_the_last(
+    photographs: Pixels, layers: tuple[Layer, ...], last: str
+) -> None:
+    path = locate(SPEC, load_settings().weights_dir).path
+    pixels = torch.from_numpy(normalised(photographs, SPEC))
+    timms = outputs_of_timm(load_classifier(SPEC, path), pixels)
+    network = PooledBlocks(load_classifier(SPEC, path), layers).eval()
+    computed: list[torch.nn.Module] = []
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.register_forward_hook(lambda module, *_: computed.append(module))
     with torch.inference_mode():
-        classes = classifier(torch.from_numpy(normalised(photographs, SPEC))).argsort(
-            descending=True
-        )
+        features = network(pixels).numpy()
+    by_hand = np.concatenate([layer_by_hand(timms, layer) for layer in layers], axis=1)
+    assert features.shape == by_hand.shape and np.abs(features - by_hand).max() < 1e-3
+    convolutions = [
+        name
+        for name, module in load_classifier(SPEC, path).named_modules()
+        if isinstance(module, torch.nn.Conv2d)
+    ]
+    up_to_last = max(at for at, name in enumerate(convolutions) if name.startswith(last)) + 1
+    assert len(computed) == up_to_last
+    assert (up_to_last == len(convolutions)) == (last == "conv_head")
+
+
+def test_layers_that_are_not_there_are_refused() -> None:
+    classifier = load_classifier(SPEC, locate(SPEC, load_settings().weights_dir).path)
+    for layers, says in (
+        ((Layer("blocks.7.0", 320),), r"no layers \['blocks.7.0'\]; there are \['blocks.0.0', "),
+        ((Layer("blocks.2.1", 40), Layer("head", 1280)), r"no layers \['head'\]"),
+        ((Layer("blocks.3.0", 80), Layer("blocks.2.1", 40)), "not in the network's order"),
+        ((Layer("conv_head", 1280), Layer("blocks.2.1", 40)), "not in the network's order"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            PooledBlocks(classifier, layers)
+
+
+def test_a_flower_is_a_flower() -> None:
+    """The weights sit where they belong and pixels are prepared as in training: the network's own
+    head, at its own size, sees a daisy (ImageNet class 985) in a flower, and no plant in a Chinese
+    temple."""
+    classifier = load_classifier(SPEC, locate(SPEC, load_settings().weights_dir).path)
+    pixels = photographs_at(Geometry(size=224, crop=0.875))
+    with torch.inference_mode():
+        classes = classifier(torch.from_numpy(normalised(pixels, SPEC))).argsort(descending=True)
     flower, temple = classes[:, 0].tolist()
     assert flower == 985
     assert temple in {483, 538, 668, 663, 698, 832}  # castle, dome, mosque, monastery, palace, …
@@ -78,7 +161,7 @@ def test_same_pixels_same_features(backbone: Backbone, photographs: Pixels) -> N
     assert (again == backbone.features(photographs)).all()
     one_by_one = np.concatenate([backbone.features(one[None]) for one in photographs])
     assert np.abs(one_by_one - again).max() < 1e-4
-    assert backbone.features(photographs[:0]).shape == (0, 2064)
+    assert backbone.features(photographs[:0]).shape == (0, SPEC.dimension)
 
 
 def test_weights_that_are_not_the_published_ones_are_refused(home: Path) -> None:

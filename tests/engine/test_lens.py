@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
 import zipfile
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,22 +17,42 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tiny import SPEC
+from tll_index.config import load_settings
+from tll_index.contracts import Features
+from tll_index.engine.embedder import load_embedder
+from tll_index.engine.features import load_backbone
+from tll_index.engine.hubs import HubPenalty
 from tll_index.engine.lens import Lens, find_lens, unit
-from tll_index.engine.registry import spec_of
+from tll_index.engine.registry import Layer, Pool, spec_of
 from tll_index.errors import LensError
 
 
-def made(seed: int = 0, relu: bool = True, pca: int = 8, out: int = 12) -> Lens:
+def made(
+    seed: int = 0, relu: bool = True, pca: int = 8, out: int = 12, hubs: bool = False, **rest: Any
+) -> Lens:
     random = np.random.default_rng(seed)
-    return Lens(
+    lens = Lens(
         backbone="tiny",
         features=16,
         mean=random.normal(size=16).astype(np.float32),
         components=random.normal(size=(pca, 16)).astype(np.float32),
         adaptation=random.normal(size=(out, pca)).astype(np.float32),
         relu=relu,
-        provenance={"seed": seed},
+        **{"provenance": {"seed": seed}, **rest},
     )
+    if not hubs:
+        return lens
+    bank = unit(random.normal(size=(20, out)).astype(np.float32))
+    return lens.with_hubs(HubPenalty(bank, 3, 0.7))
+
+
+def drawn(count: int, seed: int = 1) -> Features:
+    return np.random.default_rng(seed).normal(size=(count, 16)).astype(np.float32)
+
+
+def reloaded(lens: Lens, path: Path) -> Lens:
+    lens.save(path)
+    return Lens.load(path)
 
 
 def test_it_is_pca_then_adaptation_then_norm() -> None:
@@ -61,31 +85,151 @@ def test_zeros_stay_zeros() -> None:
     assert not np.isnan(unit(np.zeros((2, 3), np.float32))).any()
 
 
-@settings(max_examples=20, deadline=None)
-@given(seed=st.integers(0, 99), relu=st.booleans(), without=st.sampled_from(["", "pca", "map"]))
-def test_save_load_save_gives_the_same_bytes(seed: int, relu: bool, without: str) -> None:
-    full = made(seed, relu)
-    lens = {
-        "": full,
-        "pca": Lens("tiny", 16, adaptation=full.components, relu=relu),
-        "map": Lens("tiny", 16, mean=full.mean, components=full.components, relu=relu),
-    }[without]
-    first, second = io.BytesIO(), io.BytesIO()
-    lens.save(first)  # type: ignore[arg-type]
-    path = Path(f"/dev/shm/lens-{seed}.npz")
-    path.write_bytes(first.getvalue())
-    loaded = Lens.load(path)
-    path.unlink()
-    loaded.save(second)  # type: ignore[arg-type]
-    assert first.getvalue() == second.getvalue()
-    assert loaded.digest == lens.digest and loaded.provenance == lens.provenance
-    features = np.ones((1, 16), np.float32)
-    assert (loaded.apply(features) == lens.apply(features)).all()
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 99),
+    relu=st.booleans(),
+    without=st.sampled_from(["", "pca", "map"]),
+    hubs=st.booleans(),
+    grey=st.booleans(),
+    compact=st.booleans(),
+)
+def test_save_load_save_gives_the_same_bytes(
+    seed: int, relu: bool, without: str, hubs: bool, grey: bool, compact: bool
+) -> None:
+    lens = made(seed, relu, hubs=hubs, grey=grey, layout="abc" if grey else "")
+    if without == "pca":
+        lens = replace(lens, mean=None, components=None, adaptation=drawn(12, seed))
+    elif without == "map":
+        shorter = hubs and HubPenalty(unit(drawn(20, seed)[:, :8]), 3, 0.7)
+        lens = replace(lens, adaptation=None, hubs=shorter or None)
+    if compact:
+        lens = lens.compact()
+    with TemporaryDirectory() as folder:
+        first, second = Path(folder, "first.npz"), Path(folder, "second.npz")
+        loaded = reloaded(lens, first)
+        loaded.save(second)
+        assert first.read_bytes() == second.read_bytes()
+    assert loaded.digest == lens.digest
+    for name in ("backbone", "features", "layout", "relu", "grey", "provenance", "dimension"):
+        assert getattr(loaded, name) == getattr(lens, name)
+    assert loaded.scale == lens.scale
+    features = drawn(3, seed + 1000)
+    assert (loaded.asks(features) == lens.asks(features)).all()
+    assert (loaded.answers(features) == lens.answers(features)).all()
+
+
+def test_a_file_of_format_1_is_read(tmp_path: Path) -> None:
+    """As 0.1 wrote it: no hub penalty, nothing about grey or layout."""
+    new = made(3)
+    header = {
+        "format": 1,
+        "backbone": "tiny",
+        "features": 16,
+        "relu": True,
+        "provenance": {"seed": 3},
+    }
+    arrays = {
+        "header": np.frombuffer(json.dumps(header).encode(), np.uint8),
+        "mean": new.mean,
+        "components": new.components,
+        "adaptation": new.adaptation,
+    }
+    with zipfile.ZipFile(tmp_path / "old.npz", "w") as archive:
+        for name, array in arrays.items():
+            member = io.BytesIO()
+            np.save(member, array)
+            archive.writestr(f"{name}.npy", member.getvalue())
+    old = Lens.load(tmp_path / "old.npz")
+    assert old.digest == new.digest and old.provenance == {"seed": 3}
+    assert (old.hubs, old.grey, old.layout, old.scale) == (None, False, "", 1)
+    assert (old.answers(drawn(4)) == new.answers(drawn(4))).all()
+    old.check(SPEC, "of any weights")
+
+
+def test_pictures_ask_and_answer_alike_without_hubs() -> None:
+    lens, features = made(), drawn(5)
+    assert (lens.asks(features) == lens.answers(features)).all()
+    assert (lens.asks(features) == lens.apply(features)).all()
+    assert lens.scale == 1 and lens.dimension == 12
+
+
+def test_a_hub_penalty_takes_two_dimensions() -> None:
+    lens, features = made(hubs=True), drawn(5)
+    assert lens.hubs is not None and lens.trained and lens.dimension == 14
+    assert Lens.plain(SPEC).with_hubs(HubPenalty(unit(drawn(3)), 1, 0.5)).dimension == 18
+    asks, answers = lens.asks(features), lens.answers(features)
+    assert asks.shape == answers.shape == (5, 14)
+    cosines = lens.apply(features) @ lens.apply(features).T
+    by_hand = cosines - 0.7 * lens.hubs.crowding(lens.apply(features))
+    assert np.allclose(lens.scale * asks @ answers.T, by_hand, atol=1e-5)
+    with pytest.raises(LensError, match=r"bank is \(20, 12\), expected \(b, 8\)"):
+        replace(lens, adaptation=None)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 99),
+    relu=st.booleans(),
+    hubs=st.booleans(),
+    sizes=st.sampled_from([(8, 12), (8, 4), (8, 8)]),
+    larger=st.sampled_from([1e-6, 1.0, 1e5]),
+)
+def test_compact_changes_next_to_nothing(
+    seed: int, relu: bool, hubs: bool, sizes: tuple[int, int], larger: float
+) -> None:
+    pca, out = sizes
+    lens = made(seed, relu, pca, out, hubs)
+    size = np.float32(larger)  # changes no direction
+    lens = replace(lens, components=lens.components * size, adaptation=lens.adaptation * size)
+    compact, features = lens.compact(), drawn(20, seed + 1000)
+    assert (compact.components is None) == (out < pca)
+    for ours, theirs in (
+        (compact.answers(features), lens.answers(features)),
+        (compact.asks(features), lens.asks(features)),
+    ):
+        lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)  # 0 after relu
+        assert ((ours * theirs).sum(axis=1) >= 0.999 * lengths).all()
+    assert compact.compact().digest == compact.digest != lens.digest
+    assert (compact.dimension, compact.relu, compact.provenance) == (
+        lens.dimension, relu, lens.provenance
+    )  # fmt: skip
+    with TemporaryDirectory() as folder:
+        assert reloaded(compact, Path(folder, "lens.npz")).digest == compact.digest
+
+
+def test_compact_takes_half_the_room(tmp_path: Path) -> None:
+    lens = Lens("tiny", 400, adaptation=np.random.default_rng(0).random((200, 400), np.float32))
+    lens = lens.with_hubs(HubPenalty(unit(lens.adaptation[:, :200]), 3, 0.5))
+    lens.save(tmp_path / "full.npz")
+    lens.compact().save(tmp_path / "half.npz")
+    with np.load(tmp_path / "half.npz") as archive:
+        assert archive["adaptation"].dtype == archive["bank"].dtype == np.float16
+    full, half = ((tmp_path / name).stat().st_size for name in ("full.npz", "half.npz"))
+    assert full > 4 * 120_000 and half == pytest.approx(full / 2, rel=0.01)
+
+
+@pytest.mark.filterwarnings("error")
+def test_values_beyond_half_precision_stay(tmp_path: Path) -> None:
+    lens = replace(made(), mean=np.full(16, 1e6, np.float32))
+    assert (lens.compact().mean == 1e6).all()
+    assert reloaded(lens.compact(), tmp_path / "lens.npz").digest == lens.compact().digest
 
 
 def test_digest_is_of_what_it_computes() -> None:
     assert made(0).digest == made(0).digest
-    assert len({made(0).digest, made(1).digest, made(0, relu=False).digest}) == 3
+    different = [
+        made(0),
+        made(1),
+        made(0, relu=False),
+        made(0, grey=True),
+        made(0, hubs=True),
+        made(0).with_hubs(HubPenalty(unit(drawn(20)[:, :12]), 3, 0.7)),
+        made(0).with_hubs(HubPenalty(unit(drawn(20)[:, :12]), 4, 0.7)),
+        made(0).with_hubs(HubPenalty(unit(drawn(20)[:, :12]), 3, 0.8)),
+    ]
+    assert len({lens.digest for lens in different}) == len(different)
+    assert made(0, provenance={}).digest == made(0).digest
 
 
 class Explosive:
@@ -142,12 +286,43 @@ def test_newer_format_and_other_backbone_are_refused(
 ) -> None:
     path = tmp_path / "tiny.npz"
     with monkeypatch.context() as patched:
-        patched.setattr("tll_index.engine.lens.FORMAT", 2)
+        patched.setattr("tll_index.engine.lens.FORMAT", 3)
         made().save(path)
     with pytest.raises(LensError, match="upgrade tll-index"):
         Lens.load(path)
     with pytest.raises(LensError, match="trained for tiny"):
         made().check(spec_of("clip_rn50x4"))
+
+
+def test_other_features_and_other_weights_are_refused() -> None:
+    made(layout=SPEC.layout).check(SPEC)
+    for other in (
+        replace(SPEC, layers=(Layer("conv", 4, (Pool(grid=2),)),)),
+        replace(SPEC, geometry=replace(SPEC.geometry, fit="crop")),
+        replace(SPEC, mean=(0.4, 0.5, 0.5)),
+    ):
+        assert other.dimension == 16
+        made().check(other)  # an old one doesn't say
+        with pytest.raises(LensError, match="other layers or preprocessing"):
+            made(layout=SPEC.layout).check(other)
+    lens = made(provenance={"weights_sha256": "a" * 64})
+    lens.check(SPEC)
+    lens.check(SPEC, "a" * 64)
+    with pytest.raises(
+        LensError, match=r"other weights of tiny \(aaaaaaaaaaaa…, now bbbbbbbbbbbb…"
+    ):
+        lens.check(SPEC, "b" * 64)
+
+
+def test_an_embedder_checks_its_lens() -> None:
+    other = made(provenance={"weights_sha256": "a" * 64})
+    with pytest.raises(LensError, match="other weights of tiny"):
+        load_embedder("tiny", load_settings(), lens=other)
+    mine = load_backbone("tiny").weights.sha256
+    lens = made(provenance={"weights_sha256": mine}, layout=SPEC.layout, hubs=True)
+    embedder = load_embedder("tiny", load_settings(), lens=lens)
+    assert embedder.identity["dimension"] == 14
+    assert embedder.identity["lens_sha256"] == lens.digest
 
 
 def test_own_lenses_are_found(tmp_path: Path) -> None:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
 import shutil
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from pictures import encoded, fill_folder, noise
-from tll_index import Recipe, Store, build
+from tiny import SPEC
+from tll_index import Lens, Recipe, Store, build
 from tll_index.engine.decode import decode
+from tll_index.engine.hubs import HubPenalty
+from tll_index.engine.lens import unit
 from tll_index.errors import (
     MissingPictureError,
     NoStoreError,
@@ -37,7 +42,7 @@ def photos(here: Path) -> list[Path]:
 def test_ranking_is_the_matrix_product(photos: list[Path]) -> None:
     with Store.open() as store:
         geometry = store.embedder.backbone.spec.geometry
-        vectors = store.embedder.vectors(
+        vectors = store.embedder.answers(
             np.stack([decode(path.read_bytes(), geometry).pixels for path in photos])
         )
         for row, path in enumerate(photos):
@@ -47,6 +52,81 @@ def test_ranking_is_the_matrix_product(photos: list[Path]) -> None:
             assert [hit.path for hit in hits] == [str(photos[i]) for i in order]
             assert np.allclose([hit.score for hit in hits], products[order], atol=2e-6)
             assert [hit.rank for hit in hits] == list(range(1, 13))
+
+
+def asked_and_answered(**rest: Any) -> Lens:
+    """A lens with a hub penalty that is large enough to change places."""
+    random = np.random.default_rng(4)
+    adaptation = random.normal(size=(6, 16)).astype(np.float32)
+    bank = unit(random.normal(size=(9, 6)).astype(np.float32))
+    return Lens("tiny", 16, adaptation=adaptation, hubs=HubPenalty(bank, 2, 0.8), **rest)
+
+
+def test_stored_vectors_answer_and_queries_ask(here: Path) -> None:
+    paths = fill_folder(here / "photos", 12)
+    lens = asked_and_answered()
+    assert lens.hubs is not None
+    build(["photos"], recipe=Recipe("tiny", lens=lens))
+    changed = 0
+    with Store.open() as store:
+        assert store.info()["dimension"] == 8 and store.info()["lens"] == lens.digest
+        spec = store.embedder.backbone.spec
+        pixels = np.stack([decode(path.read_bytes(), spec.geometry).pixels for path in paths])
+        features = store.embedder.backbone.features(pixels)
+        with store.catalog.reading() as reader:
+            numbers = [
+                reader.image_of(hashlib.sha256(path.read_bytes()).digest()) for path in paths
+            ]
+            stored = reader.vectors(np.array(numbers))
+        assert np.allclose(stored, lens.answers(features), atol=1e-5)
+        assert not np.allclose(stored, lens.asks(features), atol=0.1)
+        looks = lens.apply(features)
+        cosines = (looks @ looks.T).astype(float)
+        for row, path in enumerate(paths):
+            hits = store.query(path, k=12, include_self=True)
+            scores = {hit.path: hit.score for hit in hits}
+            found = np.array([scores[str(path)] for path in paths])
+            product = lens.scale * (lens.asks(features[row, None]) @ stored.T)[0]
+            assert np.allclose(found, product, atol=3e-6)
+            assert np.allclose(found, cosines[row] - 0.8 * lens.hubs.crowding(looks), atol=1e-5)
+            assert all(score == round(score, 6) for score in scores.values())
+            assert [hit.score for hit in hits] == sorted(scores.values(), reverse=True)
+            assert [hit.rank for hit in hits] == list(range(1, 13))
+            order = [paths.index(Path(hit.path)) for hit in hits]
+            changed += order != np.argsort(-cosines[row]).tolist()
+        assert changed > 6  # the penalty is not for nothing
+
+
+def test_a_grey_lens_sees_no_colour_in_either(here: Path) -> None:
+    size = SPEC.geometry.size
+    coloured = [noise(seed, size, size) for seed in range(6)]
+    (here / "photos").mkdir()
+    for number, image in enumerate(coloured):
+        shown = image.convert("L") if number % 2 else image
+        shown.save(here / f"photos/{number}.png")
+    lens = asked_and_answered(grey=True)
+    build(["photos"], recipe=Recipe("tiny", lens=lens))
+    with Store.open() as store:
+        assert store.embedder.lens.grey
+        for image in coloured:
+            in_colour, in_grey = (
+                [(hit.path, hit.score) for hit in store.query(some, k=6)]
+                for some in (image, image.convert("L"))
+            )
+            assert in_colour == in_grey
+        greys = np.stack([np.asarray(image.convert("L").convert("RGB")) for image in coloured])
+        features = store.embedder.backbone.features(greys)
+        with store.catalog.reading() as reader:
+            stored = reader.vectors(np.sort(reader.image_numbers()))
+        assert np.allclose(stored, lens.answers(features), atol=1e-5)
+        colours = store.embedder.backbone.features(np.stack([np.asarray(one) for one in coloured]))
+        assert not np.allclose(stored, lens.answers(colours), atol=0.05)
+    build(["photos"], store="in colour", recipe=Recipe("tiny", lens=asked_and_answered()))
+    with Store.open("in colour") as store:
+        scores = [
+            store.query(some, k=1)[0].score for some in (coloured[0], coloured[0].convert("L"))
+        ]
+        assert abs(scores[0] - scores[1]) > 1e-3
 
 
 def test_the_query_itself_is_left_out(photos: list[Path], here: Path) -> None:

@@ -1,0 +1,107 @@
+"""One self-contained HTML page: the best, the worst and the most surprising matches."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+from tll_index.engine.decode import Limits, read_bytes, thumbnail
+from tll_index.engine.learning import Material
+from tll_index.errors import PictureError
+from tll_index.names import shown
+
+from .places import Places, best, surprising, worst
+
+COUNT = 12
+"""Pairs a section."""
+SIDE = 240
+"""Of a thumbnail."""
+
+ABOUT = (
+    "Each left picture (outlined) looked for its match among the right pictures of its fold of "
+    "{pairs} pairs, through a lens that was trained on the pairs of the other folds."
+)
+
+
+def page(material: Material, ours: Places, plain: Places, limits: Limits) -> str:
+    """The page, from where each match stands with our lens and with none."""
+    from jinja2 import Environment, FileSystemLoader
+
+    album = _Album(material, limits)
+
+    def matched(row: int) -> list[dict[str, Any]]:
+        return [
+            album.left(row, "asks"),
+            album.right(row, f"its match: first, ahead by {ours.margin[row]:.3f}"),
+        ]
+
+    def missed(row: int) -> list[dict[str, Any]]:
+        return [
+            album.left(row, "asks"),
+            album.right(row, f"its match: place {_place(ours, row)}"),
+            album.right(int(ours.first[row]), "came first instead"),
+        ]
+
+    def surprised(row: int) -> list[dict[str, Any]]:
+        return [
+            album.left(row, "asks"),
+            album.right(row, f"its match: first, place {_place(plain, row)} without the lens"),
+            album.right(int(plain.first[row]), "first without the lens"),
+        ]
+
+    sections = [
+        {
+            "name": "best",
+            "title": "The best",
+            "about": "Matches that came first with the widest margin to the next.",
+            "pairs": [matched(row) for row in best(ours, COUNT)],
+        },
+        {
+            "name": "worst",
+            "title": "The worst",
+            "about": "Matches that came last, beside what the lens put first instead.",
+            "pairs": [missed(row) for row in worst(ours, COUNT)],
+        },
+        {
+            "name": "surprising",
+            "title": "The most surprising",
+            "about": "Matches that the plain cosine of the features puts far down and the lens "
+            "finds first.",
+            "pairs": [surprised(row) for row in surprising(ours, plain, COUNT)],
+        },
+    ]
+    here = Path(__file__).resolve().parent
+    jinja = Environment(loader=FileSystemLoader(here), autoescape=True, trim_blocks=True)
+    return jinja.get_template("tll_page.html").render(
+        title="Totally-Looks-Like through the lens",
+        about=ABOUT.format(pairs=int(ours.among.max())),
+        sections=sections,
+    )
+
+
+def _place(standing: Places, row: int) -> str:
+    return f"{standing.better[row] + 1} of {standing.among[row]}"
+
+
+class _Album:
+    """The pictures of pairs as small JPEGs in data: URLs."""
+
+    def __init__(self, material: Material, limits: Limits) -> None:
+        self._pairs = material.pairs
+        self._limits = limits
+
+    def left(self, row: int, caption: str) -> dict[str, Any]:
+        return self._shown(self._pairs.left[row], caption)
+
+    def right(self, row: int, caption: str) -> dict[str, Any]:
+        return self._shown(self._pairs.right[row], caption)
+
+    def _shown(self, path: Path, caption: str) -> dict[str, Any]:
+        name = shown(path.relative_to(self._pairs.root))
+        try:
+            small = thumbnail(read_bytes(path, self._limits), SIDE, self._limits)
+        except PictureError:
+            return {"name": name, "caption": caption, "image": None}
+        image = "data:image/jpeg;base64," + base64.b64encode(small).decode("ascii")
+        return {"name": name, "caption": caption, "image": image}

@@ -1,0 +1,33 @@
+"""Who wants to know how far long work of the engine is."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+
+class Ticks:
+    """Hears how far the work is; this one says nothing. The command line draws bars.
+
+    One thing is under way at a time: `start` ends what was before, leaving the block ends all.
+    """
+
+    def __enter__(self) -> Ticks:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Nothing to tidy up."""
+
+    def note(self, line: str) -> None:
+        """Something that a person may want to know, such as that nothing can be cached."""
+
+    def start(self, what: str, total: int, unit: str = "pictures", done: int = 0) -> None:
+        """`what` begins: `total` of `unit`, of which `done` need no more work."""
+
+    def advance(self, count: int = 1, **figures: float) -> None:
+        """So many more of them are done. `figures` are how things stand, such as `loss=0.31`;
+        those named earlier and not now are gone."""

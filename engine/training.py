@@ -1,0 +1,243 @@
+"""Training a lens on pairs: in-batch cross-entropy over the matrix of cosines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+from .evaluation import expected_top_k, standing
+from .fitting import Projection, canonical_directions, fit_projection
+from .hubs import HubPenalty
+from .lens import Lens
+from .options import TrainingOptions
+from .registry import BackboneSpec
+from .ticks import Ticks
+
+if TYPE_CHECKING:
+    import torch
+
+HUB_NEIGHBOURS = 50
+
+
+@dataclass(frozen=True, eq=False)
+class PairFeatures:
+    """The features of pairs: row i of left and right are pair i. (n, D) each, any float."""
+
+    left: NDArray[np.floating]
+    right: NDArray[np.floating]
+    mirrored: tuple[NDArray[np.floating], NDArray[np.floating]] | None = None
+    """Left and right once more, of the mirrored pictures."""
+    unlabelled: NDArray[np.floating] | None = None
+    """(m, D): pictures of no pair."""
+
+    def __len__(self) -> int:
+        return len(self.left)
+
+    def rows(self, which: NDArray[np.int64]) -> PairFeatures:
+        """Some of the pairs; all of the unlabelled."""
+        mirrored = self.mirrored and (self.mirrored[0][which], self.mirrored[1][which])
+        return PairFeatures(self.left[which], self.right[which], mirrored, self.unlabelled)
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A trained lens, and how it came about."""
+
+    lens: Lens
+    losses: list[float] = field(default_factory=list)
+    """Mean loss of each epoch."""
+    top2: list[float] = field(default_factory=list)
+    """Of the validation pairs after each epoch, if there were any. Nothing is chosen by it."""
+    stopped: bool = False
+    """Whether Ctrl-C ended it early; the lens is then that of the epoch with the lowest loss."""
+
+
+def fit_lens(
+    pairs: PairFeatures,
+    spec: BackboneSpec,
+    options: TrainingOptions | None = None,
+    *,
+    validation: PairFeatures | None = None,
+    progress: Ticks | None = None,
+    name: str = "training",
+    project: Callable[..., Projection] = fit_projection,
+) -> Fit:
+    """Learn a lens from pairs.
+
+    The same pairs, options and machine give the same lens.
+
+    Args:
+        validation: pairs whose top-2 is reported after each epoch, and that is all.
+        name: of the progress bar.
+        project: called as `fit_projection`; a study may pass one that remembers.
+
+    Raises:
+        UsageError: fewer than 2 pairs, or options that don't fit them.
+    """
+    options = options or TrainingOptions()
+    if len(pairs) < 2:
+        raise UsageError(f"{len(pairs)} pairs are too few to learn from; 2 are the least")
+    if options.augment == "mirror" and pairs.mirrored is None:
+        raise UsageError("augment mirror needs the features of the mirrored pictures")
+    projection = project(_unpaired(pairs, options), spec, options)
+    sides = [(projection.apply(pairs.left), projection.apply(pairs.right))]
+    if options.augment == "mirror" and pairs.mirrored is not None:
+        sides.append((projection.apply(pairs.mirrored[0]), projection.apply(pairs.mirrored[1])))
+    looped = _Loop(sides, options, _start(sides, options))
+    judge = None if validation is None else _Judge(projection, validation, options.relu)
+    stopped = looped.run(judge, progress or Ticks(), name)
+    lens = projection.into(spec, looped.adaptation, relu=options.relu, grey=options.grey).compact()
+    if options.hubs:
+        bank = lens.apply(pairs.left.astype(np.float32))
+        hubs = HubPenalty(bank, min(HUB_NEIGHBOURS, len(bank)), options.hubs)
+        lens = lens.with_hubs(hubs).compact()
+    return Fit(lens, looped.losses, looped.top2, stopped)
+
+
+def _unpaired(pairs: PairFeatures, options: TrainingOptions) -> list[NDArray[np.floating]]:
+    """All pictures that PCA may see."""
+    parts = [pairs.left, pairs.right]
+    if options.augment == "mirror" and pairs.mirrored is not None:
+        parts += pairs.mirrored
+    if options.unlabelled and pairs.unlabelled is not None:
+        parts.append(pairs.unlabelled)
+    return parts
+
+
+def _start(sides: list[tuple[Any, Any]], options: TrainingOptions) -> NDArray[np.float32]:
+    """(outputs, P): where the adaptation begins."""
+    left = sides[0][0]
+    width = left.shape[1]
+    if options.start == "random":
+        bound = width**-0.5  # as torch.nn.Linear
+        random = np.random.default_rng(options.seed)
+        return random.uniform(-bound, bound, (options.outputs, width)).astype(np.float32)
+    matrix = canonical_directions(
+        np.concatenate([one for one, _ in sides]),
+        np.concatenate([other for _, other in sides]),
+        options.outputs,
+        options.shrinkage,
+        options.power,
+    )
+    length = np.linalg.norm(left @ matrix.T, axis=1).mean()
+    return matrix / (length if length > 0 else np.float32(1))
+
+
+@dataclass
+class _Judge:
+    """Top-2 of validation pairs for an adaptation that is not finished."""
+
+    projection: Projection
+    pairs: PairFeatures
+    relu: bool
+
+    def __post_init__(self) -> None:
+        self.left = self.projection.apply(self.pairs.left)
+        self.right = self.projection.apply(self.pairs.right)
+
+    def __call__(self, adaptation: NDArray[np.float32]) -> float:
+        lens = Lens("", adaptation.shape[1], adaptation=adaptation, relu=self.relu)
+        place = standing(lens.apply(self.left), lens.apply(self.right))
+        return float(expected_top_k(place.better, place.ties, place.others).mean())
+
+
+class _Loop:
+    """AdamW over the adaptation alone; everything before it is fixed."""
+
+    def __init__(
+        self,
+        sides: list[tuple[NDArray[np.float32], NDArray[np.float32]]],
+        options: TrainingOptions,
+        start: NDArray[np.float32],
+    ) -> None:
+        import torch
+
+        self.options = options
+        self.sides = [(torch.from_numpy(a), torch.from_numpy(b)) for a, b in sides]
+        self.random = torch.Generator().manual_seed(options.seed)
+        self.weights = torch.from_numpy(start.copy()).requires_grad_()
+        self.optimizer = torch.optim.AdamW(
+            [self.weights], lr=options.lr, weight_decay=options.weight_decay
+        )
+        self.adaptation = start
+        """(outputs, P): of the end, or of the best epoch if stopped."""
+        self.losses: list[float] = []
+        self.top2: list[float] = []
+
+    def run(self, judge: _Judge | None, progress: Ticks, name: str) -> bool:
+        """Train; True if Ctrl-C cut it short."""
+        epochs = self.options.epochs
+        best = self.adaptation
+        progress.start(name, epochs, "epochs")
+        try:
+            for epoch in range(epochs):
+                # Of the weights before the epoch, near enough: the loss of a full batch is exactly.
+                loss = self._epoch(0.5 * (1 + np.cos(np.pi * epoch / epochs)))
+                before, self.adaptation = self.adaptation, self.weights.detach().numpy().copy()
+                if not self.losses or loss < min(self.losses):
+                    best = before if self._is_full else self.adaptation
+                self.losses.append(loss)
+                figures = {"loss": loss}
+                if judge is not None:
+                    self.top2.append(judge(self.adaptation))
+                    figures["top2"] = self.top2[-1]
+                progress.advance(1, **figures)
+        except KeyboardInterrupt:
+            self.adaptation = best
+            return True
+        return False
+
+    @property
+    def _is_full(self) -> bool:
+        return self.options.batch in (0, len(self.sides[0][0]))
+
+    def _epoch(self, share: float) -> float:
+        import torch
+
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.options.lr * share
+        count = len(self.sides[0][0])
+        size = min(self.options.batch or count, count)
+        order = torch.arange(count)
+        if size < count:
+            order = torch.randperm(count, generator=self.random)
+        losses = []
+        for start in range(0, count - size + 1, size):  # a rest has too few foils: next epoch
+            loss = self._loss(order[start : start + size])
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            losses.append(loss.item())
+        return float(np.mean(losses))
+
+    def _loss(self, pairs: torch.Tensor) -> torch.Tensor:
+        from torch.nn.functional import cross_entropy
+
+        left, right = self._outputs(0, pairs), self._outputs(1, pairs)
+        scores = self.options.temperature * left @ right.T
+        true = pairs.new_tensor(range(len(pairs)))
+        loss = cross_entropy(scores, true)
+        if self.options.direction == "both":
+            loss = (loss + cross_entropy(scores.T, true)) / 2
+        return loss
+
+    def _outputs(self, side: int, pairs: torch.Tensor) -> torch.Tensor:
+        """(n, outputs) of length 1."""
+        import torch
+
+        values = self.sides[0][side][pairs]
+        if len(self.sides) > 1:
+            flip = torch.rand(len(pairs), 1, generator=self.random) < 0.5
+            values = torch.where(flip, self.sides[1][side][pairs], values)
+        if drop := self.options.dropout:
+            keep = torch.rand(values.shape, generator=self.random) >= drop
+            values = values * keep / (1 - drop)
+        outputs = values @ self.weights.T
+        if self.options.relu:
+            outputs = outputs.relu()
+        return torch.nn.functional.normalize(outputs, dim=1)

@@ -1,0 +1,143 @@
+"""What commands have in common: kinds of options, exit statuses, checks before long work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_type_hints
+
+import click
+
+from .engine.options import RECIPES, TrainingOptions
+from .names import shown
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells use it."""
+
+PATH = click.Path(path_type=Path, allow_dash=True, readable=False)
+"""Whether a path can be used is for the library to say: in its words, with its exit status."""
+
+
+class _Output(click.Path):
+    """A file to write; standard output is taken."""
+
+    def convert(self, value: Any, parameter: Any, context: Any) -> Any:
+        if value == "-":
+            self.fail("name a file: standard output is for the results", parameter, context)
+        return super().convert(value, parameter, context)
+
+
+OUTPUT = _Output(path_type=Path, dir_okay=False)
+
+
+def debug_option(function: _F) -> _F:
+    """--debug, which every command takes."""
+
+    def remember(context: click.Context, _: click.Parameter, value: bool) -> None:
+        if value:
+            context.find_root().meta["debug"] = True
+
+    return click.option(
+        "--debug",
+        is_flag=True,
+        expose_value=False,
+        is_eager=True,
+        callback=remember,
+        help="Show tracebacks of errors.",
+    )(function)
+
+
+_TRAINING_HELP = {
+    "scaling": "Before PCA: each value to the same variance, each pooled layer, or none.",
+    "pca": "Dimensions that PCA keeps; 0 leaves it out.",
+    "unlabelled": "Let PCA see pictures of no pair as well, where DATA has some.",
+    "start": "Begin with canonical directions of the pairs, or by chance.",
+    "shrinkage": "cca: part of the covariance to replace by a multiple of the identity, 0 to 1.",
+    "power": "cca: directions are scaled by their correlation to half this power.",
+    "outputs": "Dimensions after the adaptation.",
+    "relu": "Whether a ReLU follows the adaptation.",
+    "temperature": "Cosines are multiplied by it before the softmax.",
+    "direction": "Left pictures choose among right ones, or right ones among left ones as well.",
+    "augment": "mirror: show each picture mirrored in half of the epochs.",
+    "grey": "Look at pictures without their colour, in training and in use.",
+    "batch": "Pairs a step, each the others' foils; 0 is all.",
+    "epochs": "How often all pairs are learned from.",
+    "lr": "Learning rate at the start; it falls along half a cosine to 0.",
+    "weight_decay": "Of AdamW.",
+    "dropout": "Part of PCA's values to set to 0 in training.",
+    "hubs": "Weight of the penalty for answers that resemble everything; 0 is none.",
+    "seed": "Of all that is left to chance, the folds too.",
+}
+"""Of each of `TrainingOptions`, whose type and default are read from there and from `RECIPES`."""
+
+_SWITCHES = {
+    "unlabelled": ("unlabelled", "no-unlabelled"),
+    "relu": ("relu", "linear"),
+    "grey": ("grey", "colour"),
+}
+"""What options are called that are true or false."""
+
+
+def training_options(function: _F) -> _F:
+    """An option for each of `TrainingOptions`; None is the recipe's value."""
+    hints = get_type_hints(TrainingOptions)
+    for name in (field.name for field in reversed(fields(TrainingOptions))):
+        flags, kind = f"--{name.replace('_', '-')}", hints[name]
+        if switch := _SWITCHES.get(name):
+            flags, kind = "/".join(f"--{word}" for word in switch), bool
+        elif choices := get_args(kind):
+            kind = click.Choice(choices)
+        text = f"{_TRAINING_HELP[name]}  [{_defaults(name)}]"
+        function = click.option(flags, name, type=kind, default=None, help=text)(function)
+    return function
+
+
+def _defaults(name: str) -> str:
+    """What the recipes say about an option."""
+
+    def said(recipe: str) -> str:
+        value = getattr(RECIPES[recipe], name)
+        if name in _SWITCHES:
+            return _SWITCHES[name][0 if value else 1]
+        return f"{value:g}" if isinstance(value, float) else str(value)
+
+    others = [f"{recipe}: {said(recipe)}" for recipe in RECIPES if said(recipe) != said("ours")]
+    return "; ".join([f"default: {said('ours')}", *others])
+
+
+def network_options(backbone: str) -> Callable[[_F], _F]:
+    """Which network looks at pictures, and how; `backbone` is the default."""
+    options = (
+        click.option(
+            "--backbone", default=backbone, show_default=True, help="See 'tll-index backbones'."
+        ),
+        click.option("--weights", type=PATH, help="Weights file of the backbone."),
+        click.option("--device", help="auto, cpu, cuda, cuda:N.  [default: auto]"),
+        click.option("--batch-size", type=int, help="Pictures a forward pass.  [default: 32]"),
+    )
+
+    def add(function: _F) -> _F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
+
+
+def require_place(path: Path) -> None:
+    """Refuse, before the long work, a file that can't be written after it.
+
+    Raises:
+        TllError: says why.
+    """
+    from .errors import TllError
+
+    folder = os.path.dirname(os.path.realpath(path))
+    if not os.path.isdir(folder):
+        raise TllError(f"{shown(path)} can't be written: there is no folder {shown(folder)}")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise TllError(f"{shown(path)} can't be written: {shown(folder)} is not writable")
