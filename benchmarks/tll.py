@@ -39,14 +39,15 @@ LIBRARIES = ("numpy", "scikit-learn", "torch", "timm", "faiss-cpu", "pillow")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--seeds", type=int, default=3, help="how many (default 3)")
+    parser.add_argument("--seeds", type=int, help="how many (default 3; with --quick 1)")
     parser.add_argument("--folds", type=int, default=5, help="how many (default 5)")
     parser.add_argument("--mirror", action="store_true", help="also train on mirrored pictures")
-    parser.add_argument("--quick", action="store_true", help="one seed, no ablation")
+    parser.add_argument("--quick", action="store_true", help="no ablation")
     parser.add_argument("--backbone", default=DEFAULT, help=f"default {DEFAULT}")
     parser.add_argument("--out", type=Path, default=RESULTS, help="default benchmarks/results")
     arguments = parser.parse_args()
-    if arguments.seeds < 1:
+    seeds = (1 if arguments.quick else 3) if arguments.seeds is None else arguments.seeds
+    if seeds < 1:
         parser.error("--seeds must be at least 1")
     data = Path(os.environ.get("TLL_ROOT") or ROOT.parent / "shared/data/tll")
     if not data.is_dir():
@@ -60,7 +61,7 @@ def main() -> None:
             written = run(
                 data,
                 rows,
-                seeds=1 if arguments.quick else arguments.seeds,
+                seeds=seeds,
                 folds=arguments.folds,
                 out=arguments.out,
                 backbone=arguments.backbone,

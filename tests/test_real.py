@@ -37,7 +37,7 @@ def test_gallery_families_find_each_other(here: Path) -> None:
 
 def test_tll_pairs_are_nearer_than_chance(tll: Path, here: Path) -> None:
     """200 real pairs: without any lens, the match of a left picture is among the two best of 20
-    far more often than the 0.10 of chance (the whole set gives about 0.45)."""
+    far more often than the 0.10 of chance (these give 0.53)."""
     with (tll / "train.csv").open() as file:
         pairs = [(row["left"], row["right"]) for row in csv.DictReader(file)][:200]
     for side, names in (("left", [a for a, _ in pairs]), ("right", [b for _, b in pairs])):
@@ -55,4 +55,4 @@ def test_tll_pairs_are_nearer_than_chance(tll: Path, here: Path) -> None:
             better = next(hit.rank for hit in hits if Path(hit.path).stem == right) - 1
             chance = better / 199  # of one foil to be better; at most one of 19 may be
             found += (1 - chance) ** 19 + 19 * chance * (1 - chance) ** 18
-    assert found / 200 > 0.33
+    assert found / 200 > 0.43

@@ -347,7 +347,7 @@ def assert_ranked(
 
 def test_fixed_candidates(data: Path, material: Material, tmp_path: Path) -> None:
     file, left, offered = lists(data, tmp_path / "lists.csv")
-    lens = train(material, options(hubs=HUBS)).lens
+    lens = train(material, options(hubs=3.0)).lens
     scores = score_candidates(material, file, lens)
     by_hand = scores_by_hand(lens, material.features.left, material.features.right)
     assert scores.pairs == COUNT and scores.recall_at_1 is None
@@ -359,7 +359,7 @@ def test_fixed_candidates_by_the_lens_that_has_not_seen_the_pair(
     data: Path, material: Material, tmp_path: Path
 ) -> None:
     file, left, offered = lists(data, tmp_path / "lists.csv")
-    validated = cross_validate(material, options(hubs=HUBS), count=3)
+    validated = cross_validate(material, options(hubs=3.0), count=3)
     by_hand = np.empty((COUNT, COUNT))
     for fit, rows in zip(validated.fits, validated.rows, strict=True):
         features = material.features
