@@ -57,7 +57,7 @@ def best(ours: Places, count: int) -> list[int]:
 
 
 def worst(ours: Places, count: int) -> list[int]:
-    """Pairs whose match comes last, the narrowest margin first among equals."""
+    """Pairs whose match stands farthest down, by the margin among equals."""
     return np.lexsort((ours.margin, -ours.better / ours.among))[:count].tolist()
 
 

@@ -60,7 +60,7 @@ def page(material: Material, ours: Places, plain: Places, limits: Limits) -> str
         {
             "name": "worst",
             "title": "The worst",
-            "about": "Matches that came last, beside what the lens put first instead.",
+            "about": "Matches that stand farthest down, beside what the lens put first instead.",
             "pairs": [missed(row) for row in worst(ours, COUNT)],
         },
         {

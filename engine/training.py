@@ -77,9 +77,11 @@ def fit_lens(
         project: called as `fit_projection`; a study may pass one that remembers.
 
     Raises:
-        UsageError: fewer than 2 pairs, or options that don't fit them.
+        UsageError: fewer than 2 pairs, sides of unequal length, or options that don't fit them.
     """
     options = options or TrainingOptions()
+    if len(pairs.left) != len(pairs.right):
+        raise UsageError(f"{len(pairs.left)} left and {len(pairs.right)} right are not pairs")
     if len(pairs) < 2:
         raise UsageError(f"{len(pairs)} pairs are too few to learn from; 2 are the least")
     if options.augment == "mirror" and pairs.mirrored is None:

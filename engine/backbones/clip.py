@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from ..registry import BackboneSpec
+from ..registry import BackboneSpec, Pool
 from .checkpoint import fill, read_tensors
 
 
@@ -33,11 +33,16 @@ class PooledTower(torch.nn.Module):
         return torch.cat([*pooled, out["image_features"]], dim=1)
 
 
+_MEAN = (Pool(),)
+
+
 def load(spec: BackboneSpec, weights: Path) -> torch.nn.Module:
     """See `load_network`. OpenAI's weights were trained with QuickGELU, which the architecture's
     plain config does not say: it is forced here, or a ViT would load and be subtly wrong."""
     import open_clip
 
+    if any(layer.pools != _MEAN for layer in spec.layers):
+        raise ValueError(f"{spec.name}: layers of CLIP are averaged over positions, nothing else")
     tensors = read_tensors(weights)
     logging.disable(logging.WARNING)  # it would warn of random weights, which are filled below
     try:

@@ -364,3 +364,8 @@ def test_recipes_work(recipe: str) -> None:
     lens = fit_lens(PAIRS, SPEC, options_of(recipe, pca=40, outputs=30, epochs=1)).lens
     assert lens.dimension == (32 if recipe == "ours" else 30)
     assert lens.relu == (recipe == "paper")
+
+
+def test_sides_of_unequal_length() -> None:
+    with pytest.raises(UsageError, match="20 left and 19 right are not pairs"):
+        fit(PairFeatures(PAIRS.left[:20], PAIRS.right[:19]))
