@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -73,6 +74,9 @@ def spawn() -> Callable[..., subprocess.Popen[bytes]]:
     """Start the command line, tiny backbone included, in a process of its own."""
 
     def start(*arguments: object, **options: object) -> subprocess.Popen[bytes]:
+        # A shell that puts the tests into the background makes them, and their children, deaf to
+        # Ctrl-C.
+        options.setdefault("preexec_fn", lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         return subprocess.Popen(
             [sys.executable, HERE / "tiny.py", *map(str, arguments)],
             stdout=subprocess.PIPE,
