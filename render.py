@@ -111,12 +111,12 @@ def backbones(rows: Sequence[dict[str, Any]]) -> str:
         here = "here" if row["weights"] else "missing"
         lens = ", lens trained" if row["lens"] else ""
         lines.append(
-            f"{row['name']:<20} {here:<8} {row['parameters'] / 1e6:6.1f} M parameters "
+            f"{row['name']:<22} {here:<8} {row['parameters'] / 1e6:6.1f} M parameters "
             f"{row['megabytes']:>5} MB  {row['dimension']:>6,} features  {row['licence']}{lens}"
         )
-        lines.append(f"{'':<20} {row['title']}; {row['paper']}")
+        lines.append(f"{'':<22} {row['title']}; {row['paper']}")
         if row["how_to_get"]:
-            lines.append(f"{'':<20} to get it: {row['how_to_get']}")
+            lines.append(f"{'':<22} to get it: {row['how_to_get']}")
     return "\n".join(lines)
 
 

@@ -63,6 +63,8 @@ _TURNS = {  # EXIF orientation -> the operation that undoes it (EXIF 2.32, tag 0
     8: Image.Transpose.ROTATE_90,
 }
 
+_RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -86,6 +88,8 @@ class Geometry:
     """squash: the whole picture, its sides stretched to fit; crop: the centre square."""
     crop: float = 1.0
     """Of the centre square, the share of its side that is kept (timm's `crop_pct`)."""
+    interpolation: Literal["bicubic", "bilinear"] = "bicubic"
+    """Of the pixels in between; either averages over an area where the picture is made smaller."""
 
     def box(self, width: int, height: int) -> tuple[float, float, float, float]:
         """The part of the picture that is looked at: left, top, right, bottom, in its pixels."""
@@ -189,7 +193,9 @@ def _fitted(image: Image.Image, geometry: Geometry) -> Picture:
     width, height = image.size
     orientation = _orientation(image)  # after loading: Pillow turns TIFF by itself
     square = _to_rgb(image).resize(
-        (geometry.size, geometry.size), Image.Resampling.BICUBIC, box=geometry.box(width, height)
+        (geometry.size, geometry.size),
+        _RESAMPLING[geometry.interpolation],
+        box=geometry.box(width, height),
     )
     # The square is turned, not the picture: the same result for a fraction of the work.
     upright = _turned(square, orientation)

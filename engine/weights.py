@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 from ..errors import WeightsError
 from .registry import BackboneSpec
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
+_PATIENCE = 30
+"""Seconds without a byte from a server."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ def locate(spec: BackboneSpec, weights_dir: Path, file: Path | None = None) -> W
         raise WeightsError(f"the weights of {spec.name} are not here; {how_to_get(spec)}")
     weights = Weights(path, digest(path))
     is_published = path.parent != weights_dir
-    if spec.sha256 and is_published and weights.sha256 != spec.sha256:
+    if spec.sha256 and is_published and not weights.sha256.startswith(spec.sha256):
         raise WeightsError(
             f"{path} is not the published weights file of {spec.name} (SHA-256 "
             f"{weights.sha256[:12]}…, expected {spec.sha256[:12]}…): {how_to_get(spec)}"
@@ -80,39 +84,71 @@ def how_to_get(spec: BackboneSpec) -> str:
             f"run 'tll-index backbones fetch {spec.name}' ({spec.megabytes} MB from "
             f"{spec.hub_repo}), or put {spec.name}.safetensors into the folder TLL_WEIGHTS_DIR"
         )
+    if spec.url:
+        return (
+            f"run 'tll-index backbones fetch {spec.name}' ({spec.megabytes} MB from {spec.url}), "
+            f"or put that file into the folder TLL_WEIGHTS_DIR as {_file_name(spec, spec.url)}"
+        )
     return f"put {spec.name}.safetensors into the folder TLL_WEIGHTS_DIR"
 
 
 def fetch(spec: BackboneSpec, weights_dir: Path) -> Path:
-    """Download the weights into `weights_dir` as `<name>.safetensors`, with progress on standard
-    error; goes on where an earlier try stopped. Returns the file.
+    """Download the weights into `weights_dir` as `<name>` and the suffix of the published file,
+    with progress on standard error. From a hub, it goes on where an earlier try stopped. Returns
+    the file, which is there whole or not at all.
 
     Raises:
-        WeightsError: no network, no such file, no room, or bytes other than the hub announced.
+        WeightsError: no network, no such file, no room, or bytes other than those announced.
     """
-    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
-
-    if not (spec.hub_repo and spec.hub_file):
+    source, file = (spec.hub_repo, spec.hub_file) if spec.hub_repo else (spec.url, spec.url)
+    if not (source and file):
         raise WeightsError(f"{spec.name} needs no download: {how_to_get(spec)}")
-    target = weights_dir / f"{spec.name}{Path(spec.hub_file).suffix}"
+    target = weights_dir / _file_name(spec, file)
     parts = weights_dir / ".parts" / spec.name
     try:
-        weights_dir.mkdir(parents=True, exist_ok=True)
-        # For large files the hub's ETag is the SHA-256 of their bytes.
-        announced = get_hf_file_metadata(hf_hub_url(spec.hub_repo, spec.hub_file)).etag or ""
-        part = Path(hf_hub_download(spec.hub_repo, spec.hub_file, local_dir=parts))
+        parts.mkdir(parents=True, exist_ok=True)
+        part, announced = _from_hub(source, file, parts) if spec.hub_repo else _from(file, parts)
     except Exception as error:  # the hub's own, its HTTP library's (which changes), OSError
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else repr(error)
+        what = f"{file} of that repository" if spec.hub_repo else "that file"
         raise WeightsError(
-            f"can't download {spec.name} from {spec.hub_repo}: {reason}. On another machine, "
-            f"download {spec.hub_file} of that repository and put it here as {target}"
+            f"can't download {spec.name} from {source}: {reason}. On another machine, "
+            f"download {what} and put it here as {target}"
         ) from error
-    expected = spec.sha256 or (announced if len(announced) == 64 else None)
-    if expected and digest(part) != expected:
+    if not digest(part).startswith(spec.sha256 or announced):
         part.unlink()
         raise WeightsError(f"the download of {spec.name} is damaged; fetch it again")
     os.replace(part, target)
     return target
+
+
+def _file_name(spec: BackboneSpec, published: str) -> str:
+    return f"{spec.name}{Path(published).suffix}"
+
+
+def _from_hub(repo: str, file: str, folder: Path) -> tuple[Path, str]:
+    """The file, and its SHA-256 as the hub announces it; "" where it doesn't."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+
+    # For large files the hub's ETag is the SHA-256 of their bytes.
+    announced = get_hf_file_metadata(hf_hub_url(repo, file)).etag or ""
+    path = Path(hf_hub_download(repo, file, local_dir=folder))
+    return path, announced if len(announced) == 64 else ""
+
+
+def _from(url: str, folder: Path) -> tuple[Path, str]:
+    """The file; servers of plain files announce no digest, but they do announce a length."""
+    from tqdm import tqdm
+
+    path = folder / Path(url).name
+    request = Request(url, headers={"User-Agent": "tll-index"})
+    with urlopen(request, timeout=_PATIENCE) as answer, path.open("wb") as file:
+        announced = int(answer.headers.get("Content-Length") or 0)
+        with tqdm.wrapattr(answer, "read", total=announced, desc=path.name) as body:
+            shutil.copyfileobj(body, file, 1 << 20)
+    if announced and path.stat().st_size != announced:
+        raise OSError(f"the connection ended after {path.stat().st_size} of {announced} bytes")
+    return path, ""
 
 
 def digest(path: Path) -> str:

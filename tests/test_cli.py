@@ -147,7 +147,8 @@ def test_info_and_backbones(photos: list[Path], tll_index: Cli, home: Path) -> N
     assert json.loads(tll_index("info", "--json").out)["images"] == 8
     listed = tll_index("backbones")
     assert (
-        "efficientnet_lite0   here" in listed.out and "clip_rn50x4          missing" in listed.out
+        "efficientnet_lite0     here" in listed.out
+        and "clip_rn50x4            missing" in listed.out
     )
     assert "to get it: run 'tll-index backbones fetch clip_rn50x4'" in listed.out
     rows = [json.loads(line) for line in tll_index("backbones", "--json").out.splitlines()]

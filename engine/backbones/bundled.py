@@ -61,10 +61,10 @@ class PooledBlocks(torch.nn.Module):
 
 def load(spec: BackboneSpec, weights: Path) -> torch.nn.Module:
     """See `load_network`."""
-    return PooledBlocks(load_classifier(spec, weights), spec.layers)
+    return PooledBlocks(load_whole(spec, weights), spec.layers)
 
 
-def load_classifier(spec: BackboneSpec, weights: Path) -> EfficientNet:
+def load_whole(spec: BackboneSpec, weights: Path) -> EfficientNet:
     """The whole network with its ImageNet head, as timm's `forward` runs it."""
     import timm
 

@@ -1,6 +1,8 @@
-"""Activations with a place in the picture -> one vector: means and deviations, by cells."""
+"""Activations of one layer -> one vector: means and deviations by cells, or the class token."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch.nn.functional import adaptive_avg_pool2d
@@ -8,9 +10,43 @@ from torch.nn.functional import adaptive_avg_pool2d
 from ..registry import Layer, Pool
 
 
-def pooled(maps: torch.Tensor, layer: Layer) -> torch.Tensor:
-    """(n, channels, height, width) -> (n, layer.width), the layer's pools side by side."""
-    return torch.cat([_pooled(maps, pool) for pool in layer.pools], dim=1)
+def pooled(activations: torch.Tensor, layer: Layer, prefix: int = 0) -> torch.Tensor:
+    """The layer's pools side by side: (n, layer.width).
+
+    Args:
+        activations: (n, channels, height, width) maps; or (n, tokens, channels), `prefix` tokens
+            without a place, the class token first, then those of a square, row after row; or
+            (n, channels), which is a map of one position.
+
+    Raises:
+        ValueError: they are not what `layer` says.
+    """
+    maps = _maps(activations, layer, prefix)
+    if maps.shape[1] != layer.channels:
+        raise ValueError(f"{layer.name} has {maps.shape[1]} channels, not {layer.channels}")
+    return torch.cat(
+        [
+            activations[:, 0] if pool.statistic == "class" else _pooled(maps, pool)
+            for pool in layer.pools
+        ],
+        dim=1,
+    )
+
+
+def _maps(activations: torch.Tensor, layer: Layer, prefix: int) -> torch.Tensor:
+    """Those of them that have a place, (n, channels, height, width)."""
+    has_class = activations.ndim == 3 and prefix > 0
+    if not has_class and any(pool.statistic == "class" for pool in layer.pools):
+        raise ValueError(f"{layer.name} has no class token")
+    if activations.ndim == 4:
+        return activations
+    if activations.ndim == 2:
+        return activations[:, :, None, None]
+    tokens = activations[:, prefix:]
+    side = math.isqrt(tokens.shape[1])
+    if side**2 != tokens.shape[1]:
+        raise ValueError(f"{layer.name} has {tokens.shape[1]} tokens, which make no square")
+    return tokens.transpose(1, 2).unflatten(2, (side, side))
 
 
 def _pooled(maps: torch.Tensor, pool: Pool) -> torch.Tensor:

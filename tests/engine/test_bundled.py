@@ -15,7 +15,7 @@ from sklearn.datasets import load_sample_image
 from tll_index import load_backbone
 from tll_index.config import load_settings
 from tll_index.contracts import Pixels
-from tll_index.engine.backbones.bundled import PooledBlocks, load_classifier
+from tll_index.engine.backbones.bundled import PooledBlocks, load_whole
 from tll_index.engine.backbones.views import seen
 from tll_index.engine.decode import Geometry, from_image
 from tll_index.engine.features import Backbone, normalised
@@ -77,7 +77,7 @@ def test_features_are_timms_pooled(backbone: Backbone, photographs: Pixels) -> N
     square = torch.from_numpy(normalised(photographs, SPEC))
     features = backbone.features(photographs)
     assert features.shape == (2, SPEC.dimension) and features.dtype == np.float32
-    classifier = load_classifier(SPEC, backbone.weights.path)
+    classifier = load_whole(SPEC, backbone.weights.path)
     at = 0
     for pixels in [seen(square, view) for view in SPEC.views] or [square]:
         timms = outputs_of_timm(classifier, pixels)
@@ -102,8 +102,8 @@ def test_other_layers_and_nothing_after_the_last(
 ) -> None:
     path = locate(SPEC, load_settings().weights_dir).path
     pixels = torch.from_numpy(normalised(photographs, SPEC))
-    timms = outputs_of_timm(load_classifier(SPEC, path), pixels)
-    network = PooledBlocks(load_classifier(SPEC, path), layers).eval()
+    timms = outputs_of_timm(load_whole(SPEC, path), pixels)
+    network = PooledBlocks(load_whole(SPEC, path), layers).eval()
     computed: list[torch.nn.Module] = []
     for module in network.modules():
         if isinstance(module, torch.nn.Conv2d):
@@ -114,7 +114,7 @@ def test_other_layers_and_nothing_after_the_last(
     assert features.shape == by_hand.shape and np.abs(features - by_hand).max() < 1e-3
     convolutions = [
         name
-        for name, module in load_classifier(SPEC, path).named_modules()
+        for name, module in load_whole(SPEC, path).named_modules()
         if isinstance(module, torch.nn.Conv2d)
     ]
     up_to_last = max(at for at, name in enumerate(convolutions) if name.startswith(last)) + 1
@@ -123,7 +123,7 @@ def test_other_layers_and_nothing_after_the_last(
 
 
 def test_layers_that_are_not_there_are_refused() -> None:
-    classifier = load_classifier(SPEC, locate(SPEC, load_settings().weights_dir).path)
+    classifier = load_whole(SPEC, locate(SPEC, load_settings().weights_dir).path)
     for layers, says in (
         ((Layer("blocks.7.0", 320),), r"no layers \['blocks.7.0'\]; there are \['blocks.0.0', "),
         ((Layer("blocks.2.1", 40), Layer("head", 1280)), r"no layers \['head'\]"),
@@ -138,7 +138,7 @@ def test_a_flower_is_a_flower() -> None:
     """The weights sit where they belong and pixels are prepared as in training: the network's own
     head, at its own size, sees a daisy (ImageNet class 985) in a flower, and no plant in a Chinese
     temple."""
-    classifier = load_classifier(SPEC, locate(SPEC, load_settings().weights_dir).path)
+    classifier = load_whole(SPEC, locate(SPEC, load_settings().weights_dir).path)
     pixels = photographs_at(Geometry(size=224, crop=0.875))
     with torch.inference_mode():
         classes = classifier(torch.from_numpy(normalised(pixels, SPEC))).argsort(descending=True)
@@ -175,7 +175,7 @@ def test_weights_that_are_not_the_published_ones_are_refused(home: Path) -> None
 
 def test_own_weights_by_timms_names(backbone: Backbone, photographs: Pixels, home: Path) -> None:
     """A checkpoint with timm's own names loads by name, from the weights folder and by option."""
-    state = load_classifier(SPEC, backbone.weights.path).state_dict()
+    state = load_whole(SPEC, backbone.weights.path).state_dict()
     path = home / "elsewhere.pth"
     torch.save(dict(reversed(state.items())), path)
     named = load_backbone(weights=path)
@@ -207,7 +207,7 @@ def test_bad_weights_files_are_refused(backbone: Backbone, tmp_path: Path) -> No
     torch.save(torch.nn.Linear(2, 2).state_dict(), path)
     with pytest.raises(WeightsError, match="2 tensors"):
         load_backbone(weights=path)
-    state = load_classifier(SPEC, backbone.weights.path).state_dict()
+    state = load_whole(SPEC, backbone.weights.path).state_dict()
     state["classifier.weight"] = torch.zeros(3, 3)
     torch.save(state, path)
     with pytest.raises(WeightsError, match="another architecture"):

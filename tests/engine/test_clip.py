@@ -138,7 +138,7 @@ def test_rows_tell_the_truth_about_the_real_architectures(name: str) -> None:
     assert [layer.width for layer in spec.layers] == widths[-len(spec.layers) :]
     published = open_clip.pretrained.get_pretrained_cfg(spec.architecture, spec.weights_tag)
     assert (tuple(published["mean"]), tuple(published["std"])) == (spec.mean, spec.std)
-    assert published["interpolation"] == spec.interpolation and published["quick_gelu"]
+    assert published["interpolation"] == spec.geometry.interpolation and published["quick_gelu"]
     assert published["hf_hub"].rstrip("/") == spec.hub_repo
     assert name != "clip_rn50x4" or spec.dimension == 5440  # as in the ICIP paper
 

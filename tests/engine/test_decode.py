@@ -27,6 +27,7 @@ from tll_index.errors import (
     TooLargePictureError,
     UnreadablePictureError,
 )
+from tll_index.indexer.decoders import Decoder
 
 SQUASH = Geometry(size=16, fit="squash")
 
@@ -136,6 +137,29 @@ def test_crop_looks_at_the_centre() -> None:
     cropped = decode(encoded(wide, "PNG"), Geometry(50, "crop", 0.9))
     assert (cropped.pixels == 255).all()
     assert decode(encoded(wide, "PNG"), Geometry(50, "squash")).pixels.mean() < 100
+
+
+def test_interpolation_is_the_geometrys() -> None:
+    """As Pillow and so torchvision resize; in the decoder processes too, which get it as JSON."""
+    image = noise(1, 300, 200)
+    data = encoded(image, "PNG")
+    squares = {}
+    for name, method in (
+        ("bicubic", Image.Resampling.BICUBIC),
+        ("bilinear", Image.Resampling.BILINEAR),
+    ):
+        geometry = Geometry(64, crop=0.8, interpolation=name)  # type: ignore[arg-type]
+        squares[name] = decode(data, geometry).pixels
+        by_hand = image.resize((64, 64), method, box=(70, 20, 230, 180))
+        assert (squares[name] == np.asarray(by_hand)).all()
+        assert (from_image(image, geometry).pixels == squares[name]).all()
+        decoder = Decoder(geometry, Limits(), 30)
+        try:
+            assert (decoder.decode(data).pixels == squares[name]).all()
+        finally:
+            decoder.stop()
+    assert (squares["bicubic"] != squares["bilinear"]).mean() > 0.2
+    assert Geometry(64).interpolation == "bicubic"
 
 
 @settings(max_examples=60, deadline=None)

@@ -84,3 +84,39 @@ def test_widths_of_a_layer() -> None:
     layer = Layer("any", 5, (Pool(grid=3), Pool(), Pool("std", 2)))
     assert list(layer.blocks()) == [45, 5, 20] and layer.width == 70
     assert Layer("any", 7).width == 7
+
+
+def test_tokens_are_a_map_and_the_class_token_stands_apart() -> None:
+    """(n, tokens, channels): two tokens without a place, then the rows of a square of 3 x 3."""
+    tokens = np.random.default_rng(4).normal(size=(2, 2 + 9, 5)).astype(np.float32)
+    maps = tokens[:, 2:].reshape(2, 3, 3, 5).transpose(0, 3, 1, 2)
+    pools = (Pool(), Pool("std"), Pool(grid=3))
+    layer = Layer("block", 5, (*pools, Pool("class")))
+    ours = pooled(torch.from_numpy(tokens), layer, prefix=2).numpy()
+    expected = [by_hand(maps, Layer("block", 5, pools)), tokens[:, 0]]
+    assert ours.shape == (2, layer.width)
+    assert np.allclose(ours, np.concatenate(expected, axis=1), atol=1e-5)
+
+
+def test_a_vector_is_a_map_of_one_position() -> None:
+    vector = torch.arange(6.0).reshape(2, 3)
+    assert (pooled(vector, Layer("embedding", 3)) == vector).all()
+    assert (pooled(vector, Layer("embedding", 3, (Pool("std"),))) == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "layer", "prefix", "says"),
+    [
+        ((1, 4, 2, 2), Layer("x", 3), 0, "x has 4 channels, not 3"),
+        ((1, 5, 4), Layer("x", 5), 1, "x has 4 channels, not 5"),
+        ((1, 6, 4), Layer("x", 4), 1, "x has 5 tokens, which make no square"),
+        ((1, 4, 4), Layer("x", 4, (Pool("class"),)), 0, "x has no class token"),
+        ((1, 4, 2, 2), Layer("x", 4, (Pool("class"),)), 1, "x has no class token"),
+        ((1, 4), Layer("x", 4, (Pool("class"),)), 1, "x has no class token"),
+    ],
+)
+def test_activations_that_are_not_the_layers(
+    shape: tuple[int, ...], layer: Layer, prefix: int, says: str
+) -> None:
+    with pytest.raises(ValueError, match=says):
+        pooled(torch.zeros(shape), layer, prefix)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -18,8 +19,9 @@ from tll_index.config import load_settings
 from tll_index.engine.embedder import choose_backbone
 from tll_index.engine.lens import Lens
 from tll_index.engine.registry import spec_of
+from tll_index.engine.weights import fetch as fetch_weights
 from tll_index.engine.weights import find
-from tll_index.errors import UsageError
+from tll_index.errors import UsageError, WeightsError
 
 PUBLISHED = np.random.default_rng(0).bytes(300_000)
 
@@ -30,6 +32,12 @@ class Hub(BaseHTTPRequestHandler):
     served = PUBLISHED
 
     def _answer(self, with_body: bool) -> None:
+        if self.path == "/plain/published.pth":  # a file as any server has it, without a digest
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(PUBLISHED)))
+            self.end_headers()
+            self.wfile.write(self.served)
+            return
         if not self.path.endswith("/resolve/main/open_clip_model.safetensors"):
             self.send_error(404)
             return
@@ -101,6 +109,48 @@ def test_fetch_without_a_network_says_what_to_do(home: Path, offline: bool) -> N
     assert len(ended.stderr.strip().splitlines()) == 1
     assert "can't download clip_rn50x4" in ended.stderr
     assert "put it here as" in ended.stderr and "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("digits", [0, 8, 64])
+def test_fetch_from_a_plain_server(
+    digits: int,
+    home: Path,
+    hub: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Held against as much of the digest as is published, and the length that is announced."""
+    digest = hashlib.sha256(PUBLISHED).hexdigest()[:digits]
+    spec = replace(
+        spec_of("dino_resnet50"), url=f"{hub}/plain/published.pth", sha256=digest or None
+    )
+    target = home / "weights" / "dino_resnet50.pth"
+    assert fetch_weights(spec, home / "weights") == target
+    assert target.read_bytes() == PUBLISHED and find(spec, home / "weights") == target
+    assert "published.pth" in capfd.readouterr().err  # progress
+    target.unlink()
+    monkeypatch.setattr(Hub, "served", PUBLISHED[:-9])  # the connection breaks
+    with pytest.raises(WeightsError, match=r"can't download .*the connection ended after 299991"):
+        fetch_weights(spec, home / "weights")
+    assert not target.exists()
+    monkeypatch.setattr(Hub, "served", PUBLISHED[:-1] + b"!")  # damaged on the way
+    if digits:
+        with pytest.raises(WeightsError, match="damaged; fetch it again"):
+            fetch_weights(spec, home / "weights")
+        assert not target.exists()
+    monkeypatch.setattr(Hub, "served", PUBLISHED)
+    assert fetch_weights(spec, home / "weights").read_bytes() == PUBLISHED
+
+
+def test_fetch_from_a_server_that_is_not_there_says_what_to_do(home: Path, hub: str) -> None:
+    for server, reason in (("http://127.0.0.1:9", "refused"), (hub, "404")):
+        spec = replace(spec_of("facenet"), url=f"{server}/20180402.pt")
+        with pytest.raises(WeightsError, match=f"can't download facenet from .*{reason}") as error:
+            fetch_weights(spec, home / "weights")
+        message = str(error.value)
+        put = home / "weights" / "facenet.pt"
+        assert message.endswith(f"download that file and put it here as {put}")
+        assert spec.url in message and "\n" not in message and not put.exists()
 
 
 def test_auto_needs_weights_and_a_lens(home: Path) -> None:

@@ -1,0 +1,111 @@
+"""The rows of the registry as a user meets them: listed, missing, described in the README."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tll_index import load_backbone
+from tll_index.config import load_settings
+from tll_index.engine.listing import listing
+from tll_index.engine.registry import DEFAULT, ROWS, BackboneSpec, Pool, spec_of
+from tll_index.engine.weights import SUFFIXES, locate
+from tll_index.errors import WeightsError
+
+FETCHED = [spec for spec in ROWS if not spec.package]
+README = Path(__file__).parent.parent.parent / "README.md"
+TABLE_2 = (
+    "clip_rn50x4",
+    "clip_rn101",
+    "clip_vit_b32",
+    "resnext101_32x48d_wsl",
+    "barlow_twins",
+    "dino_resnet50",
+    "resnet50",
+    "vit_b16",
+    "facenet",
+)
+"""The paper's backbones, best first."""
+
+
+def test_the_default_then_clip_then_the_others() -> None:
+    names = [row["name"] for row in listing(load_settings())]
+    assert names[: len(ROWS)] == [spec.name for spec in ROWS] == [DEFAULT, *TABLE_2, "vgg16"]
+
+
+@pytest.mark.parametrize("spec", FETCHED, ids=lambda spec: spec.name)
+def test_missing_weights_are_one_line_that_says_what_to_do(spec: BackboneSpec, home: Path) -> None:
+    with pytest.raises(WeightsError) as error:
+        load_backbone(spec.name)
+    message = str(error.value)
+    assert message.startswith(f"the weights of {spec.name} are not here; run 'tll-index backbones ")
+    assert f"backbones fetch {spec.name}' ({spec.megabytes} MB from " in message
+    assert "\n" not in message and "the folder TLL_WEIGHTS_DIR" in message
+    assert f" from {spec.hub_repo or spec.url})" in message
+    told = spec.name + Path(spec.hub_file or spec.url or "").suffix
+    assert told in re.split(r"\s", message)
+    row = next(row for row in listing(load_settings()) if row["name"] == spec.name)
+    assert row["weights"] is None and message.endswith(row["how_to_get"])
+    (home / "weights" / told).touch()  # a file of the name that the message says is found
+    row = next(row for row in listing(load_settings()) if row["name"] == spec.name)
+    assert row["weights"] == str(home / "weights" / told) and row["how_to_get"] is None
+
+
+@pytest.mark.parametrize("spec", ROWS, ids=lambda spec: spec.name)
+def test_rows_are_complete(spec: BackboneSpec) -> None:
+    assert re.fullmatch(r"[a-z0-9_]+", spec.name)
+    assert spec.licence and spec.paper and spec.title and spec.weights_tag
+    # One place to get them, and a file of a kind that is read.
+    assert sum(map(bool, (spec.package, spec.hub_repo, spec.url))) == 1
+    file = spec.package_file or spec.hub_file or spec.url
+    assert file and file.endswith(SUFFIXES)
+    assert len(list(spec.blocks())) and sum(spec.blocks()) == spec.dimension
+    if spec.url:
+        assert spec.url.startswith("https://")
+        in_name = re.search(r"-([0-9a-f]{8})\.pth$", spec.url)  # torch's habit
+        assert spec.sha256 == (in_name[1] if in_name else None)
+
+
+def test_recipes_that_lenses_and_stores_are_bound_to() -> None:
+    """Of rows that were published: another digest makes their lenses and stores useless."""
+    assert {spec.name: spec.layout[:16] for spec in ROWS[:4]} == {
+        "efficientnet_lite0": "1805bfae97ea6aaf",
+        "clip_rn50x4": "f163314da671feb1",
+        "clip_rn101": "6e1856b2bb464622",
+        "clip_vit_b32": "cd8d8b95c9a79ec7",
+    }
+    spec = spec_of("vit_b16")
+    assert spec.recipe()["layers"][-1] == ["norm", 768, ["class 1"]]
+    assert spec.recipe()["preprocessing"]["interpolation"] == "bicubic"
+    other = replace(spec, geometry=replace(spec.geometry, interpolation="bilinear"))
+    assert other.layout != spec.layout
+    with pytest.raises(ValueError, match="no place"):
+        Pool("class", grid=2)
+
+
+def test_the_first_digits_of_a_digest_are_enough(home: Path) -> None:
+    """A published file is held against as much of its digest as is published."""
+    spec = spec_of(DEFAULT)
+    assert spec.sha256 and spec.sha256.startswith("57934424")
+    assert locate(replace(spec, sha256="57934424"), home / "weights").sha256 == spec.sha256
+    with pytest.raises(WeightsError, match="not the published weights file"):
+        locate(replace(spec, sha256="57934425"), home / "weights")
+
+
+def test_the_readmes_table_is_the_registry() -> None:
+    rows = {
+        cells[0].strip("`"): cells[1:]
+        for line in README.read_text().splitlines()
+        if len(cells := [cell.strip() for cell in line.strip("|").split("|")]) == 5
+        and cells[0].startswith("`")
+    }
+    assert list(rows) == [spec.name for spec in ROWS]
+    for spec in ROWS:
+        weights, features, licence, how = rows[spec.name]
+        assert weights.startswith(f"{spec.megabytes:,} MB"), spec.name
+        assert features == f"{spec.dimension:,}", spec.name
+        assert licence == spec.licence, spec.name
+        assert ("fetch" in how) == (spec.package is None), spec.name
