@@ -35,9 +35,13 @@ class Material:
     backbone: Backbone
     features: PairFeatures
 
+    def rows(self, which: NDArray[np.int64]) -> Material:
+        """Some of the pairs; all of the unlabelled."""
+        return replace(self, pairs=self.pairs.rows(which), features=self.features.rows(which))
+
 
 def load_material(
-    data: str | os.PathLike[str],
+    data: Pairs | str | os.PathLike[str],
     backbone: str,
     *,
     options: TrainingOptions | None = None,
@@ -47,6 +51,7 @@ def load_material(
     progress: Ticks | None = None,
 ) -> Material:
     """Read the pairs in the folder `data` and extract their features, or find them in the cache.
+    Pairs that are read already do as well.
 
     Args:
         options: what will be trained: it decides whether mirrored, grey and unlabelled pictures
@@ -58,7 +63,7 @@ def load_material(
         DataError, UsageError, WeightsError, LensError
     """
     settings = settings or load_settings()
-    pairs = read_pairs(data)
+    pairs = data if isinstance(data, Pairs) else read_pairs(data)
     loaded = load_backbone(backbone, weights=weights, settings=settings)
     if lens is not None:
         Embedder(loaded, lens)  # refuses one that does not fit
@@ -71,7 +76,7 @@ def load_material(
 
     mirrored = unlabelled = None
     left, right = seen(pairs.left), seen(pairs.right)
-    if options is not None and options.augment == "mirror":
+    if options is not None and options.augment != "none":
         mirrored = seen(pairs.left, True), seen(pairs.right, True)
     if options is not None and options.unlabelled and options.pca and pairs.unlabelled:
         unlabelled = seen(pairs.unlabelled)

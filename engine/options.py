@@ -25,15 +25,20 @@ class TrainingOptions:
     """cca: how much of the covariance is replaced by a multiple of the identity, 0 to 1."""
     power: float = 2.0
     """cca: directions are scaled by the correlation of the pairs along them to half this power."""
+    adaptation: Literal["linear", "diagonal", "identity"] = "linear"
+    """linear: a matrix; diagonal: a weight for each of PCA's values (Peterson et al. 2018, arXiv
+    1608.02164), from 1; identity: none, so nothing is learned from pairs but a hub penalty. start,
+    shrinkage, power and outputs are about the matrix only."""
     outputs: int = 126
-    """Dimensions of the adaptation's output."""
+    """Dimensions of the adaptation's output; linear only, the others keep PCA's."""
     relu: bool = False
     temperature: float = 7.0
     """Cosines are multiplied by it before the softmax."""
     direction: Literal["left-to-right", "both"] = "left-to-right"
     """Left pictures choose among right ones, or also right ones among left ones."""
-    augment: Literal["none", "mirror"] = "none"
-    """mirror: each picture is mirrored in half of the epochs, by chance."""
+    augment: Literal["none", "mirror", "flip"] = "none"
+    """mirror: each picture is mirrored in half of the epochs, by chance; flip: all are, always, as
+    torchvision's RandomHorizontalFlip(p=1) does."""
     grey: bool = False
     """Look at pictures without their colour, in training and in use."""
     batch: int = 0
@@ -67,10 +72,13 @@ class TrainingOptions:
                 raise UsageError(f"{name.replace('_', '-')} is {value}; it must be {low} to {high}")
         if self.batch == 1:
             raise UsageError("a batch of 1 has no foils; take 0 for all pairs, or at least 2")
-        if self.start == "cca" and not self.pca:
-            raise UsageError("start cca needs PCA: take --pca 384, or --start random")
-        if self.start == "cca" and self.outputs > self.pca:
-            raise UsageError(f"start cca gives at most as many outputs as PCA ({self.pca})")
+        if self.adaptation == "linear" and self.start == "cca":
+            if not self.pca:
+                raise UsageError("start cca needs PCA: take --pca 384, or --start random")
+            if self.outputs > self.pca:
+                raise UsageError(f"start cca gives at most as many outputs as PCA ({self.pca})")
+        if self.adaptation != "linear" and not self.pca:
+            raise UsageError(f"a {self.adaptation} adaptation needs PCA, or linear in its place")
 
     def as_dict(self) -> dict[str, Any]:
         """For a lens's provenance; JSON values."""

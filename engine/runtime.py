@@ -48,16 +48,8 @@ class TorchRuntime:
     def __init__(self, network: torch.nn.Module, device: str = "auto") -> None:
         import torch
 
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        try:
-            self._device = torch.device(device)
-            if self._device.type not in ("cpu", "cuda", "mps", "xpu"):
-                raise RuntimeError("not a device to compute on")
-            self._network = network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        except (RuntimeError, AssertionError, NotImplementedError) as error:
-            reason = str(error).splitlines()[0]
-            raise UsageError(f"device {device!r} can't be used: {reason}") from None
+        self._device = torch_device(device)
+        self._network = network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.name = f"torch {self._device}"
 
     def run(self, batch: NDArray[np.float32]) -> Features:
@@ -70,3 +62,24 @@ class TorchRuntime:
             )
             features: Features = self._network(pixels).float().cpu().numpy()
         return features
+
+
+def torch_device(device: str = "auto") -> torch.device:
+    """The device of that name; auto is a GPU where there is one.
+
+    Raises:
+        UsageError: there is no such device, or nothing can be computed on it.
+    """
+    import torch
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        found = torch.device(device)
+        if found.type not in ("cpu", "cuda", "mps", "xpu"):
+            raise RuntimeError("not a device to compute on")
+        torch.empty(1, device=found)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"device {device!r} can't be used: {reason}") from None
+    return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +41,11 @@ class Pairs:
     def folder(self) -> Path:
         """Where the folders `left` and `right` of the pairs are."""
         return self.left[0].parent.parent
+
+    def rows(self, which: NDArray[np.int64]) -> Pairs:
+        """Some of the pairs; all of the unlabelled."""
+        left, right = (tuple(side[row] for row in which) for side in (self.left, self.right))
+        return replace(self, left=left, right=right)
 
     def digest(self) -> str:
         """SHA-256, in hex, of the contents of the pairs' files in order of pair; where they are

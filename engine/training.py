@@ -53,6 +53,8 @@ class Fit:
     """Mean loss of each epoch."""
     top2: list[float] = field(default_factory=list)
     """Of the validation pairs after each epoch, if there were any. Nothing is chosen by it."""
+    validation_losses: list[float] = field(default_factory=list)
+    """Of the validation pairs after each epoch, all in one batch. Nothing is chosen by it."""
     stopped: bool = False
     """Whether Ctrl-C ended it early; the lens is then that of the epoch with the lowest loss."""
 
@@ -84,37 +86,40 @@ def fit_lens(
         raise UsageError(f"{len(pairs.left)} left and {len(pairs.right)} right are not pairs")
     if len(pairs) < 2:
         raise UsageError(f"{len(pairs)} pairs are too few to learn from; 2 are the least")
-    if options.augment == "mirror" and pairs.mirrored is None:
-        raise UsageError("augment mirror needs the features of the mirrored pictures")
-    projection = project(_unpaired(pairs, options), spec, options)
-    sides = [(projection.apply(pairs.left), projection.apply(pairs.right))]
-    if options.augment == "mirror" and pairs.mirrored is not None:
-        sides.append((projection.apply(pairs.mirrored[0]), projection.apply(pairs.mirrored[1])))
+    if options.augment != "none" and pairs.mirrored is None:
+        raise UsageError(f"augment {options.augment} needs the features of the mirrored pictures")
+    seen = _seen(pairs, options)
+    unlabelled = [] if pairs.unlabelled is None or not options.unlabelled else [pairs.unlabelled]
+    projection = project([*(side for pair in seen for side in pair), *unlabelled], spec, options)
+    sides = [(projection.apply(left), projection.apply(right)) for left, right in seen]
     looped = _Loop(sides, options, _start(sides, options))
-    judge = None if validation is None else _Judge(projection, validation, options.relu)
+    judge = None if validation is None else _Judge(projection, validation, options)
     stopped = looped.run(judge, progress or Ticks(), name)
     lens = projection.into(spec, looped.adaptation, relu=options.relu, grey=options.grey).compact()
     if options.hubs:
         bank = lens.apply(pairs.left.astype(np.float32))
         hubs = HubPenalty(bank, min(HUB_NEIGHBOURS, len(bank)), options.hubs)
         lens = lens.with_hubs(hubs).compact()
-    return Fit(lens, looped.losses, looped.top2, stopped)
+    return Fit(lens, looped.losses, looped.top2, looped.validation_losses, stopped)
 
 
-def _unpaired(pairs: PairFeatures, options: TrainingOptions) -> list[NDArray[np.floating]]:
-    """All pictures that PCA may see."""
-    parts = [pairs.left, pairs.right]
-    if options.augment == "mirror" and pairs.mirrored is not None:
-        parts += pairs.mirrored
-    if options.unlabelled and pairs.unlabelled is not None:
-        parts.append(pairs.unlabelled)
-    return parts
+def _seen(
+    pairs: PairFeatures, options: TrainingOptions
+) -> list[tuple[NDArray[np.floating], NDArray[np.floating]]]:
+    """The versions of the pairs, left and right, that training may see of each."""
+    as_they_are = [] if options.augment == "flip" else [(pairs.left, pairs.right)]
+    mirrored = pairs.mirrored if options.augment != "none" else None
+    return as_they_are if mirrored is None else [*as_they_are, mirrored]
 
 
 def _start(sides: list[tuple[Any, Any]], options: TrainingOptions) -> NDArray[np.float32]:
-    """(outputs, P): where the adaptation begins."""
+    """Where the adaptation begins: (outputs, P); of a diagonal one only that, (P,)."""
     left = sides[0][0]
     width = left.shape[1]
+    if options.adaptation == "diagonal":
+        return np.ones(width, np.float32)
+    if options.adaptation == "identity":
+        return np.eye(width, dtype=np.float32)
     if options.start == "random":
         bound = width**-0.5  # as torch.nn.Linear
         random = np.random.default_rng(options.seed)
@@ -132,20 +137,24 @@ def _start(sides: list[tuple[Any, Any]], options: TrainingOptions) -> NDArray[np
 
 @dataclass
 class _Judge:
-    """Top-2 of validation pairs for an adaptation that is not finished."""
+    """Loss and top-2 of validation pairs for an adaptation that is not finished."""
 
     projection: Projection
     pairs: PairFeatures
-    relu: bool
+    options: TrainingOptions
 
     def __post_init__(self) -> None:
         self.left = self.projection.apply(self.pairs.left)
         self.right = self.projection.apply(self.pairs.right)
 
-    def __call__(self, adaptation: NDArray[np.float32]) -> float:
-        lens = Lens("", adaptation.shape[1], adaptation=adaptation, relu=self.relu)
-        place = standing(lens.apply(self.left), lens.apply(self.right))
-        return float(expected_top_k(place.better, place.ties, place.others).mean())
+    def __call__(self, adaptation: NDArray[np.float32]) -> tuple[float, float]:
+        import torch
+
+        lens = Lens("", adaptation.shape[1], adaptation=adaptation, relu=self.options.relu)
+        left, right = lens.apply(self.left), lens.apply(self.right)
+        loss = pair_loss(torch.from_numpy(left), torch.from_numpy(right), self.options)
+        place = standing(left, right)
+        return loss.item(), float(expected_top_k(place.better, place.ties, place.others).mean())
 
 
 class _Loop:
@@ -166,33 +175,41 @@ class _Loop:
         self.optimizer = torch.optim.AdamW(
             [self.weights], lr=options.lr, weight_decay=options.weight_decay
         )
-        self.adaptation = start
+        self.adaptation = self._matrix()
         """(outputs, P): of the end, or of the best epoch if stopped."""
         self.losses: list[float] = []
         self.top2: list[float] = []
+        self.validation_losses: list[float] = []
 
     def run(self, judge: _Judge | None, progress: Ticks, name: str) -> bool:
         """Train; True if Ctrl-C cut it short."""
-        epochs = self.options.epochs
+        epochs = 0 if self.options.adaptation == "identity" else self.options.epochs
         best = self.adaptation
         progress.start(name, epochs, "epochs")
         try:
             for epoch in range(epochs):
                 # Of the weights before the epoch, near enough: the loss of a full batch is exactly.
                 loss = self._epoch(0.5 * (1 + np.cos(np.pi * epoch / epochs)))
-                before, self.adaptation = self.adaptation, self.weights.detach().numpy().copy()
+                before, self.adaptation = self.adaptation, self._matrix()
                 if not self.losses or loss < min(self.losses):
                     best = before if self._is_full else self.adaptation
                 self.losses.append(loss)
                 figures = {"loss": loss}
                 if judge is not None:
-                    self.top2.append(judge(self.adaptation))
-                    figures["top2"] = self.top2[-1]
+                    validation_loss, top2 = judge(self.adaptation)
+                    self.validation_losses.append(validation_loss)
+                    self.top2.append(top2)
+                    figures |= {"val_loss": validation_loss, "top2": top2}
                 progress.advance(1, **figures)
         except KeyboardInterrupt:
             self.adaptation = best
             return True
         return False
+
+    def _matrix(self) -> NDArray[np.float32]:
+        """The adaptation as it is now: (outputs, P)."""
+        weights = self.weights.detach().numpy()
+        return weights.copy() if weights.ndim == 2 else np.diag(weights)
 
     @property
     def _is_full(self) -> bool:
@@ -218,15 +235,7 @@ class _Loop:
         return float(np.mean(losses))
 
     def _loss(self, pairs: torch.Tensor) -> torch.Tensor:
-        from torch.nn.functional import cross_entropy
-
-        left, right = self._outputs(0, pairs), self._outputs(1, pairs)
-        scores = self.options.temperature * left @ right.T
-        true = pairs.new_tensor(range(len(pairs)))
-        loss = cross_entropy(scores, true)
-        if self.options.direction == "both":
-            loss = (loss + cross_entropy(scores.T, true)) / 2
-        return loss
+        return pair_loss(self._outputs(0, pairs), self._outputs(1, pairs), self.options)
 
     def _outputs(self, side: int, pairs: torch.Tensor) -> torch.Tensor:
         """(n, outputs) of length 1."""
@@ -239,7 +248,21 @@ class _Loop:
         if drop := self.options.dropout:
             keep = torch.rand(values.shape, generator=self.random) >= drop
             values = values * keep / (1 - drop)
-        outputs = values @ self.weights.T
+        is_diagonal = self.weights.ndim == 1
+        outputs = values * self.weights if is_diagonal else values @ self.weights.T
         if self.options.relu:
             outputs = outputs.relu()
         return torch.nn.functional.normalize(outputs, dim=1)
+
+
+def pair_loss(left: torch.Tensor, right: torch.Tensor, options: TrainingOptions) -> torch.Tensor:
+    """The loss of pairs of unit vectors (n, d), each the others' foils; natural logarithm."""
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    scores = options.temperature * left @ right.T
+    true = torch.arange(len(scores))
+    loss = cross_entropy(scores, true)
+    if options.direction == "both":
+        loss = (loss + cross_entropy(scores.T, true)) / 2
+    return loss

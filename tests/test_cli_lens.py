@@ -154,6 +154,7 @@ def test_recipes_and_every_option(data: Path, tll_index: Cli) -> None:
         "start": (("--start", "cca"), "cca"),
         "shrinkage": (("--shrinkage", 0.5), 0.5),
         "power": (("--power", 1), 1.0),
+        "adaptation": (("--adaptation", "linear"), "linear"),
         "outputs": (("--outputs", 5), 5),
         "relu": (("--linear",), False),
         "temperature": (("--temperature", 12.5), 12.5),
@@ -496,7 +497,7 @@ def test_eval_refuses(data: Path, lens: Path, tll_index: Cli, here: Path) -> Non
     for options, message in [
         (None, "does not say with which options"),
         ({**recorded, "magic": 1}, "was trained with an unknown option: magic"),
-        ({"pca": 8}, "does not say augment"),
+        ({"pca": 8}, "does not say adaptation"),
         ({**recorded, "pca": -8}, "what can't be: pca is -8"),
         ({**recorded, "pca": "8"}, "what can't be"),
     ]:

@@ -198,11 +198,14 @@ def test_options_change_the_lens() -> None:
         {"start": "random"},
         {"shrinkage": 0.2},
         {"power": 1.0},
+        {"adaptation": "diagonal"},
+        {"adaptation": "identity"},
         {"outputs": 7},
         {"relu": True},
         {"temperature": 9.0},
         {"direction": "both"},
         {"augment": "mirror"},
+        {"augment": "flip"},
         {"grey": True},
         {"batch": 16},
         {"epochs": 4},
@@ -247,16 +250,46 @@ def test_mirrored_pictures_that_are_the_same_teach_nothing_else() -> None:
     chosen = {"pca": 0, "start": "random"}
     lens, mirrored = fit(same, **chosen).lens, fit(same, augment="mirror", **chosen).lens
     assert np.allclose(lens.apply(NEW.left), mirrored.apply(NEW.left), atol=3e-3)
-    with pytest.raises(UsageError, match="needs the features of the mirrored pictures"):
-        fit(augment="mirror")
+    for augment in ("mirror", "flip"):
+        with pytest.raises(UsageError, match=f"{augment} needs the features of the mirrored pict"):
+            fit(augment=augment)
+
+
+def test_flipped_is_as_if_there_were_no_other_pictures() -> None:
+    only = fit(NEW, hubs=0).lens
+    flipped = fit(
+        PairFeatures(PAIRS.left, PAIRS.right, (NEW.left, NEW.right)), augment="flip", hubs=0
+    )
+    assert only.digest == flipped.lens.digest != fit(hubs=0).lens.digest
+
+
+def test_a_diagonal_adaptation_weighs_what_pca_gives() -> None:
+    """From ones, so without epochs it is the identity; and it learns what matters."""
+    learn, new = pairs(400), pairs(200, seed=1)
+    chosen = {"pca": 60, "hubs": 0, "lr": 0.1}
+    begun, nothing, learned = (
+        fit(learn, adaptation=kind, epochs=epochs, **chosen)
+        for kind, epochs in (("diagonal", 0), ("identity", 40), ("diagonal", 40))
+    )
+    assert begun.lens.digest == nothing.lens.digest and nothing.losses == []
+    assert nothing.lens.dimension == learned.lens.dimension == 60
+    matrix = learned.lens.adaptation
+    assert matrix is not None and (matrix == np.diag(np.diag(matrix))).all()
+    assert len(set(np.diag(matrix))) > 30
+    assert top2(nothing.lens, new) + 0.1 < top2(learned.lens, new)
+    for kind in ("diagonal", "identity"):
+        with pytest.raises(UsageError, match=f"a {kind} adaptation needs PCA"):
+            fit(adaptation=kind, pca=0)
 
 
 def test_validation_is_only_reported() -> None:
     heard = Heard()
     judged = fit_lens(PAIRS, SPEC, options(), validation=NEW, progress=heard, name="fold 1")
     assert judged.lens.digest == fit().lens.digest and judged.losses == fit().losses
-    assert fit().top2 == [] and len(judged.top2) == 3
+    assert fit().top2 == [] and len(judged.top2) == len(judged.validation_losses) == 3
     without = fit_lens(PAIRS, SPEC, options(hubs=0)).lens
+    by_hand = loss_by_hand(without, NEW, 7)
+    assert judged.validation_losses[-1] == pytest.approx(by_hand, abs=2e-3)
     assert judged.top2[-1] == pytest.approx(top2(without, NEW), abs=0.01)
     assert heard.started == [("fold 1", 3, "epochs")]
     assert [one["loss"] for one in heard.figures] == judged.losses
