@@ -10,7 +10,7 @@ IMAGES ?= $(RUN)/gallery
 STORE  = $(RUN)/store-$(shell echo "$(IMAGES)" | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench bench-tll lens clean
+.PHONY: help setup run test lint bench bench-tll study lens clean
 
 help:  ## list these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 11
@@ -47,6 +47,9 @@ bench: $(READY)  ## measure; writes benchmarks/results/
 
 bench-tll: $(READY)  ## the lens against simpler ways, hours on two cores; ARGS=--quick: minutes
 	$(BIN)/python -m benchmarks.tll $(ARGS)
+
+study: $(READY)  ## every system of the paper, with whichever backbones are here; ARGS=--help lists choices
+	$(BIN)/python -m benchmarks.study $(ARGS)
 
 lens: $(READY)  ## train the shipped lens on TLL_ROOT (default ../shared/data/tll)
 	$(BIN)/tll-index train "$(or $(TLL_ROOT),../shared/data/tll)" --out lenses/efficientnet_lite0.npz

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -24,11 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from tll_index import Store, __version__, build, load_backbone
+from tll_index import Store, build, load_backbone
 from tll_index.engine.decode import decode
 
-ROOT = Path(__file__).resolve().parent.parent
-RESULTS = Path(__file__).resolve().parent / "results"
+from .machine import RESULTS, ROOT, machine, tll_root
 
 
 def main() -> None:
@@ -48,8 +45,7 @@ def main() -> None:
 
 def copy_pictures(folder: Path, count: int) -> dict[str, Any]:
     """Put up to `count` pictures into `folder`; says which they are."""
-    tll = Path(os.environ.get("TLL_ROOT") or ROOT.parent / "shared/data/tll")
-    found = sorted(tll.glob("t*/*/*.jpg"))
+    found = sorted(tll_root().glob("t*/*/*.jpg"))
     name = "TLL"
     if not found:
         name = "gallery"
@@ -113,15 +109,6 @@ def seconds(work: Callable[[], object], repeats: int) -> float:
 
 def run(command: list[str]) -> None:
     subprocess.run(command, check=True, capture_output=True)
-
-
-def machine() -> dict[str, Any]:
-    return {
-        "cores": len(os.sched_getaffinity(0)),
-        "processor": platform.machine(),
-        "python": platform.python_version(),
-        "tll_index": __version__,
-    }
 
 
 def table(result: dict[str, Any]) -> str:

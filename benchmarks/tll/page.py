@@ -28,6 +28,19 @@ def page(material: Material, ours: Places, plain: Places, limits: Limits) -> str
     """The page, from where each match stands with our lens and with none."""
     from jinja2 import Environment, FileSystemLoader
 
+    here = Path(__file__).resolve().parent
+    jinja = Environment(loader=FileSystemLoader(here), autoescape=True, trim_blocks=True)
+    return jinja.get_template("page.html").render(
+        title="Totally-Looks-Like through the lens",
+        about=ABOUT.format(pairs=int(ours.among.max())),
+        sections=telling_pairs(material, ours, plain, limits),
+    )
+
+
+def telling_pairs(
+    material: Material, ours: Places, plain: Places, limits: Limits, count: int = COUNT
+) -> list[dict[str, Any]]:
+    """The best, the worst and the most surprising matches, with small pictures in data: URLs."""
     album = _Album(material, limits)
 
     def matched(row: int) -> list[dict[str, Any]]:
@@ -50,34 +63,27 @@ def page(material: Material, ours: Places, plain: Places, limits: Limits) -> str
             album.right(int(plain.first[row]), "first without the lens"),
         ]
 
-    sections = [
+    return [
         {
             "name": "best",
             "title": "The best",
             "about": "Matches that came first with the widest margin to the next.",
-            "pairs": [matched(row) for row in best(ours, COUNT)],
+            "pairs": [matched(row) for row in best(ours, count)],
         },
         {
             "name": "worst",
             "title": "The worst",
             "about": "Matches that stand farthest down, beside what the lens put first instead.",
-            "pairs": [missed(row) for row in worst(ours, COUNT)],
+            "pairs": [missed(row) for row in worst(ours, count)],
         },
         {
             "name": "surprising",
             "title": "The most surprising",
             "about": "Matches that the plain cosine of the features puts far down and the lens "
             "finds first.",
-            "pairs": [surprised(row) for row in surprising(ours, plain, COUNT)],
+            "pairs": [surprised(row) for row in surprising(ours, plain, count)],
         },
     ]
-    here = Path(__file__).resolve().parent
-    jinja = Environment(loader=FileSystemLoader(here), autoescape=True, trim_blocks=True)
-    return jinja.get_template("tll_page.html").render(
-        title="Totally-Looks-Like through the lens",
-        about=ABOUT.format(pairs=int(ours.among.max())),
-        sections=sections,
-    )
 
 
 def _place(standing: Places, row: int) -> str:

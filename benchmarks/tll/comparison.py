@@ -1,20 +1,8 @@
-"""How well the lens finds look-alikes on Totally-Looks-Like, next to simpler ways, and why.
-
-    python -m benchmarks.tll [--seeds 3] [--folds 5] [--mirror] [--quick]
-
-Each seed draws its own folds; each pair is judged by a lens that was trained on the pairs of the
-other folds, PCA, scaling and hub penalty included. What is compared is fixed in systems.py. Reads
-the pictures in TLL_ROOT; writes tll.json, tll.md, two drawings and a page with pictures, which is
-why none of it is committed.
-"""
+"""Cross-validate all systems, write what came of it as JSON, table, drawings and a page."""
 
 from __future__ import annotations
 
-import argparse
-import importlib.metadata
 import json
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,54 +12,13 @@ from tll_index.engine.learning import Material, load_material
 from tll_index.engine.options import TrainingOptions
 from tll_index.engine.registry import DEFAULT
 from tll_index.engine.ticks import Ticks
-from tll_index.errors import TllError
-from tll_index.progress import TickBars
 
-from .build_and_query import RESULTS, ROOT, machine
+from ..machine import machine
+from .cost import embedding
+from .page import page
 from .plots import draw
-from .speed import embedding
-from .study import Projections, Trial, row, run_trial
-from .systems import OURS, PLAIN, System, ablations, systems
-from .tll_page import page
-
-LIBRARIES = ("numpy", "scikit-learn", "torch", "timm", "faiss-cpu", "pillow")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--seeds", type=int, help="how many (default 3; with --quick 1)")
-    parser.add_argument("--folds", type=int, default=5, help="how many (default 5)")
-    parser.add_argument("--mirror", action="store_true", help="also train on mirrored pictures")
-    parser.add_argument("--quick", action="store_true", help="no ablation")
-    parser.add_argument("--backbone", default=DEFAULT, help=f"default {DEFAULT}")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="default benchmarks/results")
-    arguments = parser.parse_args()
-    seeds = (1 if arguments.quick else 3) if arguments.seeds is None else arguments.seeds
-    if seeds < 1:
-        parser.error("--seeds must be at least 1")
-    data = Path(os.environ.get("TLL_ROOT") or ROOT.parent / "shared/data/tll")
-    if not data.is_dir():
-        sys.exit(f"there are no Totally-Looks-Like pictures in {data}; say with TLL_ROOT where")
-    rows = systems()
-    if not arguments.quick:
-        rows += ablations(rows[-1].options, arguments.mirror)
-    settings = load_settings()
-    try:
-        with TickBars() as progress:
-            written = run(
-                data,
-                rows,
-                seeds=seeds,
-                folds=arguments.folds,
-                out=arguments.out,
-                backbone=arguments.backbone,
-                settings=settings,
-                progress=progress,
-            )
-    except TllError as error:
-        sys.exit(str(error))
-    print((arguments.out / "tll.md").read_text("utf-8"), end="")
-    print("\nwrote", *written, sep="\n  ")
+from .systems import OURS, PLAIN, System
+from .trials import Projections, Trial, row, run_trial
 
 
 def run(
@@ -127,7 +74,7 @@ def run(
 
 def _wanted(rows: list[System]) -> TrainingOptions:
     """Options for which all is loaded that any row needs."""
-    return max((system.options for system in rows), key=lambda one: one.augment == "mirror")
+    return max((system.options for system in rows), key=lambda one: one.augment != "none")
 
 
 def _write(path: Path, text: str) -> Path:
@@ -157,11 +104,7 @@ def report(
             "features": material.backbone.spec.dimension,
             **material.backbone.spec.recipe(),
         },
-        "machine": {
-            **machine(),
-            "cpu": _cpu(),
-            "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
-        },
+        "machine": machine(),
         "folds": folds,
         "seeds": list(range(len(trials[OURS]))),
         "rows": [
@@ -169,15 +112,6 @@ def report(
             for system in rows
         ],
     }
-
-
-def _cpu() -> str:
-    """The model's name, where Linux says it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return ""
-    return next((line.split(":", 1)[1].strip() for line in lines if "model name" in line), "")
 
 
 def table(result: dict[str, Any]) -> str:
@@ -229,7 +163,3 @@ def _cells(one: dict[str, Any]) -> list[str]:
         f"{one['pictures_per_second']:.1f}",
         f"{one['cost']:.2f}",
     ]
-
-
-if __name__ == "__main__":
-    main()

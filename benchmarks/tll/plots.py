@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..drawing import save, tidy
 from .systems import OURS, PAPER
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ def draw(rows: list[dict[str, Any]], folder: Path) -> list[Path]:
     """Write the drawings of the study's rows into `folder`; returns the files."""
     compared = [row for row in rows if row["part"] == "systems"]
     return [
-        _save(learning_curves(compared), folder / "tll_learning.png"),
-        _save(top_k_curves(compared), folder / "tll_top_k.png"),
+        save(learning_curves(compared), folder / "tll_learning.png"),
+        save(top_k_curves(compared), folder / "tll_top_k.png"),
     ]
 
 
@@ -43,7 +44,7 @@ def learning_curves(rows: list[dict[str, Any]]) -> Figure:
     axes[0, 0].set_ylabel("training loss")
     axes[1, 0].set_ylabel("validation top-2, before\nany hub penalty")
     for axis in axes.flat:
-        _tidy(axis)
+        tidy(axis)
     return figure
 
 
@@ -62,16 +63,5 @@ def top_k_curves(rows: list[dict[str, Any]]) -> Figure:
     axis.set_xticks([1, 2, 5, 10, 15, 20])
     axis.set_ylim(0, 1.01)
     axis.legend(frameon=False, loc="lower right")
-    _tidy(axis)
+    tidy(axis)
     return figure
-
-
-def _tidy(axis: Any) -> None:
-    axis.grid(color="#e6e6e6", linewidth=0.6)
-    axis.set_axisbelow(True)
-    axis.spines[["top", "right"]].set_visible(False)
-
-
-def _save(figure: Figure, path: Path) -> Path:
-    figure.savefig(path, dpi=150)
-    return path

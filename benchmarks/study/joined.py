@@ -1,0 +1,104 @@
+"""Two pictures side by side as one input, and what the frozen part of a body makes of them."""
+
+from __future__ import annotations
+
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tll_index.config import Settings
+from tll_index.contracts import Pixels
+from tll_index.engine.decode import Geometry, Limits, decode, read_bytes
+from tll_index.engine.features import normalised
+from tll_index.engine.registry import BackboneSpec
+from tll_index.engine.ticks import Ticks
+from tll_index.engine.tll import Pairs
+from tll_index.errors import DataError, PictureError
+
+from .bodies import Body
+
+SIDE = 112
+"""Of each of the two pictures, in pixels: together half of the 224 x 224 that a backbone sees."""
+
+
+class JoinedPairs:
+    """The pictures of pairs, ready to be set side by side."""
+
+    def __init__(self, pairs: Pairs, spec: BackboneSpec, body: Body, settings: Settings) -> None:
+        self._pairs, self._spec, self._body, self._settings = pairs, spec, body, settings
+        self._squares: dict[Path, Pixels] = {}
+        self._known: dict[bytes, NDArray[np.float16]] = {}
+        self._folder = tempfile.TemporaryDirectory(prefix="tll-study-")
+        self._device = next(body.frozen.parameters()).device
+
+    def maps(
+        self, left: NDArray[np.int64], offered: NDArray[np.int64], progress: Ticks
+    ) -> NDArray[np.float16]:
+        """What the frozen part gives for each of `left` (n,), joined with each of the right
+        pictures that it is `offered` (n, c), all by number of pair: (n * c, channels, h, w), row
+        by row. The same question is answered from memory; it lies on the disk.
+
+        Raises:
+            DataError: a picture can't be used.
+        """
+        key = np.hstack([left[:, None], offered]).tobytes()
+        if key not in self._known:
+            self._known[key] = self._computed(left, offered, progress)
+        return self._known[key]
+
+    def _computed(
+        self, left: NDArray[np.int64], offered: NDArray[np.int64], progress: Ticks
+    ) -> NDArray[np.float16]:
+        self._decode([self._pairs.left[row] for row in left])
+        self._decode([self._pairs.right[row] for row in np.unique(offered)])
+        asks, answers = np.repeat(left, offered.shape[1]), offered.ravel()
+        maps: NDArray[np.float16] | None = None
+        progress.start("looking at joined pairs", len(asks), "pairs")
+        step = self._settings.batch_size
+        for start in range(0, len(asks), step):
+            rows = slice(start, start + step)
+            some = self._look(asks[rows], answers[rows])
+            if maps is None:
+                path = Path(self._folder.name) / f"{len(self._known)}.npy"
+                shape = (len(asks), *some.shape[1:])
+                maps = np.lib.format.open_memmap(path, "w+", np.float16, shape)
+            maps[rows] = some
+            progress.advance(len(some))
+        assert maps is not None
+        return maps
+
+    def _look(self, asks: NDArray[np.int64], answers: NDArray[np.int64]) -> NDArray[np.float16]:
+        joined = np.stack(
+            [
+                side_by_side(
+                    self._squares[self._pairs.left[ask]], self._squares[self._pairs.right[answer]]
+                )
+                for ask, answer in zip(asks, answers, strict=True)
+            ]
+        )
+        batch = torch.from_numpy(normalised(joined, self._spec)).to(self._device)
+        with torch.inference_mode():
+            maps: NDArray[np.float16] = self._body.frozen(batch).half().cpu().numpy()
+        return maps
+
+    def _decode(self, paths: list[Path]) -> None:
+        missing = [path for path in dict.fromkeys(paths) if path not in self._squares]
+        limits, geometry = Limits.of(self._settings), Geometry(SIDE, fit="squash")
+
+        def square(path: Path) -> Pixels:
+            try:
+                return decode(read_bytes(path, limits), geometry, limits).pixels
+            except PictureError as error:
+                raise DataError(str(error.at(path))) from None
+
+        with ThreadPoolExecutor(self._settings.decoders()) as threads:
+            self._squares.update(zip(missing, threads.map(square, missing), strict=True))
+
+
+def side_by_side(left: Pixels, right: Pixels) -> Pixels:
+    """Two squares (side, side, 3) as one picture (side, 2 side, 3)."""
+    return np.concatenate([left, right], axis=1)

@@ -1,0 +1,162 @@
+"""Run the rows one by one: measured, found among what is kept, or said to lack weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tll_index.engine.embedder import Embedder
+from tll_index.engine.learning import rate_candidates, train
+from tll_index.engine.lens import Lens
+from tll_index.engine.options import TrainingOptions
+from tll_index.engine.submission import write_submission
+from tll_index.errors import UsageError, WeightsError
+
+from .adaptation import measure_adaptation, measure_cosine, possible
+from .kept import Kept
+from .laboratory import Laboratory
+from .pair_rows import classifier_identity, measure_classifier, measure_on_lists
+from .rows import Row, Section, every_row
+
+MEASURED = "measured"
+MISSING = "weights missing"
+REFUSED = "weights refused"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A row with one backbone, and what came of it."""
+
+    section: str
+    row: Row
+    backbone: str
+    status: str
+    """MEASURED, or why not."""
+    figures: dict[str, Any]
+    """What was measured, JSON values only; empty where nothing was."""
+    reason: str = ""
+    """Where nothing was measured: what to do about it."""
+
+    @property
+    def name(self) -> str:
+        """Of the row, and of the backbone where that is not the row itself."""
+        name = f"{self.section}/{self.row.key}"
+        return name if self.row.key == self.backbone else f"{name} with {self.backbone}"
+
+
+def chosen_rows(wanted: Sequence[str] = ()) -> list[tuple[Section, Row]]:
+    """The rows whose section or key is in `wanted`, or written `section/key`; all where it is
+    empty.
+
+    Raises:
+        UsageError: a word that names none; lists the sections.
+    """
+    rows = every_row()
+    words = dict.fromkeys(wanted, False)
+    chosen = []
+    for section, row in rows:
+        names = {section.key, row.key, f"{section.key}/{row.key}"} & words.keys()
+        words.update(dict.fromkeys(names, True))
+        if names or not wanted:
+            chosen.append((section, row))
+    if unknown := [word for word, is_known in words.items() if not is_known]:
+        sections = ", ".join(dict.fromkeys(section.key for section, _ in rows))
+        raise UsageError(f"no rows are called {unknown[0]!r}; sections are: {sections}")
+    return chosen
+
+
+def run_rows(
+    laboratory: Laboratory, rows: Sequence[tuple[Section, Row]], kept: Kept, out: Path
+) -> Iterator[Run]:
+    """Each row with the paper's own backbone and with the one that stands in for it. Those whose
+    weights are not here are said so, and no figure is ever made of another network.
+
+    Raises:
+        DataError, UsageError, TllError
+    """
+    for section, row in rows:
+        for backbone in dict.fromkeys((row.papers, row.stand_in)):
+            if backbone is not None:
+                run = _run(laboratory, section.key, row, backbone, kept, out)
+                laboratory.progress.note(_line(run))
+                yield run
+
+
+def _run(
+    laboratory: Laboratory, section: str, row: Row, backbone: str, kept: Kept, out: Path
+) -> Run:
+    if (how := laboratory.missing(backbone)) is not None:
+        return Run(section, row, backbone, MISSING, {}, how)
+    options = laboratory.options(row.options)
+    try:
+        identity = _identity(laboratory, row, backbone, options)
+        figures = kept.get(identity)
+        if figures is None:
+            figures = _measured(laboratory, row, backbone, options)
+            kept.put(identity, figures)
+        if row.submits:
+            _submit(laboratory, row, backbone, options, out)
+    except WeightsError as error:
+        return Run(section, row, backbone, REFUSED, {}, str(error))
+    return Run(section, row, backbone, MEASURED, figures)
+
+
+def _identity(
+    laboratory: Laboratory, row: Row, backbone: str, options: TrainingOptions
+) -> dict[str, Any]:
+    identity = {**laboratory.identity(backbone), "kind": row.kind, "options": options.as_dict()}
+    if row.kind in ("classifier", "lists"):
+        identity |= {"classifier": classifier_identity(laboratory), "foils": row.foils}
+    return identity
+
+
+def _measured(
+    laboratory: Laboratory, row: Row, backbone: str, options: TrainingOptions
+) -> dict[str, Any]:
+    match row.kind:
+        case "cosine":
+            return measure_cosine(laboratory, backbone, options)
+        case "classifier":
+            return measure_classifier(laboratory, backbone, row.foils)
+        case "lists":
+            return measure_on_lists(laboratory, backbone, options)
+        case _:
+            return measure_adaptation(laboratory, backbone, options)
+
+
+def _submit(
+    laboratory: Laboratory, row: Row, backbone: str, options: TrainingOptions, out: Path
+) -> None:
+    """Train on all pairs, rate the test split's candidates, write what Kaggle takes."""
+    path = out / f"submission-{row.key}-{backbone}.csv"
+    if not (laboratory.data / "test_candidates.csv").is_file():
+        laboratory.progress.note(f"no test_candidates.csv in {laboratory.data}: nothing to submit")
+        return
+    material = laboratory.material(backbone, options)
+    options = possible(options, len(material.pairs), material.backbone.spec.dimension)
+    fit = train(material, options, progress=laboratory.progress)
+    if fit.stopped:
+        raise KeyboardInterrupt
+    lens: Lens = fit.lens
+    candidates, scores = rate_candidates(
+        laboratory.data,
+        Embedder(material.backbone, lens),
+        settings=laboratory.settings,
+        progress=laboratory.progress,
+    )
+    write_submission(path, candidates, scores.astype(np.float64))
+
+
+def _line(run: Run) -> str:
+    if run.status != MEASURED:
+        return f"{run.name}: {run.status}: {run.reason}"
+    said = [f"top-2 {run.figures['top2']:.3f}"]
+    if "validation_loss" in run.figures:
+        said.append(f"validation loss {run.figures['validation_loss']:.3f}")
+    if "recall" in run.figures:
+        said.append(f"recall {run.figures['recall']:.3f}")
+    return f"{run.name}: {', '.join(said)}"
