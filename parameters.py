@@ -55,6 +55,7 @@ _TRAINING_HELP = {
     "scaling": "Before PCA: each value to the same variance, each pooled layer, or none.",
     "pca": "Dimensions that PCA keeps; 0 leaves it out.",
     "unlabelled": "Let PCA see pictures of no pair as well, where DATA has some.",
+    "candidates": "Learn from guessed matches as well, where DATA has lists of candidates.",
     "start": "Begin with canonical directions of the pairs, or by chance.",
     "shrinkage": "cca: part of the covariance to replace by a multiple of the identity, 0 to 1.",
     "power": "cca: directions are scaled by their correlation to half this power.",
@@ -77,6 +78,7 @@ _TRAINING_HELP = {
 
 _SWITCHES = {
     "unlabelled": ("unlabelled", "no-unlabelled"),
+    "candidates": ("candidates", "no-candidates"),
     "relu": ("relu", "linear"),
     "grey": ("grey", "colour"),
 }

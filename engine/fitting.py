@@ -122,6 +122,7 @@ def canonical_directions(
     count: int,
     shrinkage: float,
     power: float,
+    weights: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """(count, P): the directions along which look-alikes agree most, scaled by how much.
 
@@ -129,15 +130,17 @@ def canonical_directions(
     both sides: in the space where their common covariance, shrunk towards a multiple of the
     identity, is the identity, the eigenvectors of the symmetrised cross-covariance. Each is scaled
     by a power of its correlation, which makes cosines of the outputs a good similarity (Gong et
-    al., IJCV 2014, arXiv 1212.4522).
+    al., IJCV 2014, arXiv 1212.4522). `weights` (n,) say how much each pair counts; None is alike.
     """
-    a, b = left.astype(np.float64), right.astype(np.float64)
-    total = (a.T @ a + b.T @ b) / (2 * len(a))
+    root = np.sqrt(np.ones(len(left)) if weights is None else weights.astype(np.float64))
+    root /= np.linalg.norm(root)
+    a, b = left * root[:, None], right * root[:, None]
+    total = (a.T @ a + b.T @ b) / 2
     size = total.trace() / len(total)
     total = (1 - shrinkage) * total + shrinkage * size * np.eye(len(total))
     variances, axes = np.linalg.eigh(total)
     whiten = axes / np.sqrt(np.maximum(variances, 1e-9 * (size or 1)))
-    cross = (a @ whiten).T @ (b @ whiten) / len(a)
+    cross = (a @ whiten).T @ (b @ whiten)
     correlations, directions = np.linalg.eigh((cross + cross.T) / 2)
     best = slice(None, -count - 1, -1)
     weight = (np.maximum(correlations[best], 0) + _FLOOR) ** (power / 2)

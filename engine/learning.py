@@ -19,7 +19,8 @@ from .embedder import Embedder
 from .evaluation import Scores, evaluate, evaluate_candidates, folds
 from .features import Backbone, load_backbone
 from .gather import gather
-from .lens import Lens
+from .lens import Lens, applied
+from .matching import Offered
 from .options import TrainingOptions
 from .search import products
 from .ticks import Ticks
@@ -55,7 +56,7 @@ def load_material(
 
     Args:
         options: what will be trained: it decides whether mirrored, grey and unlabelled pictures
-            are wanted. None is no training.
+            and candidates are wanted. None is no training.
         lens: what will be scored without training: it decides whether grey pictures are wanted,
             and is refused before any is looked at if it does not fit the backbone.
 
@@ -78,9 +79,22 @@ def load_material(
     left, right = seen(pairs.left), seen(pairs.right)
     if options is not None and options.augment != "none":
         mirrored = seen(pairs.left, True), seen(pairs.right, True)
-    if options is not None and options.unlabelled and options.pca and pairs.unlabelled:
+    offered = None if options is None or not options.candidates else _offered(pairs)
+    wants_more = options is not None and options.unlabelled and options.pca
+    if pairs.unlabelled and (wants_more or offered is not None):
         unlabelled = seen(pairs.unlabelled)
-    return Material(pairs, loaded, PairFeatures(left, right, mirrored, unlabelled))
+    return Material(pairs, loaded, PairFeatures(left, right, mirrored, unlabelled, offered))
+
+
+def _offered(pairs: Pairs) -> Offered | None:
+    """The candidates of the test split, where there are any, as rows of its pictures."""
+    file = pairs.root / "test_candidates.csv"
+    if not pairs.unlabelled or not os.path.isfile(file):
+        return None
+    located = read_candidates(file).located(pairs.root / "test")
+    row = {path: number for number, path in enumerate(pairs.unlabelled)}
+    right = np.array([row[path] for path in located.right])
+    return Offered(np.array([row[path] for path in located.left]), right[located.offered])
 
 
 def train(
@@ -105,6 +119,7 @@ def train(
         "data_sha256": material.pairs.digest(),
         "pairs": len(material.pairs),
         "unlabelled": 0 if features.unlabelled is None else len(features.unlabelled),
+        "candidates": 0 if features.offered is None else len(features.offered),
         "weights_sha256": material.backbone.weights.sha256,
         "epochs": len(fit.losses),
         "loss": round(min(fit.losses) if fit.stopped else fit.losses[-1], 6)
@@ -225,20 +240,6 @@ def _scores(lens: Lens, features: PairFeatures, rows: NDArray[np.int64]) -> Scor
     others = np.setdiff1d(np.arange(len(answers)), rows)
     asks = applied(lens.asks, features.left[rows])
     return evaluate(asks, answers[rows], more=answers[others] if len(others) else None)
-
-
-def applied(
-    function: Callable[[NDArray[np.float32]], NDArray[np.float32]],
-    features: NDArray[np.floating],
-    step: int = 1024,
-) -> NDArray[np.float32]:
-    """A lens's function of (n, D) features in half precision, some rows at a time."""
-    return np.concatenate(
-        [
-            function(features[at : at + step].astype(np.float32))
-            for at in range(0, len(features), step)
-        ]
-    )
 
 
 def score_candidates(

@@ -17,6 +17,7 @@ import io
 import json
 import os
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -284,6 +285,20 @@ def unit(values: NDArray[np.float32]) -> UnitVectors:
     """Rows scaled to length 1; a row of zeros stays as it is."""
     lengths = np.linalg.norm(values, axis=1, keepdims=True)
     return (values / np.where(lengths > 0, lengths, 1)).astype(np.float32, copy=False)
+
+
+def applied(
+    function: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    features: NDArray[np.floating],
+    step: int = 1024,
+) -> NDArray[np.float32]:
+    """A lens's function of (n, D) features in half precision, some rows at a time."""
+    return np.concatenate(
+        [
+            function(features[at : at + step].astype(np.float32))
+            for at in range(0, len(features), step)
+        ]
+    )
 
 
 def find_lens(backbone: str, lens_dir: Path) -> Path | None:

@@ -19,10 +19,14 @@ class TrainingOptions:
     """Dimensions that PCA keeps; 0 leaves it out."""
     unlabelled: bool = True
     """Whether PCA also learns from pictures of no pair, where the data has some."""
+    candidates: bool = True
+    """Whether matches are guessed among candidates that the data offers without saying which is
+    right, and learned from as well, each as much as it is likely."""
     start: Literal["cca", "random"] = "cca"
     """What the adaptation starts from: canonical directions of the pairs, or chance."""
     shrinkage: float = 0.35
-    """cca: how much of the covariance is replaced by a multiple of the identity, 0 to 1."""
+    """cca: how much of the covariance is replaced by a multiple of the identity, 0 to 1. Less where
+    there are guessed pairs: it falls with the root of how many pairs there are."""
     power: float = 2.0
     """cca: directions are scaled by the correlation of the pairs along them to half this power."""
     adaptation: Literal["linear", "diagonal", "identity"] = "linear"
@@ -91,6 +95,7 @@ RECIPES = {
         scaling="none",
         pca=256,
         unlabelled=False,
+        candidates=False,
         start="random",
         outputs=1024,
         relu=True,

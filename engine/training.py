@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,11 @@ from ..errors import UsageError
 from .evaluation import expected_top_k, standing
 from .fitting import Projection, canonical_directions, fit_projection
 from .hubs import HubPenalty
-from .lens import Lens
+from .lens import Lens, applied
+from .matching import Guessed, Offered, guess
 from .options import TrainingOptions
 from .registry import BackboneSpec
+from .search import products
 from .ticks import Ticks
 
 if TYPE_CHECKING:
@@ -33,7 +35,9 @@ class PairFeatures:
     mirrored: tuple[NDArray[np.floating], NDArray[np.floating]] | None = None
     """Left and right once more, of the mirrored pictures."""
     unlabelled: NDArray[np.floating] | None = None
-    """(m, D): pictures of no pair."""
+    """(m, D): pictures of no known pair."""
+    offered: Offered | None = None
+    """Candidates among the unlabelled."""
 
     def __len__(self) -> int:
         return len(self.left)
@@ -41,7 +45,7 @@ class PairFeatures:
     def rows(self, which: NDArray[np.int64]) -> PairFeatures:
         """Some of the pairs; all of the unlabelled."""
         mirrored = self.mirrored and (self.mirrored[0][which], self.mirrored[1][which])
-        return PairFeatures(self.left[which], self.right[which], mirrored, self.unlabelled)
+        return replace(self, left=self.left[which], right=self.right[which], mirrored=mirrored)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,15 +96,40 @@ def fit_lens(
     unlabelled = [] if pairs.unlabelled is None or not options.unlabelled else [pairs.unlabelled]
     projection = project([*(side for pair in seen for side in pair), *unlabelled], spec, options)
     sides = [(projection.apply(left), projection.apply(right)) for left, right in seen]
-    looped = _Loop(sides, options, _start(sides, options))
     judge = None if validation is None else _Judge(projection, validation, options)
-    stopped = looped.run(judge, progress or Ticks(), name)
-    lens = projection.into(spec, looped.adaptation, relu=options.relu, grey=options.grey).compact()
-    if options.hubs:
-        bank = lens.apply(pairs.left.astype(np.float32))
-        hubs = HubPenalty(bank, min(HUB_NEIGHBOURS, len(bank)), options.hubs)
-        lens = lens.with_hubs(hubs).compact()
-    return Fit(lens, looped.losses, looped.top2, looped.validation_losses, stopped)
+
+    def learned(some: Lesson, name: str) -> Fit:
+        looped = _Loop(some, options)
+        stopped = looped.run(judge, progress or Ticks(), name)
+        lens = projection.into(spec, looped.adaptation, relu=options.relu, grey=options.grey)
+        lens = lens.compact()
+        if options.hubs:
+            bank = lens.apply(pairs.left.astype(np.float32))
+            hubs = HubPenalty(bank, min(HUB_NEIGHBOURS, len(bank)), options.hubs)
+            lens = lens.with_hubs(hubs).compact()
+        return Fit(lens, looped.losses, looped.top2, looped.validation_losses, stopped)
+
+    lesson = Lesson(sides, np.ones(len(pairs), np.float32), known=len(pairs))
+    fit = learned(lesson, name)
+    if options.candidates and pairs.offered is not None and not fit.stopped:
+        others = pairs.unlabelled
+        if others is None:
+            raise UsageError("candidates are rows of unlabelled pictures, and there are none")
+        guessed = _guessed(pairs, others, fit.lens)
+        left, right = (projection.apply(others[rows]) for rows in (guessed.asks, guessed.answers))
+        fit = learned(lesson.with_more(left, right, guessed.weights), f"{name}, with guessed pairs")
+    return fit
+
+
+def _guessed(pairs: PairFeatures, unlabelled: NDArray[np.floating], lens: Lens) -> Guessed:
+    """What a lens that learned from the pairs makes of their candidates among the unlabelled."""
+    offered = pairs.offered
+    assert offered is not None
+    asks = applied(lens.asks, unlabelled[offered.asks])
+    rows, columns = np.unique(offered.answers, return_inverse=True)
+    answers = applied(lens.answers, unlabelled[rows])
+    scores = products(asks, answers, columns.reshape(offered.answers.shape)) * lens.scale
+    return guess(offered, scores)
 
 
 def _seen(
@@ -112,27 +141,47 @@ def _seen(
     return as_they_are if mirrored is None else [*as_they_are, mirrored]
 
 
-def _start(sides: list[tuple[Any, Any]], options: TrainingOptions) -> NDArray[np.float32]:
-    """Where the adaptation begins: (outputs, P); of a diagonal one only that, (P,)."""
-    left = sides[0][0]
-    width = left.shape[1]
-    if options.adaptation == "diagonal":
-        return np.ones(width, np.float32)
-    if options.adaptation == "identity":
-        return np.eye(width, dtype=np.float32)
-    if options.start == "random":
-        bound = width**-0.5  # as torch.nn.Linear
-        random = np.random.default_rng(options.seed)
-        return random.uniform(-bound, bound, (options.outputs, width)).astype(np.float32)
-    matrix = canonical_directions(
-        np.concatenate([one for one, _ in sides]),
-        np.concatenate([other for _, other in sides]),
-        options.outputs,
-        options.shrinkage,
-        options.power,
-    )
-    length = np.linalg.norm(left @ matrix.T, axis=1).mean()
-    return matrix / (length if length > 0 else np.float32(1))
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """Projected pairs, ready to be learned from."""
+
+    sides: list[tuple[NDArray[np.float32], NDArray[np.float32]]]
+    """Left and right, (n, P) each; more than one version of the same pairs where they are
+    augmented."""
+    weights: NDArray[np.float32]
+    """(n,): how much each pair counts."""
+    known: int
+    """So many pairs, the first, are no guess."""
+
+    def with_more(
+        self, left: NDArray[np.float32], right: NDArray[np.float32], weights: NDArray[np.float32]
+    ) -> Lesson:
+        """These pairs as well, the same in every version."""
+        sides = [(np.concatenate([a, left]), np.concatenate([b, right])) for a, b in self.sides]
+        return replace(self, sides=sides, weights=np.concatenate([self.weights, weights]))
+
+    def start(self, options: TrainingOptions) -> NDArray[np.float32]:
+        """Where the adaptation begins: (outputs, P); of a diagonal one only that, (P,)."""
+        left = self.sides[0][0]
+        width = left.shape[1]
+        if options.adaptation == "diagonal":
+            return np.ones(width, np.float32)
+        if options.adaptation == "identity":
+            return np.eye(width, dtype=np.float32)
+        if options.start == "random":
+            bound = width**-0.5  # as torch.nn.Linear
+            random = np.random.default_rng(options.seed)
+            return random.uniform(-bound, bound, (options.outputs, width)).astype(np.float32)
+        matrix = canonical_directions(
+            np.concatenate([one for one, _ in self.sides]),
+            np.concatenate([other for _, other in self.sides]),
+            options.outputs,
+            options.shrinkage * float(self.known / self.weights.sum()) ** 0.5,
+            options.power,
+            np.tile(self.weights, len(self.sides)),
+        )
+        length = np.linalg.norm(left @ matrix.T, axis=1).mean()
+        return matrix / (length if length > 0 else np.float32(1))
 
 
 @dataclass
@@ -160,18 +209,15 @@ class _Judge:
 class _Loop:
     """AdamW over the adaptation alone; everything before it is fixed."""
 
-    def __init__(
-        self,
-        sides: list[tuple[NDArray[np.float32], NDArray[np.float32]]],
-        options: TrainingOptions,
-        start: NDArray[np.float32],
-    ) -> None:
+    def __init__(self, lesson: Lesson, options: TrainingOptions) -> None:
         import torch
 
         self.options = options
-        self.sides = [(torch.from_numpy(a), torch.from_numpy(b)) for a, b in sides]
+        self.sides = [(torch.from_numpy(a), torch.from_numpy(b)) for a, b in lesson.sides]
+        self.counts = torch.from_numpy(lesson.weights)
+        """How much each pair does."""
         self.random = torch.Generator().manual_seed(options.seed)
-        self.weights = torch.from_numpy(start.copy()).requires_grad_()
+        self.weights = torch.from_numpy(lesson.start(options).copy()).requires_grad_()
         self.optimizer = torch.optim.AdamW(
             [self.weights], lr=options.lr, weight_decay=options.weight_decay
         )
@@ -235,7 +281,8 @@ class _Loop:
         return float(np.mean(losses))
 
     def _loss(self, pairs: torch.Tensor) -> torch.Tensor:
-        return pair_loss(self._outputs(0, pairs), self._outputs(1, pairs), self.options)
+        sides = self._outputs(0, pairs), self._outputs(1, pairs)
+        return pair_loss(*sides, self.options, self.counts[pairs])
 
     def _outputs(self, side: int, pairs: torch.Tensor) -> torch.Tensor:
         """(n, outputs) of length 1."""
@@ -255,14 +302,20 @@ class _Loop:
         return torch.nn.functional.normalize(outputs, dim=1)
 
 
-def pair_loss(left: torch.Tensor, right: torch.Tensor, options: TrainingOptions) -> torch.Tensor:
-    """The loss of pairs of unit vectors (n, d), each the others' foils; natural logarithm."""
+def pair_loss(
+    left: torch.Tensor,
+    right: torch.Tensor,
+    options: TrainingOptions,
+    weights: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """The loss of pairs of unit vectors (n, d), each the others' foils; natural logarithm. It is
+    the mean over pairs, each counting as much as its weight (n,)."""
     import torch
     from torch.nn.functional import cross_entropy
 
     scores = options.temperature * left @ right.T
     true = torch.arange(len(scores))
-    loss = cross_entropy(scores, true)
+    losses = cross_entropy(scores, true, reduction="none")
     if options.direction == "both":
-        loss = (loss + cross_entropy(scores.T, true)) / 2
-    return loss
+        losses = (losses + cross_entropy(scores.T, true, reduction="none")) / 2
+    return losses.mean() if weights is None else losses @ weights / weights.sum()

@@ -109,6 +109,7 @@ def test_train_writes_a_lens_and_says_how_good_it_is(data: Path, tll_index: Cli)
     assert made["options"] == replace(RECIPES["ours"], pca=8, outputs=4, epochs=2).as_dict()
     assert made["data_sha256"] == read_pairs(data).digest()
     assert (made["pairs"], made["unlabelled"], made["epochs"]) == (PAIRS, 2 * UNPAIRED, 2)
+    assert made["candidates"] == UNPAIRED
     judged = made["cross_validation"]
     assert judged["folds"] == 5 and judged["pairs"] == PAIRS
     lines = result.out.splitlines()
@@ -151,6 +152,7 @@ def test_recipes_and_every_option(data: Path, tll_index: Cli) -> None:
         "scaling": (("--scaling", "layer"), "layer"),
         "pca": (("--pca", 8), 8),
         "unlabelled": (("--unlabelled",), True),
+        "candidates": (("--candidates",), True),
         "start": (("--start", "cca"), "cca"),
         "shrinkage": (("--shrinkage", 0.5), 0.5),
         "power": (("--power", 1), 1.0),
@@ -518,7 +520,8 @@ def test_other_weights_are_refused_before_pictures_are_looked_at(
 
 
 def test_a_grey_lens_is_judged_by_grey_pictures(data: Path, tll_index: Cli) -> None:
-    common = ("train", data, "--out", "grey.npz", *SMALL, "--folds", 0, "--grey", "--no-unlabelled")
+    common = ("train", data, "--out", "grey.npz", *SMALL, "--folds", 0, "--grey")
+    common = (*common, "--no-unlabelled", "--no-candidates")
     assert tll_index(*common).code == 0
     lens = Lens.load("grey.npz")
     assert lens.grey and lens.provenance["unlabelled"] == 0

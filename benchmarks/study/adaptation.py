@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tll_index.engine.learning import Material, applied, score
-from tll_index.engine.lens import Lens
+from tll_index.engine.learning import Material, score
+from tll_index.engine.lens import Lens, applied
 from tll_index.engine.options import TrainingOptions
 from tll_index.engine.training import Fit, PairFeatures, fit_lens, pair_loss
 

@@ -15,7 +15,7 @@ from tll_index.engine.evaluation import (
     expected_reciprocal_rank,
     expected_top_k,
 )
-from tll_index.engine.learning import applied
+from tll_index.engine.lens import applied
 from tll_index.engine.options import TrainingOptions
 from tll_index.engine.registry import spec_of
 from tll_index.engine.runtime import torch_device

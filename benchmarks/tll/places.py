@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tll_index.engine.evaluation import FOILS, expected_top_k
-from tll_index.engine.learning import CrossValidation, Material, applied
+from tll_index.engine.learning import CrossValidation, Material
+from tll_index.engine.lens import applied
 from tll_index.engine.search import nearest, new_index
 
 

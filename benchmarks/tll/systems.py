@@ -54,6 +54,7 @@ def ablations(ours: TrainingOptions, mirror: bool = False) -> list[System]:
         ("no-tuning", "no fine-tuning: CCA alone", {"epochs": 0}),
         ("scaling-layer", "scaling by layer", {"scaling": "layer"}),
         ("scaling-none", "no scaling", {"scaling": "none"}),
+        ("no-candidates", "no guessed pairs", {"candidates": False}),
         ("no-unlabelled", "PCA without unlabelled pictures", {"unlabelled": False}),
         ("pca-256", "PCA 256", {"pca": 256}),
         ("pca-512", "PCA 512", {"pca": 512}),

@@ -29,7 +29,7 @@ FIGURES = ("top1", "top2", "top5", "mrr", "recall_at_1", "recall_at_5", "recall_
 
 _AFTER = (
     *("adaptation", "start", "shrinkage", "power", "outputs", "relu", "temperature", "direction"),
-    *("batch", "epochs", "lr", "weight_decay", "dropout", "hubs"),
+    *("candidates", "batch", "epochs", "lr", "weight_decay", "dropout", "hubs"),
 )
 """Options that no projection depends on. Any other that there may ever be is held to matter."""
 

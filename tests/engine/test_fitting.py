@@ -244,6 +244,17 @@ def test_directions_are_those_of_the_formula(shrinkage: float, power: float) -> 
     assert np.allclose(values, np.sort(best)[::-1][:4], atol=1e-3)
 
 
+def test_a_pair_of_weight_two_is_that_pair_twice() -> None:
+    left, right = PAIRS.left[:, :10], PAIRS.right[:, :10]
+    weights = np.ones(len(left), np.float32)
+    weights[:9] = 2
+    weighted = canonical_directions(left, right, 4, 0.3, 2.0, weights)
+    twice = [np.concatenate([side, side[:9]]) for side in (left, right)]
+    same, other = (canonical_directions(*sides, 4, 0.3, 2.0) for sides in (twice, (left, right)))
+    assert np.allclose(np.abs(weighted), np.abs(same), atol=1e-5)
+    assert not np.allclose(np.abs(weighted), np.abs(other), atol=1e-3)
+
+
 def test_sides_are_alike_to_the_directions() -> None:
     left, right = PAIRS.left - PAIRS.left.mean(0), PAIRS.right - PAIRS.right.mean(0)
     one, other = (

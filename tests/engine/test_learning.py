@@ -146,7 +146,9 @@ def test_only_what_is_wanted_is_extracted(
     assert material.features.mirrored is None and extracted() == 16  # the pairs are kept
     assert material.features.unlabelled is not None and len(material.features.unlabelled) == 16
     for chosen in ({"unlabelled": False}, {"pca": 0, "start": "random"}):
-        other = load_material(data, "tiny", options=options(**chosen))
+        wanted = load_material(data, "tiny", options=options(**chosen)).features
+        assert wanted.unlabelled is not None and wanted.offered is not None  # to guess from
+        other = load_material(data, "tiny", options=options(candidates=False, **chosen))
         assert other.features.unlabelled is None
     mirrored = load_material(data, "tiny", options=options(augment="mirror")).features.mirrored
     assert extracted() == 2 * COUNT
@@ -180,6 +182,7 @@ def test_the_lens_says_where_it_comes_from(data: Path, material: Material, tmp_p
         "data_sha256": read_pairs(data).digest(),
         "pairs": COUNT,
         "unlabelled": 16,
+        "candidates": 6,
         "weights_sha256": load_backbone("tiny").weights.sha256,
         "epochs": 3,
         "loss": pytest.approx(fit.losses[-1], abs=1e-6),
