@@ -40,7 +40,7 @@ lint: $(READY)  ## ruff (lint and format) and mypy
 	$(BIN)/ruff format --check .
 	@mkdir -p $(VENV)/src && ln -sfn "$(CURDIR)" $(VENV)/src/tll_index  # mypy wants the package's name
 	cd $(VENV)/src && ../bin/mypy --config-file tll_index/setup.cfg --cache-dir ../mypy_cache \
-	  tll_index/engine tll_index/indexer tll_index/*.py
+	  tll_index/engine tll_index/indexer tll_index/benchmarks tll_index/*.py
 
 bench: $(READY)  ## measure; writes benchmarks/results/
 	$(BIN)/python -m benchmarks

@@ -55,9 +55,9 @@ def guess(offered: Offered, scores: NDArray[np.floating]) -> Guessed:
     from scipy.sparse.csgraph import maximum_bipartite_matching, min_weight_full_bipartite_matching
 
     names, columns = np.unique(offered.answers, return_inverse=True)
-    columns = columns.reshape(offered.answers.shape)
+    m, c = offered.answers.shape
+    columns = columns.reshape(m, c)
     chances = likelihoods(scores, columns, len(names))
-    m, c = columns.shape
     cost = _ROUNDS - np.log(chances + _FLOOR)  # above 0: an entry of 0 would be no edge
     edges = csr_array(
         (cost.ravel(), columns.ravel(), np.arange(0, m * c + 1, c)), shape=(m, len(names))

@@ -191,14 +191,21 @@ def test_offline_every_row_is_measured_or_says_how_to_get_its_weights(
         assert comparison in words, comparison
 
     for name in (f"all-{STAGES}", f"shipped-{registry.DEFAULT}"):
-        with (out / f"submission-{name}.csv").open() as file:
+        path = out / f"submission-{name}.csv"
+        with path.open() as file:
             header, *rows = csv.reader(file)
         assert header == ["left", *(f"c{number}" for number in range(TEST))]
         assert [row[0] for row in rows] == [f"a{number}" for number in range(PAIRS, PAIRS + TEST)]
+    written, as_it_was = path.stat().st_mtime_ns, path.read_bytes()
+    assert study("--rows", "final/shipped")[0] == 0
+    assert path.stat().st_mtime_ns == written
+    path.write_bytes(as_it_was[:-9])  # such as by a full disk
+    assert study("--rows", "final/shipped")[0] == 0
+    assert path.read_bytes() == as_it_was
 
 
 def test_rows_stay_and_strict_fails(study: Study, tmp_path: Path) -> None:
-    """A second run measures nothing again, whatever the time it is given; other settings do."""
+    """A second run measures nothing again; other settings do."""
     first = study("--rows", "baseline", "fig4-pca")
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "out/measured").iterdir()}
     assert first[0] == 0 and len(kept) == 3
@@ -300,6 +307,8 @@ def test_unknown_rows_and_absent_pictures_are_said_so(
 ) -> None:
     code, _, said = study("--rows", "table9")
     assert code == 2 and "no rows are called 'table9'; sections are: baseline, table1" in said
+    code, _, said = study("--device", "abacus")
+    assert code == 2 and "device 'abacus' can't be used" in said
     monkeypatch.setenv("TLL_ROOT", str(tmp_path / "nowhere"))
     code, _, said = study()
     assert code == 1 and "nowhere" in said and "TLL_ROOT" in said and "Traceback" not in said

@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from tll_index.config import load_settings
+from tll_index.engine.runtime import torch_device
 from tll_index.errors import TllError, UsageError
-from tll_index.indexer.files import replace_file
 from tll_index.progress import TickBars
 
 from ..machine import RESULTS, require_tll
@@ -18,7 +18,7 @@ from . import __doc__ as about
 from . import stand_ins
 from .classifier import ClassifierOptions
 from .figures import draw
-from .kept import Kept
+from .kept import Kept, write_text
 from .laboratory import Laboratory
 from .page import error_analysis, page
 from .report import markdown, result
@@ -33,6 +33,7 @@ def main() -> None:
     try:
         rows = chosen_rows(arguments.rows)
         settings = load_settings(device=arguments.device, batch_size=arguments.batch_size)
+        torch_device(settings.device)
     except UsageError as error:
         _parser().error(str(error))
     data = require_tll()
@@ -91,7 +92,7 @@ def write(
         "study.html": page(found, drawings, pairs),
     }
     for name, text in texts.items():
-        replace_file(out / name, lambda new, text=text: new.write_text(text, "utf-8") and None)  # type: ignore[misc]
+        write_text(out / name, text)
     return [*(out / name for name in texts), *(path for own in drawings.values() for path in own)]
 
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from tll_index.engine.evaluation import bootstrap_interval
 
-from .rows import STAGES
 from .run import MEASURED, Run
+from .stand_ins import STAGES
 
 _COMPARED = (
     ("fig3", "plain", "flipped", "Pictures as they are against flipped ones (Figure 3)"),

@@ -32,11 +32,20 @@ class Kept:
         """Keep the figures of a run; the file appears whole or not at all."""
         self.folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps({"identity": _plain(identity), "figures": figures}, indent=1) + "\n"
-        replace_file(self._path(identity), lambda new: new.write_text(text, "utf-8") and None)
+        write_text(self._path(identity), text)
 
     def _path(self, identity: dict[str, Any]) -> Path:
         text = json.dumps(_plain(identity), sort_keys=True)
         return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.json"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file that appears whole or not at all."""
+
+    def write(new: Path) -> None:
+        new.write_text(text, "utf-8")
+
+    replace_file(path, write)
 
 
 def _plain(identity: dict[str, Any]) -> Any:

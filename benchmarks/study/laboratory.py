@@ -101,8 +101,8 @@ class Laboratory:
         Raises:
             DataError, WeightsError
         """
-        wants_unlabelled = bool(options.unlabelled and options.pca)
-        key = backbone, options.grey, options.augment != "none", wants_unlabelled
+        more = options.candidates, bool(options.unlabelled and options.pca)
+        key = backbone, options.grey, options.augment != "none", *more
         if key not in self._materials:
             loaded = load_material(
                 self.pairs,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,6 @@ import numpy as np
 
 from tll_index.engine.embedder import Embedder
 from tll_index.engine.learning import rate_candidates, train
-from tll_index.engine.lens import Lens
 from tll_index.engine.options import TrainingOptions
 from tll_index.engine.submission import write_submission
 from tll_index.errors import UsageError, WeightsError
@@ -98,8 +98,11 @@ def _run(
         if figures is None:
             figures = _measured(laboratory, row, backbone, options)
             kept.put(identity, figures)
-        if row.submits:
-            _submit(laboratory, row, backbone, options, out)
+        submission = out / f"submission-{row.key}-{backbone}.csv"
+        if row.submits and not _is_written(submission, figures):
+            _submit(laboratory, backbone, options, submission)
+            figures = {**figures, **_as_written(submission)}
+            kept.put(identity, figures)
     except WeightsError as error:
         return Run(section, row, backbone, REFUSED, {}, str(error))
     return Run(section, row, backbone, MEASURED, figures)
@@ -128,11 +131,8 @@ def _measured(
             return measure_adaptation(laboratory, backbone, options)
 
 
-def _submit(
-    laboratory: Laboratory, row: Row, backbone: str, options: TrainingOptions, out: Path
-) -> None:
+def _submit(laboratory: Laboratory, backbone: str, options: TrainingOptions, path: Path) -> None:
     """Train on all pairs, rate the test split's candidates, write what Kaggle takes."""
-    path = out / f"submission-{row.key}-{backbone}.csv"
     if not (laboratory.data / "test_candidates.csv").is_file():
         laboratory.progress.note(f"no test_candidates.csv in {laboratory.data}: nothing to submit")
         return
@@ -141,14 +141,26 @@ def _submit(
     fit = train(material, options, progress=laboratory.progress)
     if fit.stopped:
         raise KeyboardInterrupt
-    lens: Lens = fit.lens
     candidates, scores = rate_candidates(
         laboratory.data,
-        Embedder(material.backbone, lens),
+        Embedder(material.backbone, fit.lens),
         settings=laboratory.settings,
         progress=laboratory.progress,
     )
     write_submission(path, candidates, scores.astype(np.float64))
+
+
+def _is_written(path: Path, figures: dict[str, Any]) -> bool:
+    found = _as_written(path)
+    return bool(found) and figures.get("submission_sha256") == found["submission_sha256"]
+
+
+def _as_written(path: Path) -> dict[str, Any]:
+    """What is kept of a submission, to know it again; nothing where there is none."""
+    try:
+        return {"submission_sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    except OSError:
+        return {}
 
 
 def _line(run: Run) -> str:
