@@ -14,7 +14,14 @@ import click
 from . import __version__
 from .lens_commands import LENS_COMMANDS
 from .names import shown
-from .parameters import INTERRUPTED, OUTPUT, PATH, debug_option
+from .parameters import (
+    INTERRUPTED,
+    OUTPUT,
+    PATH,
+    debug_option,
+    device_option,
+    runtime_option,
+)
 
 _store_option = click.option(
     "--store",
@@ -52,7 +59,8 @@ def cli() -> None:
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.option("--allow-empty", is_flag=True, help="Believe that a folder lost all its pictures.")
 @click.option("--report", type=OUTPUT, help="List skipped files (JSON lines).")
-@click.option("--device", help="auto, cpu, cuda, cuda:N.  [default: auto]")
+@device_option
+@runtime_option
 @click.option("--batch-size", type=int, help="Pictures a forward pass.  [default: 32]")
 @click.option("--workers", type=int, help="Decoder processes.  [default: one for each core]")
 @click.option("--max-megapixels", type=int, help="Skip larger pictures.  [default: 178]")
@@ -124,7 +132,8 @@ def build(
 @click.option("-0", "null", is_flag=True, help="Only the paths, each ended by a null byte.")
 @click.option("--weights", type=PATH, help="The weights that made the store, if they moved.")
 @click.option("--html", type=OUTPUT, help="Also write a page with pictures.")
-@click.option("--device", help="auto, cpu, cuda, cuda:N.  [default: auto]")
+@device_option
+@runtime_option
 @click.option("--max-megapixels", type=int, help="Refuse larger pictures.  [default: 178]")
 @debug_option
 def query(

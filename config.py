@@ -12,6 +12,7 @@ import platformdirs
 from .errors import UsageError
 
 STORE_NAME = ".tll-index"
+RUNTIMES = ("auto", "onnx", "torch")
 
 
 def user_folder() -> Path:
@@ -34,6 +35,9 @@ class Settings:
     """Folder of what can be made again, such as features; may be removed at any time."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N; auto takes a GPU where there is one."""
+    runtime: str = "auto"
+    """auto, onnx or torch: what runs a network; auto is ONNX Runtime on a CPU wherever the network
+    can be had so, torch otherwise."""
     batch_size: int = 32
     """Pictures a forward pass, and pictures a transaction."""
     workers: int = 0
@@ -47,7 +51,7 @@ class Settings:
 
     def decoders(self) -> int:
         """How many decoder processes to start."""
-        return self.workers or min(_cores(), 8)
+        return self.workers or min(cores(), 8)
 
 
 def load_settings(**arguments: object) -> Settings:
@@ -80,6 +84,10 @@ def _parsed(name: str, value: object, origin: str) -> object:
             raise UsageError(f"{origin}: {error}") from None
     if name == "device":
         return str(value)
+    if name == "runtime":
+        if value not in RUNTIMES:
+            raise UsageError(f"{origin}: {value!r} is none of {', '.join(RUNTIMES)}")
+        return value
     try:
         number = int(str(value))
     except ValueError:
@@ -114,7 +122,8 @@ def _file() -> dict[str, object]:
     return table
 
 
-def _cores() -> int:
+def cores() -> int:
+    """How many cores this process may use."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # macOS

@@ -65,6 +65,7 @@ def train(
     backbone: str,
     weights: Path | None,
     device: str | None,
+    runtime: str | None,
     batch_size: int | None,
     folds: int,
     recipe: str | None,
@@ -88,7 +89,7 @@ def train(
     if folds == 1:
         raise click.UsageError("--folds is 0 for none, or at least 2")
     options = options_of(recipe or "ours", **chosen)
-    settings = load_settings(device=device, batch_size=batch_size)
+    settings = load_settings(device=device, runtime=runtime, batch_size=batch_size)
     _require_lens_or_nothing(out)
     with _resumable(), _ticks(quiet) as progress:
         material = learning.load_material(
@@ -164,6 +165,7 @@ def evaluate(
     backbone: str,
     weights: Path | None,
     device: str | None,
+    runtime: str | None,
     batch_size: int | None,
     as_json: bool,
     quiet: bool,
@@ -185,7 +187,7 @@ def evaluate(
     if lens is not None and recipe is not None:
         raise click.UsageError("--recipe and --lens exclude each other")
     folds, recipe = folds or 5, recipe or "ours"
-    settings = load_settings(device=device, batch_size=batch_size)
+    settings = load_settings(device=device, runtime=runtime, batch_size=batch_size)
     if candidates_file is not None:  # what is wrong with it should be said before the long work
         learning.rows_of_candidates(read_pairs(data), candidates_file)
     used: Lens | None = None
@@ -247,6 +249,7 @@ def submit(
     backbone: str,
     weights: Path | None,
     device: str | None,
+    runtime: str | None,
     batch_size: int | None,
     quiet: bool,
 ) -> None:
@@ -264,7 +267,7 @@ def submit(
     for read in (candidates_file, sample, data / "test_candidates.csv", data / "train.csv"):
         if read is not None and os.path.realpath(read) == os.path.realpath(out):
             raise click.UsageError(f"{shown(out)} is read here, not written; name another --out")
-    settings = load_settings(device=device, batch_size=batch_size)
+    settings = load_settings(device=device, runtime=runtime, batch_size=batch_size)
     name, _, used = _lens_to_use(lens, backbone, settings)
     with _resumable(), _ticks(quiet) as progress:
         embedder = load_embedder(name, settings, weights=weights, lens=used)

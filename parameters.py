@@ -10,6 +10,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 import click
 
+from .config import RUNTIMES
 from .engine.options import RECIPES, TrainingOptions
 from .names import shown
 
@@ -50,6 +51,14 @@ def debug_option(function: _F) -> _F:
         help="Show tracebacks of errors.",
     )(function)
 
+
+device_option = click.option("--device", help="auto, cpu, cuda, cuda:N.  [default: auto]")
+
+runtime_option = click.option(
+    "--runtime",
+    type=click.Choice(RUNTIMES),
+    help="What runs the network.  [default: auto, which is ONNX Runtime on a CPU]",
+)
 
 _TRAINING_HELP = {
     "scaling": "Before PCA: each value to the same variance, each pooled layer, or none.",
@@ -119,7 +128,8 @@ def network_options(backbone: str) -> Callable[[_F], _F]:
             "--backbone", default=backbone, show_default=True, help="See 'tll-index backbones'."
         ),
         click.option("--weights", type=PATH, help="Weights file of the backbone."),
-        click.option("--device", help="auto, cpu, cuda, cuda:N.  [default: auto]"),
+        device_option,
+        runtime_option,
         click.option("--batch-size", type=int, help="Pictures a forward pass.  [default: 32]"),
     )
 

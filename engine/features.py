@@ -66,4 +66,4 @@ def load_backbone(
     settings = settings or load_settings()
     spec = spec_of(name)
     located = locate(spec, settings.weights_dir, Path(weights) if weights is not None else None)
-    return Backbone(spec, located, load_runtime(spec, located.path, settings.device))
+    return Backbone(spec, located, load_runtime(spec, located, settings))

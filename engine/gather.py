@@ -164,6 +164,7 @@ class _Cache:
             "backbone": backbone.spec.name,
             "weights_sha256": backbone.weights.sha256,
             **backbone.spec.recipe(),
+            "runtime": backbone.runtime.name,
             "mirrored": look.mirrored,
             "grey": look.grey,
         }

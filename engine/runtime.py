@@ -1,20 +1,23 @@
 """How a network is run: the one seam between NumPy and a deep-learning runtime.
 
 Everything before it (decoding, resizing, normalising) and after it (lens, search) is NumPy, so
-another runtime is another class here with the same two members.
+another runtime is another class with the same two members: torch's is here, ONNX Runtime's in
+`exported`.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..config import Settings
 from ..contracts import Features
 from ..errors import UsageError
-from .registry import BackboneSpec
+from .spec import BackboneSpec
+from .weights import Weights
 
 if TYPE_CHECKING:
     import torch
@@ -30,16 +33,37 @@ class Runtime(Protocol):
         """(n, 3, size, size) float32, normalised -> (n, D) float32."""
 
 
-def load_runtime(spec: BackboneSpec, weights: Path, device: str = "auto") -> Runtime:
-    """The network of `spec`, ready to run.
+def load_runtime(spec: BackboneSpec, weights: Weights, settings: Settings) -> Runtime:
+    """The network of `spec`, ready to run as `settings.runtime` and `settings.device` say.
 
     Raises:
         WeightsError: see `load_network`.
-        UsageError: there is no such device.
+        UsageError: there is no such device, or what is asked for can't be had.
     """
+    wanted, device = settings.runtime, settings.device
+    if wanted == "onnx" and device not in ("auto", "cpu"):
+        raise UsageError(f"runtime onnx is for the CPU; device {device!r} needs runtime torch")
+    on_cpu = device == "cpu" or (device == "auto" and (wanted == "onnx" or not may_have_gpu()))
+    if wanted != "torch" and on_cpu:
+        from .exported import ExportError, load_exported
+
+        try:
+            return load_exported(spec, weights, settings.cache_dir)
+        except ExportError as error:
+            if wanted == "onnx":
+                raise UsageError(f"runtime onnx: {error}; use torch, or auto") from None
     from .backbones import load_network
 
-    return TorchRuntime(load_network(spec, weights), device)
+    return TorchRuntime(load_network(spec, weights.path), device)
+
+
+def may_have_gpu() -> bool:
+    """Whether it is worth to load torch and ask it: there is a driver for what torch can use."""
+    return any(os.path.exists(path) for path in _GPUS)
+
+
+_GPUS = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd")
+"""NVIDIA's driver, Windows' for Linux, AMD's."""
 
 
 class TorchRuntime:

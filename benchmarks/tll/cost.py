@@ -39,7 +39,7 @@ def embedding(
     one_pass = Backbone(
         small := pass_at_224(backbone.spec),
         backbone.weights,
-        load_runtime(small, backbone.weights.path, settings.device),
+        load_runtime(small, backbone.weights, settings),
     )
     data = [read_bytes(path, Limits.of(settings)) for path in material.pairs.left[:BATCH]]
     seen, seen_small = (

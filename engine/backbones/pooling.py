@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
+import numpy as np
 import torch
-from torch.nn.functional import adaptive_avg_pool2d
+from numpy.typing import NDArray
 
 from ..registry import Layer, Pool
 
@@ -50,8 +52,30 @@ def _maps(activations: torch.Tensor, layer: Layer, prefix: int) -> torch.Tensor:
 
 
 def _pooled(maps: torch.Tensor, pool: Pool) -> torch.Tensor:
-    cells = adaptive_avg_pool2d(maps, pool.grid)
+    cells = _by_cells(maps, pool.grid)
     if pool.statistic == "std":
-        squares = adaptive_avg_pool2d(maps.square(), pool.grid)
+        squares = _by_cells(maps.square(), pool.grid)
         cells = (squares - cells.square()).clamp_min(0).sqrt()
     return cells.permute(0, 2, 3, 1).flatten(1)  # cell by cell, the channels of each together
+
+
+def _by_cells(maps: torch.Tensor, grid: int) -> torch.Tensor:
+    """(n, channels, height, width) -> (n, channels, grid, grid): adaptive average pooling, as two
+    products with a matrix, which exporters know for any height and width."""
+    if grid == 1:
+        return maps.mean((2, 3), keepdim=True)
+    height, width = (
+        torch.from_numpy(_cells_of(int(side), grid)).to(maps.device, maps.dtype)
+        for side in maps.shape[2:]
+    )
+    return height @ maps @ width.T
+
+
+@lru_cache(maxsize=64)
+def _cells_of(side: int, grid: int) -> NDArray[np.float32]:
+    """(grid, side): each row averages the positions of one cell."""
+    cells = np.zeros((grid, side), np.float32)
+    for cell in range(grid):
+        start, end = cell * side // grid, -(-(cell + 1) * side // grid)
+        cells[cell, start:end] = 1 / (end - start)
+    return cells
