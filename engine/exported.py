@@ -127,7 +127,7 @@ def export(spec: BackboneSpec, weights: Path) -> bytes:
 def _as_onnx(network: torch.nn.Module, example: torch.Tensor) -> bytes:
     import torch
 
-    out = io.BytesIO()
+    out: Any = io.BytesIO()  # which torch takes, whatever it declares
     arguments: dict[str, Any] = {
         "input_names": ["pixels"],
         "output_names": ["features"],
