@@ -76,7 +76,7 @@ def _curves(runs: list[_Run], title: str, backbone: str) -> Figure:
         axis.set_xlabel("epoch")
         axis.set_ylabel(label)
         tidy(axis)
-    axes[1].legend(frameon=False, fontsize=8)
+    axes[1].legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
     figure.suptitle(f"{title} ({backbone})", fontsize=10)
     return figure
 
@@ -96,6 +96,7 @@ def _classifiers(runs: list[_Run], backbone: str) -> Figure:
             axis.axvline(run["best_epoch"], color="#8a8a8a", linestyle="--", label="best epoch")
         axis.set_title(run["title"], fontsize=10)
         axis.set_xlabel("epoch")
+        axis.locator_params(axis="x", integer=True)
         tidy(axis)
     axes[0].set_ylabel("binary cross-entropy")
     axes[0].legend(frameon=False, fontsize=8)

@@ -35,6 +35,7 @@ def result(laboratory: Laboratory, runs: Sequence[Run]) -> dict[str, Any]:
             "seed": laboratory.seed,
             "epochs": laboratory.epochs,
             "classifier": asdict(laboratory.classifier),
+            "classifier_pairs": min(laboratory.classifier.pairs or len(train), len(train)),
             "smoothing": WEIGHT,
             "device": laboratory.settings.device,
         },
@@ -136,7 +137,8 @@ def about(found: dict[str, Any]) -> str:
         f"batch, with the row's temperature, after the last epoch; smoothed exponentially, weight "
         f"{used['smoothing']}. The paper's own losses are of other pairs, and of how many is not "
         "known here: compare their order, not their size. Accuracy: as if there were as many pairs "
-        "as foils; the paper's mix is not known here."
+        "as foils; the paper's mix is not known here. Pair classifiers, and the adaptation beside "
+        f"them, learn from {used['classifier_pairs']:,} of the training pairs."
     )
     if missing:
         said += (
