@@ -58,7 +58,7 @@ def guess(offered: Offered, scores: NDArray[np.floating]) -> Guessed:
     m, c = offered.answers.shape
     columns = columns.reshape(m, c)
     chances = likelihoods(scores, columns, len(names))
-    cost = _ROUNDS - np.log(chances + _FLOOR)  # above 0: an entry of 0 would be no edge
+    cost = 1 - np.log(chances + _FLOOR)  # above 0: an entry of 0 would be no edge
     edges = csr_array(
         (cost.ravel(), columns.ravel(), np.arange(0, m * c + 1, c)), shape=(m, len(names))
     )

@@ -43,7 +43,7 @@ def load_runtime(spec: BackboneSpec, weights: Weights, settings: Settings) -> Ru
     wanted, device = settings.runtime, settings.device
     if wanted == "onnx" and device not in ("auto", "cpu"):
         raise UsageError(f"runtime onnx is for the CPU; device {device!r} needs runtime torch")
-    on_cpu = device == "cpu" or (device == "auto" and (wanted == "onnx" or not may_have_gpu()))
+    on_cpu = device == "cpu" or (device == "auto" and (wanted == "onnx" or not has_gpu()))
     if wanted != "torch" and on_cpu:
         from .exported import ExportError, load_exported
 
@@ -57,13 +57,18 @@ def load_runtime(spec: BackboneSpec, weights: Weights, settings: Settings) -> Ru
     return TorchRuntime(load_network(spec, weights.path), device)
 
 
-def may_have_gpu() -> bool:
-    """Whether it is worth to load torch and ask it: there is a driver for what torch can use."""
-    return any(os.path.exists(path) for path in _GPUS)
+def has_gpu() -> bool:
+    """Whether torch can use a GPU here. It is only loaded, and asked, where there is a driver for
+    one: that takes seconds, which a query on a CPU should not wait for."""
+    if not any(os.path.exists(path) for path in _DRIVERS):
+        return False
+    import torch
+
+    return torch.cuda.is_available()
 
 
-_GPUS = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd")
-"""NVIDIA's driver, Windows' for Linux, AMD's."""
+_DRIVERS = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd")
+"""NVIDIA's, Windows' for Linux, AMD's."""
 
 
 class TorchRuntime:

@@ -8,7 +8,6 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.request import Request, urlopen
 
 from ..errors import WeightsError
 from .registry import BackboneSpec
@@ -138,6 +137,8 @@ def _from_hub(repo: str, file: str, folder: Path) -> tuple[Path, str]:
 
 def _from(url: str, folder: Path) -> tuple[Path, str]:
     """The file; servers of plain files announce no digest, but they do announce a length."""
+    from urllib.request import Request, urlopen
+
     from tqdm import tqdm
 
     path = folder / Path(url).name

@@ -18,7 +18,7 @@ from tll_index import build, load_backbone
 from tll_index.config import load_settings
 from tll_index.engine.exported import ExportError, load_exported
 from tll_index.engine.registry import register, spec_of
-from tll_index.engine.runtime import may_have_gpu
+from tll_index.engine.runtime import has_gpu
 from tll_index.engine.weights import locate
 from tll_index.errors import UsageError
 
@@ -137,7 +137,7 @@ def test_which_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="runtime onnx is for the CPU; device 'cuda:0' needs"):
         load_backbone("tiny", settings=load_settings(runtime="onnx", device="cuda:0"))
     auto = load_backbone("tiny", settings=load_settings(runtime="auto")).runtime.name
-    assert auto == "onnx cpu" or may_have_gpu()
+    assert auto == "onnx cpu" or has_gpu()
     on_cpu = load_backbone("tiny", settings=load_settings(runtime="auto", device="cpu"))
     assert on_cpu.runtime.name == "onnx cpu"
 
