@@ -173,6 +173,10 @@ def test_offline_every_row_is_measured_or_says_how_to_get_its_weights(
     assert (
         printed.startswith(table) and "| CLIP ResNet-50x4 | clip_rn50x4 | weights missing" in table
     )
+    for backbone, how in found["missing"].items():
+        assert f"- {backbone}: {how}\n" in table and how.startswith(
+            "run 'tll-index backbones fetch"
+        )
     for name in ("baseline", "table1", "final"):
         assert any(section["key"] == name for section in found["sections"])
     drawn = {path.stem for path in (out / "figures").glob("*.png")}

@@ -52,6 +52,7 @@ def page(
         findings=found["findings"],
         sections=sections,
         pairs=pairs,
+        missing=found["missing"],
         machine=found["machine"],
     )
 

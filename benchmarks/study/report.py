@@ -52,7 +52,7 @@ def result(laboratory: Laboratory, runs: Sequence[Run]) -> dict[str, Any]:
             if (rows := _rows(section.key, runs))
         ],
         "findings": findings(runs),
-        "missing": sorted({run.backbone for run in runs if run.status == MISSING}),
+        "missing": {run.backbone: run.reason for run in runs if run.status == MISSING},
     }
 
 
@@ -121,6 +121,9 @@ def markdown(found: dict[str, Any]) -> str:
         lines += [*map(_line, rows), ""]
     lines += ["## Findings", ""]
     lines += [f"- {finding}" for finding in found["findings"]] or ["(nothing to compare)"]
+    if found["missing"]:
+        lines += ["", "## Missing weights", ""]
+        lines += [f"- {backbone}: {how}" for backbone, how in found["missing"].items()]
     return "\n".join(lines) + "\n"
 
 
@@ -142,8 +145,8 @@ def about(found: dict[str, Any]) -> str:
     )
     if missing:
         said += (
-            f" Not measurable on this machine, for lack of weights: {', '.join(missing)} "
-            "('tll-index backbones' says how to get them)."
+            f" Not measurable on this machine, for lack of weights: {', '.join(missing)}; how to "
+            "get them is at the end."
         )
     return said
 
