@@ -13,7 +13,6 @@ import inspect
 import io
 import json
 import logging
-import secrets
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from ..config import cores
 from ..contracts import Features
+from .sealed import read_sealed, write_sealed
 from .spec import BackboneSpec
 from .weights import Weights
 
@@ -39,7 +39,6 @@ MOST_MEGABYTES = 1500
 """Larger networks aren't exported: an ONNX file ends at 2 GB."""
 
 _OPSET = 17
-_SEAL = hashlib.sha256().digest_size
 
 
 class ExportError(Exception):
@@ -149,7 +148,7 @@ def _as_onnx(network: torch.nn.Module, example: torch.Tensor) -> bytes:
 
 
 class _Kept:
-    """A file of the cache: the model with a SHA-256 of it behind, or why there is none."""
+    """Sealed files of the cache: the model, or why there is none."""
 
     def __init__(self, spec: BackboneSpec, weights: Weights, cache_dir: Path) -> None:
         made_by = {
@@ -165,35 +164,18 @@ class _Kept:
 
     def read(self) -> bytes | None:
         """The model; None where there is none, or not whole."""
-        try:
-            data = self._path.read_bytes()
-        except OSError:
-            return None
-        model = data[:-_SEAL]
-        return model if hashlib.sha256(model).digest() == data[-_SEAL:] else None
+        return read_sealed(self._path)
 
     def write(self, model: bytes) -> None:
         """Keep the model, if that can be; without it the next one will export again."""
-        self._put(self._path, model + hashlib.sha256(model).digest())
+        with contextlib.suppress(OSError):
+            write_sealed(self._path, model)
 
     def refusal(self) -> str:
         """Why there can be no model; empty where that is not known."""
-        try:
-            return self._refusal.read_text("utf-8")
-        except (OSError, UnicodeDecodeError):
-            return ""
+        return (read_sealed(self._refusal) or b"").decode()
 
     def refuse(self, reason: str) -> None:
         """Remember why there can be no model."""
-        self._put(self._refusal, reason.encode())
-
-    def _put(self, path: Path, data: bytes) -> None:
-        new = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")  # others may do the same
-        try:
-            with contextlib.suppress(OSError):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                new.write_bytes(data)
-                new.replace(path)
-        finally:
-            with contextlib.suppress(OSError):
-                new.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            write_sealed(self._refusal, reason.encode())

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import io
 import json
-import secrets
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,9 +21,10 @@ from ..config import Settings, load_settings
 from ..contracts import Features, Pixels
 from ..errors import DataError, PictureError
 from ..names import shown
-from .decode import Limits, decode, greyed, read_bytes
+from .decode import Geometry, Limits, decode, greyed, read_bytes
 from .features import Backbone
 from .registry import BackboneSpec
+from .sealed import read_sealed, write_sealed
 from .ticks import Ticks
 
 FORMAT = 1
@@ -34,7 +34,6 @@ CHUNK = 64
 """Pictures in a file of the cache, which is what an interruption costs at most. No batch goes
 beyond it, so features are the same bit for bit whichever chunks were there already."""
 
-_SEAL = hashlib.sha256().digest_size
 _LARGEST = float(np.finfo(np.float16).max)
 
 _Item = TypeVar("_Item")
@@ -139,11 +138,7 @@ class _Look:
 
     def square(self, path: Path) -> tuple[Pixels, bytes]:
         """What the backbone is shown of a file, and the SHA-256 of just these bytes."""
-        try:
-            data = read_bytes(path, self.limits)
-            pixels = decode(data, self.spec.geometry, self.limits).pixels
-        except PictureError as error:
-            raise DataError(str(error.at(path))) from None
+        pixels, data = decoded(path, self.spec.geometry, self.limits)
         if self.grey:
             pixels = greyed(pixels)
         if self.mirrored:
@@ -151,12 +146,22 @@ class _Look:
         return pixels, hashlib.sha256(data).digest()
 
 
-class _Cache:
-    """Chunks of features in files, each named by all that decides its values.
+def decoded(path: Path, geometry: Geometry, limits: Limits) -> tuple[Pixels, bytes]:
+    """A picture of the data, (size, size, 3), and the bytes of its file.
 
-    A file is an .npy of (n, D) float16 with a SHA-256 of it behind: what a power failure or a bad
-    disk did to it is noticed, so that nothing need wait for the disk.
+    Raises:
+        DataError: it can't be used; names the file and says why.
     """
+    try:
+        data = read_bytes(path, limits)
+        return decode(data, geometry, limits).pixels, data
+    except PictureError as error:
+        raise DataError(str(error.at(path))) from None
+
+
+class _Cache:
+    """Chunks of features in files, each named by all that decides its values: a sealed .npy of
+    (n, D) float16."""
 
     def __init__(self, folder: Path, backbone: Backbone, look: _Look, progress: Ticks) -> None:
         made_by: dict[str, Any] = {
@@ -175,13 +180,11 @@ class _Cache:
 
     def fill(self, rows: NDArray[np.float16], digests: Sequence[bytes]) -> bool:
         """Set `rows` to the features of these pictures; False where they are not kept whole."""
+        if (body := read_sealed(self._path(digests))) is None:
+            return False
         try:
-            data = self._path(digests).read_bytes()
-            body = data[:-_SEAL]
-            if hashlib.sha256(body).digest() != data[-_SEAL:]:
-                return False
             values = np.load(io.BytesIO(body), allow_pickle=False)
-        except (OSError, ValueError, EOFError):
+        except (ValueError, EOFError):
             return False
         if values.shape != rows.shape or values.dtype != rows.dtype:
             return False
@@ -194,21 +197,12 @@ class _Cache:
             return
         buffer = io.BytesIO()
         np.save(buffer, rows, allow_pickle=False)
-        body = buffer.getvalue()
-        path = self._path(digests)
-        # A name of its own: another process may be extracting the same.
-        new = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            new.write_bytes(body + hashlib.sha256(body).digest())
-            new.replace(path)
+            write_sealed(self._path(digests), buffer.getvalue())
         except OSError as error:
             self._can_write = False
             reason = error.strerror or error
             self._progress.note(f"features are not kept: {shown(self._folder)}: {reason}")
-        finally:
-            with contextlib.suppress(OSError):
-                new.unlink(missing_ok=True)
 
     def _path(self, digests: Sequence[bytes]) -> Path:
         name = hashlib.sha256(self._made_by + b"".join(digests)).hexdigest()

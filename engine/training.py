@@ -112,19 +112,16 @@ def fit_lens(
     lesson = Lesson(sides, np.ones(len(pairs), np.float32), known=len(pairs))
     fit = learned(lesson, name)
     if options.candidates and pairs.offered is not None and not fit.stopped:
-        others = pairs.unlabelled
-        if others is None:
+        if (others := pairs.unlabelled) is None:
             raise UsageError("candidates are rows of unlabelled pictures, and there are none")
-        guessed = _guessed(pairs, others, fit.lens)
+        guessed = _guessed(pairs.offered, others, fit.lens)
         left, right = (projection.apply(others[rows]) for rows in (guessed.asks, guessed.answers))
         fit = learned(lesson.with_more(left, right, guessed.weights), f"{name}, with guessed pairs")
     return fit
 
 
-def _guessed(pairs: PairFeatures, unlabelled: NDArray[np.floating], lens: Lens) -> Guessed:
-    """What a lens that learned from the pairs makes of their candidates among the unlabelled."""
-    offered = pairs.offered
-    assert offered is not None
+def _guessed(offered: Offered, unlabelled: NDArray[np.floating], lens: Lens) -> Guessed:
+    """What a lens that learned from the pairs makes of candidates among the unlabelled."""
     asks = applied(lens.asks, unlabelled[offered.asks])
     rows, columns = np.unique(offered.answers, return_inverse=True)
     answers = applied(lens.answers, unlabelled[rows])

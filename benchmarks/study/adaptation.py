@@ -15,7 +15,7 @@ from tll_index.engine.lens import Lens, applied
 from tll_index.engine.options import TrainingOptions
 from tll_index.engine.training import Fit, PairFeatures, fit_lens, pair_loss
 
-from .curves import smoothed
+from .curves import rounded, smoothed
 from .laboratory import Laboratory
 
 
@@ -71,9 +71,9 @@ def measure_adaptation(
         figures["validation_loss_smoothed"] = smoothed(fit.validation_losses)[-1]
     figures["seconds"] = round(seconds, 2)
     figures["curves"] = {
-        "loss": _rounded(fit.losses),
-        "validation_loss": _rounded(fit.validation_losses),
-        "top2": _rounded(fit.top2),
+        "loss": rounded(fit.losses),
+        "validation_loss": rounded(fit.validation_losses),
+        "top2": rounded(fit.top2),
     }
     return figures
 
@@ -98,7 +98,7 @@ def _judged(
     scores = score(validation, lens)
     return {
         **scores.as_dict(),
-        "each_pair": _rounded(scores.per_pair["top2"].tolist()),
+        "each_pair": rounded(scores.per_pair["top2"].tolist()),
         "validation_loss": _loss(lens, validation.features, options),
         "features": material.backbone.spec.dimension,
         "dimension": lens.dimension,
@@ -110,7 +110,3 @@ def _loss(lens: Lens, pairs: PairFeatures, options: TrainingOptions) -> float:
         torch.from_numpy(applied(lens.apply, side)) for side in (pairs.left, pairs.right)
     )
     return pair_loss(left, right, options).item()
-
-
-def _rounded(values: list[float]) -> list[float]:
-    return [round(value, 6) for value in values]

@@ -19,3 +19,8 @@ def smoothed(values: Sequence[float], weight: float = WEIGHT) -> list[float]:
         total, norm = weight * total + value, weight * norm + 1
         result.append(total / norm)
     return result
+
+
+def rounded(values: Sequence[float]) -> list[float]:
+    """To the six decimals that are kept."""
+    return [round(value, 6) for value in values]

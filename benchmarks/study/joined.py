@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from tll_index.config import Settings
 from tll_index.contracts import Pixels
-from tll_index.engine.decode import Geometry, Limits, decode, read_bytes
+from tll_index.engine.decode import Geometry, Limits
 from tll_index.engine.features import normalised
+from tll_index.engine.gather import decoded
 from tll_index.engine.registry import BackboneSpec
 from tll_index.engine.ticks import Ticks
 from tll_index.engine.tll import Pairs
-from tll_index.errors import DataError, PictureError
 
 from .bodies import Body
 
@@ -29,33 +29,30 @@ class JoinedPairs:
     """The pictures of pairs, ready to be set side by side."""
 
     def __init__(self, pairs: Pairs, spec: BackboneSpec, body: Body, settings: Settings) -> None:
-        self._pairs, self._spec, self._body, self._settings = pairs, spec, body, settings
+        self.body = body
+        self._pairs, self._spec, self._settings = pairs, spec, settings
         self._squares: dict[Path, Pixels] = {}
         self._known: dict[bytes, NDArray[np.float16]] = {}
         self._folder = tempfile.TemporaryDirectory(prefix="tll-study-")
         self._device = next(body.frozen.parameters()).device
 
-    def maps(
-        self, left: NDArray[np.int64], offered: NDArray[np.int64], progress: Ticks
-    ) -> NDArray[np.float16]:
-        """What the frozen part gives for each of `left` (n,), joined with each of the right
-        pictures that it is `offered` (n, c), all by number of pair: (n * c, channels, h, w), row
-        by row. The same question is answered from memory; it lies on the disk.
+    def maps(self, lists: NDArray[np.int64], progress: Ticks) -> NDArray[np.float16]:
+        """What the frozen part gives for the left picture of the first pair of each of `lists`
+        (n, c), joined with the right one of every pair in it: (n * c, channels, h, w), row by row.
+        The same question is answered from memory; it lies on the disk.
 
         Raises:
             DataError: a picture can't be used.
         """
-        key = np.hstack([left[:, None], offered]).tobytes()
+        key = lists.tobytes()
         if key not in self._known:
-            self._known[key] = self._computed(left, offered, progress)
+            self._known[key] = self._computed(lists, progress)
         return self._known[key]
 
-    def _computed(
-        self, left: NDArray[np.int64], offered: NDArray[np.int64], progress: Ticks
-    ) -> NDArray[np.float16]:
-        self._decode([self._pairs.left[row] for row in left])
-        self._decode([self._pairs.right[row] for row in np.unique(offered)])
-        asks, answers = np.repeat(left, offered.shape[1]), offered.ravel()
+    def _computed(self, lists: NDArray[np.int64], progress: Ticks) -> NDArray[np.float16]:
+        self._decode([self._pairs.left[row] for row in lists[:, 0]])
+        self._decode([self._pairs.right[row] for row in np.unique(lists)])
+        asks, answers = np.repeat(lists[:, 0], lists.shape[1]), lists.ravel()
         maps: NDArray[np.float16] | None = None
         progress.start("looking at joined pairs", len(asks), "pairs")
         step = self._settings.batch_size
@@ -82,7 +79,7 @@ class JoinedPairs:
         )
         batch = torch.from_numpy(normalised(joined, self._spec)).to(self._device)
         with torch.inference_mode():
-            maps: NDArray[np.float16] = self._body.frozen(batch).half().cpu().numpy()
+            maps: NDArray[np.float16] = self.body.frozen(batch).half().cpu().numpy()
         return maps
 
     def _decode(self, paths: list[Path]) -> None:
@@ -90,10 +87,7 @@ class JoinedPairs:
         limits, geometry = Limits.of(self._settings), Geometry(SIDE, fit="squash")
 
         def square(path: Path) -> Pixels:
-            try:
-                return decode(read_bytes(path, limits), geometry, limits).pixels
-            except PictureError as error:
-                raise DataError(str(error.at(path))) from None
+            return decoded(path, geometry, limits)[0]
 
         with ThreadPoolExecutor(self._settings.decoders()) as threads:
             self._squares.update(zip(missing, threads.map(square, missing), strict=True))

@@ -15,12 +15,15 @@ from tll_index.engine.evaluation import folds
 from tll_index.engine.learning import Material, load_material
 from tll_index.engine.options import TrainingOptions
 from tll_index.engine.registry import spec_of
+from tll_index.engine.runtime import torch_device
 from tll_index.engine.ticks import Ticks
 from tll_index.engine.tll import Pairs, read_pairs
 from tll_index.engine.weights import find, how_to_get, locate
 
 from ..tll.trials import Projections
+from .bodies import body_of
 from .classifier import ClassifierOptions
+from .joined import JoinedPairs
 
 PARTS = 4
 """One of so many parts of the pairs is for validation: 75 to 25, as in the paper."""
@@ -42,9 +45,8 @@ class Laboratory:
 
     def __post_init__(self) -> None:
         self.projections = Projections()
-        self.shelf: dict[str, Any] = {}
-        """Where rows leave what later ones can use, by a name of their own."""
         self._materials: dict[tuple[object, ...], Material] = {}
+        self._joined: dict[str, JoinedPairs] = {}
         self._digests: dict[str, str] = {}
 
     @cached_property
@@ -92,6 +94,7 @@ class Laboratory:
             "seed": self.seed,
             "backbone": spec.recipe(),
             "weights": self._digests[backbone],
+            "device": self.settings.device,
         }
 
     def material(self, backbone: str, options: TrainingOptions) -> Material:
@@ -113,3 +116,20 @@ class Laboratory:
             )
             self._materials = {key: loaded}
         return self._materials[key]
+
+    def joined(self, backbone: str) -> JoinedPairs:
+        """The pairs set side by side, for the body of a backbone; both balances of a pair
+        classifier look at the same ones.
+
+        Raises:
+            UsageError: it can't be cut into stages.
+            WeightsError
+        """
+        if backbone not in self._joined:
+            spec = spec_of(backbone)
+            body = body_of(backbone, locate(spec, self.settings.weights_dir))
+            device = torch_device(self.settings.device)
+            for part in (body.frozen, *body.stages):
+                part.to(device)
+            self._joined[backbone] = JoinedPairs(self.pairs, spec, body, self.settings)
+        return self._joined[backbone]

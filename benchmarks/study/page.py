@@ -31,10 +31,10 @@ def page(
     """The page, from a study's result, its drawings by section, and what `error_analysis` gave."""
     from jinja2 import Environment, FileSystemLoader
 
-    sections = []
+    tables = []
     for section in found["sections"]:
         header, rows = cells(section)
-        sections.append(
+        tables.append(
             {
                 **section,
                 "header": header,
@@ -50,8 +50,8 @@ def page(
         title="The paper's study, run again",
         about=about(found),
         findings=found["findings"],
-        sections=sections,
-        pairs=pairs,
+        tables=tables,
+        sections=pairs,
         missing=found["missing"],
         machine=found["machine"],
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -17,15 +16,11 @@ from tll_index.engine.evaluation import (
 )
 from tll_index.engine.lens import applied
 from tll_index.engine.options import TrainingOptions
-from tll_index.engine.registry import spec_of
-from tll_index.engine.runtime import torch_device
 from tll_index.engine.search import products
-from tll_index.engine.weights import locate
 
 from .adaptation import fitted
-from .bodies import body_of
 from .classifier import PairClassifier
-from .joined import JoinedPairs
+from .curves import rounded
 from .laboratory import Laboratory
 
 
@@ -63,25 +58,25 @@ def measure_classifier(laboratory: Laboratory, backbone: str, foils: int) -> dic
     Raises:
         DataError, WeightsError, UsageError
     """
-    joined, body = _joined(laboratory, backbone)
+    joined = laboratory.joined(backbone)
     progress = laboratory.progress
     started = time.perf_counter()
     train, development = training_lists(laboratory)
 
     def taught(lists: NDArray[np.int64]) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
-        maps = joined.maps(lists[:, 0], lists, progress)
+        maps = joined.maps(lists, progress)
         columns = min(1 + foils, lists.shape[1])
         chosen = np.arange(len(maps)).reshape(lists.shape)[:, :columns].ravel()
         labels = np.zeros((len(lists), columns), np.float32)
         labels[:, 0] = 1
         return maps[chosen] if columns < lists.shape[1] else maps, labels.ravel()
 
-    classifier = PairClassifier(body, laboratory.classifier, laboratory.seed)
+    classifier = PairClassifier(joined.body, laboratory.classifier, laboratory.seed)
     told = classifier.train(
         *taught(train), taught(development), progress, f"pair classifier 1 : {foils}"
     )
     asked = validation_lists(laboratory)
-    logits = classifier.logits(joined.maps(asked[:, 0], asked, progress)).reshape(asked.shape)
+    logits = classifier.logits(joined.maps(asked, progress)).reshape(asked.shape)
     return {
         **_ranked(logits),
         **_told_apart(logits),
@@ -90,8 +85,8 @@ def measure_classifier(laboratory: Laboratory, backbone: str, foils: int) -> dic
         "epochs": len(told.losses),
         "seconds": round(time.perf_counter() - started, 2),
         "curves": {
-            "loss": [round(value, 6) for value in told.losses],
-            "development_loss": [round(value, 6) for value in told.development_losses],
+            "loss": rounded(told.losses),
+            "development_loss": rounded(told.development_losses),
         },
     }
 
@@ -117,25 +112,6 @@ def measure_on_lists(
     }
 
 
-def classifier_identity(laboratory: Laboratory) -> dict[str, Any]:
-    """What of a laboratory decides the rows of Table I."""
-    return asdict(laboratory.classifier)
-
-
-def _joined(laboratory: Laboratory, backbone: str) -> tuple[JoinedPairs, Any]:
-    """The joined pairs of a body; both balances look at the same ones."""
-    if backbone not in laboratory.shelf:
-        spec = spec_of(backbone)
-        body = body_of(backbone, locate(spec, laboratory.settings.weights_dir))
-        device = torch_device(laboratory.settings.device)
-        for part in (body.frozen, *body.stages):
-            part.to(device)
-        joined = JoinedPairs(laboratory.pairs, spec, body, laboratory.settings)
-        laboratory.shelf[backbone] = joined, body
-    found: tuple[JoinedPairs, Any] = laboratory.shelf[backbone]
-    return found
-
-
 def _ranked(scores: NDArray[np.floating]) -> dict[str, Any]:
     """Where the matches stand in their lists: (n, c) scores, the match in column 0."""
     own, others = scores[:, :1], scores[:, 1:]
@@ -145,7 +121,7 @@ def _ranked(scores: NDArray[np.floating]) -> dict[str, Any]:
     figures["mrr"] = expected_reciprocal_rank(*counts)
     ranked = Scores.of(figures).as_dict()
     kept = {name: value for name, value in ranked.items() if value is not None}
-    return {**kept, "each_pair": figures["top2"].round(6).tolist()}
+    return {**kept, "each_pair": rounded(figures["top2"].tolist())}
 
 
 def _told_apart(logits: NDArray[np.float32]) -> dict[str, float]:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from tll_index.engine.embedder import Embedder
 from tll_index.engine.learning import rate_candidates, train
@@ -19,7 +17,7 @@ from tll_index.errors import UsageError, WeightsError
 from .adaptation import measure_adaptation, measure_cosine, possible
 from .kept import Kept
 from .laboratory import Laboratory
-from .pair_rows import classifier_identity, measure_classifier, measure_on_lists
+from .pair_rows import measure_classifier, measure_on_lists
 from .rows import Row, Section, every_row
 
 MEASURED = "measured"
@@ -113,7 +111,7 @@ def _identity(
 ) -> dict[str, Any]:
     identity = {**laboratory.identity(backbone), "kind": row.kind, "options": options.as_dict()}
     if row.kind in ("classifier", "lists"):
-        identity |= {"classifier": classifier_identity(laboratory), "foils": row.foils}
+        identity |= {"classifier": asdict(laboratory.classifier), "foils": row.foils}
     return identity
 
 
@@ -147,7 +145,7 @@ def _submit(laboratory: Laboratory, backbone: str, options: TrainingOptions, pat
         settings=laboratory.settings,
         progress=laboratory.progress,
     )
-    write_submission(path, candidates, scores.astype(np.float64))
+    write_submission(path, candidates, scores)
 
 
 def _is_written(path: Path, figures: dict[str, Any]) -> bool:

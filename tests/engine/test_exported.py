@@ -19,6 +19,7 @@ from tll_index.config import load_settings
 from tll_index.engine.exported import ExportError, load_exported
 from tll_index.engine.registry import register, spec_of
 from tll_index.engine.runtime import has_gpu
+from tll_index.engine.sealed import read_sealed
 from tll_index.engine.weights import locate
 from tll_index.errors import UsageError
 
@@ -114,7 +115,7 @@ def test_what_cannot_be_exported_is_torchs(
         "torch"
     )
     (note,) = networks(home)
-    assert note.suffix == ".refused" and why in note.read_text()
+    assert note.suffix == ".refused" and why in (read_sealed(note) or b"").decode()
     stamp = note.stat().st_mtime_ns
     with pytest.raises(UsageError, match=f"runtime onnx: odd {why}.*; use torch, or auto"):
         load_backbone("odd", settings=load_settings(runtime="onnx"))
