@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/ready-$(shell cksum setup.cfg | cut -d' ' -f1)
+PEERS  := $(READY)-peers
 RUN    := run
 IMAGES ?= $(RUN)/gallery
 STORE  = $(RUN)/store-$(shell echo "$(IMAGES)" | cksum | cut -d' ' -f1)
@@ -42,8 +43,18 @@ lint: $(READY)  ## ruff (lint and format) and mypy
 	cd $(VENV)/src && ../bin/mypy --config-file tll_index/setup.cfg --cache-dir ../mypy_cache \
 	  tll_index/engine tll_index/indexer tll_index/benchmarks tll_index/*.py
 
-bench: $(READY)  ## measure; writes benchmarks/results/
-	$(BIN)/python -m benchmarks
+# autofaiss asks for numpy < 2, though it works with 2, as what we have of it does; so pip is kept
+# from taking it at its word, and its light dependencies are named here.
+$(PEERS): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,peers]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  'fire < 0.7' 'pandas < 3' pyarrow fsspec
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  autofaiss embedding-reader
+	@touch $@
+
+bench: $(PEERS)  ## speed and size, next to other tools: an hour; ARGS=--quick: minutes
+	$(BIN)/python benchmarks/speed.py $(ARGS)
 
 bench-tll: $(READY)  ## the lens against simpler ways, hours on two cores; ARGS=--quick: minutes
 	$(BIN)/python -m benchmarks.tll $(ARGS)

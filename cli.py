@@ -63,6 +63,18 @@ def cli() -> None:
 @runtime_option
 @click.option("--batch-size", type=int, help="Pictures a forward pass.  [default: 32]")
 @click.option("--workers", type=int, help="Decoder processes.  [default: one for each core]")
+@click.option(
+    "--index",
+    metavar="KIND",
+    help="auto, flat, ivf, hnsw, or a FAISS factory string; the store keeps to it.  "
+    "[default: auto, by size and memory]",
+)
+@click.option(
+    "--memory",
+    metavar="SIZE",
+    help="What the index and the vectors it compares may take, such as 4G; the store keeps to it.  "
+    "[default: half of the machine's]",
+)
 @click.option("--max-megapixels", type=int, help="Skip larger pictures.  [default: 178]")
 @click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
 @debug_option

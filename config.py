@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from .errors import UsageError
 
 STORE_NAME = ".tll-index"
 RUNTIMES = ("auto", "onnx", "torch")
+INDEXES = ("auto", "flat", "ivf", "hnsw")
 
 
 def user_folder() -> Path:
@@ -48,6 +51,12 @@ class Settings:
     """Files that are larger are skipped before they are read."""
     decode_seconds: int = 30
     """A picture that takes a decoder longer is skipped and the decoder replaced."""
+    index: str = ""
+    """auto, flat, ivf, hnsw or a FAISS factory string; empty is what the store was last told, and
+    auto in the beginning: exact while there are few pictures, then lists of quantised vectors."""
+    memory: int = 0
+    """Bytes that the index and the vectors it compares may take, such as 4G; 0 is what the store
+    was last told, and half of the machine's in the beginning."""
 
     def decoders(self) -> int:
         """How many decoder processes to start."""
@@ -82,8 +91,10 @@ def _parsed(name: str, value: object, origin: str) -> object:
             return Path(os.fsdecode(value)).expanduser()
         except RuntimeError as error:  # ~somebody who isn't known
             raise UsageError(f"{origin}: {error}") from None
-    if name == "device":
+    if name in ("device", "index"):
         return str(value)
+    if name == "memory":
+        return _bytes(value, origin)
     if name == "runtime":
         if value not in RUNTIMES:
             raise UsageError(f"{origin}: {value!r} is none of {', '.join(RUNTIMES)}")
@@ -95,6 +106,14 @@ def _parsed(name: str, value: object, origin: str) -> object:
     if number < (0 if name == "workers" else 1):
         raise UsageError(f"{origin}: {number} is too small")
     return number
+
+
+def _bytes(value: object, origin: str) -> int:
+    """A number of bytes, such as 4G, 512M or 1.5GiB (powers of 1,024)."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:I?B)?", str(value).strip().upper())
+    if match is None:
+        raise UsageError(f"{origin}: {value!r} is not a size such as 4G or 512M")
+    return int(float(match[1]) * 1024 ** " KMGT".index(match[2] or " "))
 
 
 def _file_path() -> Path:
@@ -128,6 +147,19 @@ def cores() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # macOS
         return os.cpu_count() or 1
+
+
+def memory() -> int:
+    """How many bytes of memory there are for this process: the machine's, or what its container
+    may use."""
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for path in (
+        "/sys/fs/cgroup/memory.max",
+        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+    ):
+        with contextlib.suppress(OSError, ValueError):  # "max", or no such file
+            limits.append(int(Path(path).read_text()))
+    return min(limits)
 
 
 def find_store(start: Path | None = None) -> Path | None:

@@ -11,6 +11,9 @@ from tqdm import tqdm
 from .engine.ticks import Ticks
 from .indexer.report import Progress
 
+_WORTH_A_BAR = 50_000
+"""An index of fewer vectors is there in a moment."""
+
 
 class _Forgiving:
     """Standard error, or nothing where it is closed: progress is never worth a failure."""
@@ -85,6 +88,16 @@ class Bars(_OneBar, Progress):
         """See `Progress.done`."""
         if self._bar is not None:
             self._bar.update(files)
+
+    def arranging(self, images: int) -> None:
+        """See `Progress.arranging`."""
+        if images >= _WORTH_A_BAR:
+            self._draw("arranging", images, "vectors")
+
+    def arranged(self, images: int) -> None:
+        """See `Progress.arranged`."""
+        if self._bar is not None and self._bar.unit == " vectors":
+            self._bar.update(images)
 
 
 class TickBars(_OneBar, Ticks):

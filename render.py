@@ -97,11 +97,25 @@ def facts(info: dict[str, Any]) -> str:
         "lens": f"trained (digest {lens[:12]})"
         if lens
         else "none: features as they are, L2-normalised, without PCA or adaptation",
-        "vectors": f"{info['dimension']:,} values, {info['metric']}, {info['index']} index",
+        "vectors": f"{info['dimension']:,} values, {info['metric']}",
+        "index": _index(info["index"]),
         "on disk": f"{_size(sum(disk.values()))} ({sizes})",
         "made": f"{info['created']} with {info['made_with']}, format {info['format']}",
     }
     return "\n".join(f"{name:<9} {value}" for name, value in rows.items())
+
+
+def _index(index: dict[str, Any]) -> str:
+    recall = index.get("recall_at_10")
+    if recall is None:
+        return str(index["kind"])
+    if index["recall_measured_with"] is None:
+        return f"{index['kind']}: all vectors are compared"
+    return (
+        f"{index['kind']}: finds {recall:.1%} of the exact ten best for its own pictures, "
+        f"{index['recall_at_10_unlike']:.1%} for pictures unlike them (measured with "
+        f"{index['recall_measured_with']} of each among {index['recall_measured_at']:,})"
+    )
 
 
 def backbones(rows: Sequence[dict[str, Any]]) -> str:

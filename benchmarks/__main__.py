@@ -1,8 +1,8 @@
-"""Run every benchmark: `python -m benchmarks`."""
+"""Run the benchmark of speed: `python -m benchmarks [--quick]`."""
 
 from __future__ import annotations
 
-from . import build_and_query
+from .speeds.__main__ import main
 
 if __name__ == "__main__":
-    build_and_query.main()
+    main()

@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import platform
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,22 @@ from tll_index import __version__
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).resolve().parent / "results"
-LIBRARIES = ("numpy", "scikit-learn", "torch", "timm", "faiss-cpu", "pillow")
+LIBRARIES = ("numpy", "scikit-learn", "torch", "timm", "onnxruntime", "faiss-cpu", "lmdb", "pillow")
 
 
-def machine() -> dict[str, Any]:
-    """What a figure depends on besides our code; JSON values only."""
+def machine(also: Iterable[str] = ()) -> dict[str, Any]:
+    """What a figure depends on besides our code; JSON values only. `also`: more libraries, of
+    which those that are installed are named."""
     return {
         "cores": len(os.sched_getaffinity(0)),
         "processor": platform.machine(),
         "cpu": _cpu(),
         "python": platform.python_version(),
         "tll_index": __version__,
-        "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
+        "libraries": {
+            **{name: importlib.metadata.version(name) for name in LIBRARIES},
+            **{name: found for name in also if (found := _installed(name))},
+        },
     }
 
 
@@ -38,6 +43,13 @@ def require_tll() -> Path:
     if not (data := tll_root()).is_dir():
         sys.exit(f"there are no Totally-Looks-Like pictures in {data}; say with TLL_ROOT where")
     return data
+
+
+def _installed(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 def _cpu() -> str:

@@ -38,13 +38,16 @@ class Backbone:
 
 
 def normalised(pixels: Pixels, spec: BackboneSpec) -> NDArray[np.float32]:
-    """(n, size, size, 3) uint8 -> (n, 3, size, size) float32, (pixels / 255 - mean) / std, in
-    channels-last memory, which is what convolutions on a CPU want."""
-    mean, std = np.asarray(spec.mean, np.float32), np.asarray(spec.std, np.float32)
-    batch = pixels.astype(np.float32)
-    batch *= 1 / (255 * std)
-    batch -= mean / std
-    return batch.transpose(0, 3, 1, 2)
+    """(n, height, width, 3) uint8 -> (n, 3, height, width) float32: (pixels / 255 - mean) / std."""
+    mean, std = (np.array(some, np.float32)[:, None, None] for some in (spec.mean, spec.std))
+    scale, shift = np.float32(1) / (np.float32(255) * std), mean / std
+    count, height, width, channels = pixels.shape
+    batch = np.empty((count, channels, height, width), np.float32)
+    for picture, planes in zip(pixels, batch, strict=True):  # one fits into a processor's cache
+        planes[:] = picture.transpose(2, 0, 1)
+        planes *= scale
+        planes -= shift
+    return batch
 
 
 def load_backbone(

@@ -116,10 +116,10 @@ class Lens:
             array = getattr(self, name)
             hasher.update(f" {name} {None if array is None else array.shape}".encode())
             if array is not None:
-                hasher.update(np.ascontiguousarray(array, "<f4").tobytes())
+                hasher.update(np.ascontiguousarray(array, "<f4").ravel().data)
         if self.hubs is not None:
             hasher.update(f" hubs {self.hubs.neighbours} {self.hubs.weight!r}".encode())
-            hasher.update(np.ascontiguousarray(self.hubs.bank, "<f4").tobytes())
+            hasher.update(np.ascontiguousarray(self.hubs.bank, "<f4").ravel().data)
         return hasher.hexdigest()
 
     def answers(self, features: Features) -> UnitVectors:
@@ -129,8 +129,15 @@ class Lens:
 
     def asks(self, features: Features) -> UnitVectors:
         """(n, D) -> (n, dimension): the vectors that a query searches with, each of length 1."""
-        vectors = self.apply(features)
-        return vectors if self.hubs is None else self.hubs.asks(vectors)
+        return self.asks_of(self.apply(features))
+
+    def looks_of(self, answers: UnitVectors) -> UnitVectors:
+        """(n, dimension) stored -> (n, d): what `apply` said of the same pictures."""
+        return answers if self.hubs is None else self.hubs.looks_of(answers)
+
+    def asks_of(self, looks: UnitVectors) -> UnitVectors:
+        """(n, d), as `apply` returns them -> (n, dimension): what a query searches with."""
+        return looks if self.hubs is None else self.hubs.asks(looks)
 
     def apply(self, features: Features) -> UnitVectors:
         """(n, D) -> (n, d): how pictures look, without any hub penalty; each row of length 1 (a row

@@ -86,9 +86,10 @@ class TorchRuntime:
         import torch
 
         with torch.inference_mode():
-            pixels = torch.from_numpy(batch).to(
-                self._device, memory_format=torch.channels_last, non_blocking=True
-            )
+            pixels = torch.from_numpy(batch)
+            if self._device.type == "cuda":
+                pixels = pixels.pin_memory()  # from where a GPU fetches by itself
+            pixels = pixels.to(self._device, memory_format=torch.channels_last, non_blocking=True)
             features: Features = self._network(pixels).float().cpu().numpy()
         return features
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import faiss
@@ -27,6 +28,23 @@ class Neighbours:
 def new_index(dimension: int) -> faiss.IndexIDMap2:
     """An empty exact inner-product index whose rows are called by ids of our own."""
     return faiss.IndexIDMap2(faiss.IndexFlatIP(dimension))
+
+
+def ranked(ask: NDArray[np.float32], ids: NDArray[np.int64], vectors: UnitVectors) -> Neighbours:
+    """All of the candidates `ids` (c,), with their exact `vectors` (c, d), by inner product with
+    `ask` (d,): what `nearest` would say of an exact index that holds just these."""
+    products: NDArray[np.float32] = vectors @ ask
+    scores = products.astype(np.float64).round(SCORE_DECIMALS)
+    order = np.lexsort((ids, -scores))
+    return Neighbours(ids[order][None], scores[order][None])
+
+
+def merged(parts: Sequence[Neighbours]) -> Neighbours:
+    """The neighbours of one query that were found in several places, best first."""
+    ids = np.concatenate([part.ids[0] for part in parts])
+    scores = np.concatenate([part.scores[0] for part in parts])
+    order = np.lexsort((ids, -scores))
+    return Neighbours(ids[order][None], scores[order][None])
 
 
 def products(

@@ -11,6 +11,7 @@ from pathlib import Path
 from ..config import Settings, load_settings
 from ..engine.decode import SUFFIXES, Limits, codecs
 from ..engine.embedder import choose_backbone, load_embedder
+from ..engine.indexes import require_index
 from ..engine.lens import Lens
 from ..engine.registry import spec_of
 from ..engine.weights import digest
@@ -19,6 +20,7 @@ from ..names import shown
 from .changes import Comparison, Tally
 from .decoders import Decoder
 from .intake import Intake
+from .keeper import Keeper
 from .layout import ABOUT, place_to_build, refuse_foreign, writer_lock
 from .pipeline import Pipeline
 from .report import BuildReport, Progress
@@ -126,26 +128,36 @@ def _bring_in_step(
 ) -> BuildReport:
     tally = tally or comparison.tally(progress)
     report = BuildReport(unchanged=tally.unchanged, skipped=tally.skipped)
+    keeper = Keeper(store)
     try:
+        store.remember_wanted()
         roots = sorted({*store.roots(), *comparison.roots})
         store.catalog.write(lambda writer: writer.set_roots(roots))
         if tally.to_do:
             progress.working(tally.to_do)
-            _embed(store, comparison, report, progress)
+            _embed(store, comparison, report, progress, keeper)
         if tally.gone or tally.stale:
             report.removed += comparison.sweep()
         while store.catalog.write(lambda writer: writer.remove_orphans(_ORPHANS_PER_TRANSACTION)):
             pass
         store.catalog.write(lambda writer: writer.forget_roots(os.path.isdir))
-        store.save_index()
+        keeper.finish(progress)
     except KeyboardInterrupt:
         report.stopped = True
+    finally:
+        keeper.stop()
     return report
 
 
-def _embed(store: Store, comparison: Comparison, report: BuildReport, progress: Progress) -> None:
+def _embed(
+    store: Store,
+    comparison: Comparison,
+    report: BuildReport,
+    progress: Progress,
+    keeper: Keeper,
+) -> None:
     settings, limits = store.settings, Limits.of(store.settings)
-    intake = Intake(store, comparison.codecs, report, progress)
+    intake = Intake(store, comparison.codecs, report, progress, keeper.grown)
     geometry = spec_of(store.about.made_by["backbone"]).geometry
     decoders = [
         Decoder(geometry, limits, settings.decode_seconds) for _ in range(settings.decoders())
@@ -170,6 +182,7 @@ def _create(path: Path, recipe: Recipe, settings: Settings, progress: Progress) 
         name = choice.backbone
         why = f" ({choice.why})"
     embedder = load_embedder(name, settings, weights=recipe.weights, lens=recipe.lens)
+    require_index(settings.index, embedder.lens.dimension)
     progress.note(f"backbone: {name}{why}")
     return Store.create(path, embedder, settings, recipe.weights)
 

@@ -172,11 +172,13 @@ class Comparison:
             seen.add(number)
         to_do, unusable, unchanged = [], [], 0
         for name, state in folder.files.items():
-            file = File(folder.path, name, state, is_new=name not in places)
-            reject = rejects.get(name)
-            if not file.is_new and places[name].state == state:
+            place = places.get(name)
+            if place is not None and place.state == state:
                 unchanged += 1
-            elif reject and (reject.state, reject.codecs) == (state, self.codecs):
+                continue
+            file = File(folder.path, name, state, is_new=place is None)
+            reject = rejects.get(name)
+            if reject and (reject.state, reject.codecs) == (state, self.codecs):
                 unusable.append(Skipped(file.path, reject.reason, reject.message))
             else:
                 to_do.append(file)

@@ -27,6 +27,7 @@ import numpy as np
 from .. import errors
 from ..engine.decode import Geometry, Limits, Picture, decode
 from ..errors import DecoderFailedError, PictureError, TllError
+from .children import command
 
 _REQUEST = struct.Struct("<Q")
 _ANSWER = struct.Struct("<IQ")
@@ -46,7 +47,7 @@ class Decoder:
     """One decoder process, started on first use and replaced when it dies. For one thread."""
 
     def __init__(self, geometry: Geometry, limits: Limits, seconds: float) -> None:
-        self._arguments = json.dumps([asdict(geometry), asdict(limits)])
+        self._command = command(__name__, [asdict(geometry), asdict(limits)])
         self._size = geometry.size
         self._seconds = seconds
         self._process: subprocess.Popen[bytes] | None = None
@@ -55,11 +56,8 @@ class Decoder:
     def start(self) -> None:
         """Start the process if it isn't running."""
         if self._process is None:
-            # With our own search path: the current folder's files are pictures, not code.
-            path = [folder for folder in sys.path if folder]
-            code = f"import sys; sys.path[:] = {path!r}; from {__name__} import main; main()"
             self._process = subprocess.Popen(
-                [sys.executable, "-c", code, self._arguments],
+                self._command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,  # decoder libraries grumble there

@@ -44,7 +44,9 @@ class Intake:
         codecs: str,
         report: BuildReport,
         progress: Progress,
+        grown: Callable[[], None],
     ) -> None:
+        """`grown` is called after each batch that brought new images."""
         self._store = store
         self._catalog = store.catalog
         self._batch_size = store.settings.batch_size
@@ -53,6 +55,7 @@ class Intake:
         self._is_absent = cache(_is_absent)  # for this build: disks come and go
         self._report = report
         self._progress = progress
+        self._grown = grown
 
     def is_known(self, sha256: bytes) -> bool:
         """Whether this content has a vector already. Any thread may ask."""
@@ -100,6 +103,8 @@ class Intake:
             if file.error is not None
         ]
         self._progress.done(len(batch.files))
+        if batch.fresh:
+            self._grown()
 
     def _record(
         self, writer: Writer, batch: _Batch, vectors: dict[bytes, UnitVectors]

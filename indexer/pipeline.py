@@ -58,9 +58,11 @@ class Pipeline:
         self._depth = depth
 
     def __enter__(self) -> Pipeline:
+        self._restore = _calm_openblas()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._restore()
         self._threads.shutdown(wait=False, cancel_futures=True)
         for decoder in self._all:
             decoder.kill()
@@ -95,3 +97,13 @@ class Pipeline:
             return Prepared(file, digest, len(data), error=error.at(file.path))
         finally:
             self._decoders.put(decoder)
+
+
+def _calm_openblas() -> Callable[[], None]:
+    """Keep OpenBLAS, which NumPy's products run on, to one thread; the result takes that back. Its
+    threads wait for each other in a busy loop. Where decoders have the cores, a lens takes twenty
+    times as long for that, and on free ones it gains next to nothing."""
+    from threadpoolctl import ThreadpoolController
+
+    limit = ThreadpoolController().select(internal_api="openblas").limit(limits=1)
+    return limit.restore_original_limits

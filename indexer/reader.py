@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
 import lmdb
 import numpy as np
+from numpy.typing import NDArray
 
 from ..contracts import UnitVectors
 from .records import NUMBER, ImageRecord, Place, Reject, number_of, path_key
+
+
+def _numbers(packed: Iterable[bytes]) -> NDArray[np.int64]:
+    return np.frombuffer(b"".join(packed), ">u8").astype(np.int64)
+
+
+def _matrix(values: Sequence[bytes]) -> UnitVectors:
+    if not values:
+        return np.empty((0, 0), np.float32)
+    length = len(values[0])
+    if any(len(value) != length for value in values):
+        raise ValueError("vectors are not all of one length")
+    rows = np.frombuffer(b"".join(values), "<f4").reshape(len(values), -1)
+    return rows.astype(np.float32, copy=False)
 
 
 class Reader:
@@ -154,21 +169,70 @@ class Reader:
         value = self._get("images", NUMBER.pack(number))
         return None if value is None else ImageRecord.unpack(value)
 
-    def image_numbers(self) -> np.ndarray:
-        """(n,) int64, ascending: every image that has a vector."""
-        keys = b"".join(key for key, _ in self._scan("images"))
-        return np.frombuffer(keys, ">u8").astype(np.int64)
+    @property
+    def last_image(self) -> int:
+        """The highest number that an image was ever given."""
+        return self._meta_number("last_image")
 
-    def vectors(self, numbers: np.ndarray) -> UnitVectors:
+    def image_numbers(self, after: int = 0) -> NDArray[np.int64]:
+        """(n,) int64, ascending: every image that has a vector, from number `after` + 1 on."""
+        if (handle := self._tables.get("images")) is None:
+            return np.empty(0, np.int64)
+        with self._txn.cursor(db=handle) as cursor:
+            if not cursor.set_range(NUMBER.pack(after + 1)):
+                return np.empty(0, np.int64)
+            return _numbers(cursor.iternext(values=False))
+
+    def vectors(self, numbers: Iterable[int]) -> UnitVectors:
         """(n, d) float32: the vectors of these images.
 
         Raises:
             KeyError: one of them has none.
+            ValueError: they are not all of one length.
         """
-        rows = []
-        for number in numbers:
-            value = self._get("vectors", NUMBER.pack(int(number)))
-            if value is None:
-                raise KeyError(int(number))
-            rows.append(np.frombuffer(value, "<f4"))
-        return np.stack(rows).astype(np.float32, copy=False) if rows else np.empty((0, 0), "f4")
+        found, vectors = self.vectors_there(wanted := np.fromiter(numbers, np.int64))
+        if len(found) < len(wanted):
+            raise KeyError(int(np.setdiff1d(wanted, found)[0]))
+        return vectors
+
+    def vectors_there(self, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], UnitVectors]:
+        """Those of `numbers` that have a vector, in the same order, and (n, d) float32 these.
+
+        Raises:
+            ValueError: they are not all of one length.
+        """
+        if (handle := self._tables.get("vectors")) is None:
+            return np.empty(0, np.int64), np.empty((0, 0), np.float32)
+        get, keys = self._txn.get, numbers.astype(">u8").tobytes()
+        values = [get(keys[at : at + 8], None, handle) for at in range(0, len(keys), 8)]
+        if None in values:
+            numbers = numbers[[value is not None for value in values]]
+            values = [value for value in values if value is not None]
+        return numbers, _matrix(values)
+
+    def vectors_from(self, after: int, at_most: int) -> tuple[NDArray[np.int64], UnitVectors]:
+        """The next `at_most` images with a vector after number `after`, and (n, d) float32 these.
+
+        Raises:
+            ValueError: they are not all of one length.
+        """
+        handle = self._tables.get("vectors")
+        if handle is not None:
+            with self._txn.cursor(db=handle) as cursor:
+                if cursor.set_range(NUMBER.pack(after + 1)):
+                    rows = list(islice(cursor.iternext(), at_most))
+                    return _numbers(key for key, _ in rows), _matrix([row for _, row in rows])
+        return np.empty(0, np.int64), np.empty((0, 0), np.float32)
+
+    def removed_since(self, generation: int) -> NDArray[np.int64]:
+        """(n,) int64: the images that were deleted after that generation."""
+        if (handle := self._tables.get("removals")) is None:
+            return np.empty(0, np.int64)
+        with self._txn.cursor(db=handle) as cursor:
+            if not cursor.set_range(NUMBER.pack(generation + 1)):
+                return np.empty(0, np.int64)
+            return _numbers(cursor.iternext(keys=False))
+
+    def settings(self) -> dict[str, Any]:
+        """What was asked for of this store's index; JSON values."""
+        return dict(self._meta_json("index", {}))

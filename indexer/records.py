@@ -6,7 +6,8 @@
     contents   SHA-256 -> image number        images          image number -> JSON metadata
     vectors    image number -> float32 values orphans         images that no place shows any more
     rejects    folder number + name -> JSON: what could not be used, and when it was tried
-    history    generation -> random token     meta            generation, counters, roots
+    history    generation -> random token     removals        generation -> numbers deleted in it
+    meta       generation, counters, roots, what the index covers, what was asked of it
 
 Numbers are 8 bytes, big-endian, so LMDB keeps them in order.
 """
@@ -26,7 +27,7 @@ _PLACE = struct.Struct(">QqQ")  # size, mtime_ns, image number
 
 TABLES = (
     *("folders", "folder_numbers", "places", "place_of", "contents", "images", "vectors"),
-    *("orphans", "rejects", "history", "meta"),
+    *("orphans", "rejects", "history", "removals", "meta"),
 )
 SEVERAL_VALUES = ("place_of",)
 """Tables that hold several values for one key."""

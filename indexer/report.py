@@ -67,3 +67,9 @@ class Progress:
 
     def done(self, files: int) -> None:
         """So many more of them are committed."""
+
+    def arranging(self, images: int) -> None:
+        """The index is being made, from so many images."""
+
+    def arranged(self, images: int) -> None:
+        """So many more of them are in it."""

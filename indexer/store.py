@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from .. import __version__
-from ..config import STORE_NAME, Settings, load_settings
+from ..config import STORE_NAME, Settings, load_settings, memory
 from ..contracts import Hit, Hits, UnitVectors
 from ..engine.decode import Limits, Picture, decode, from_image, read_bytes
 from ..engine.embedder import Embedder, load_embedder, require_same
+from ..engine.indexes import require_index
 from ..engine.lens import Lens
-from ..engine.search import SCORE_DECIMALS, nearest
+from ..engine.search import SCORE_DECIMALS
 from ..errors import (
     NoStoreError,
     PictureError,
@@ -29,13 +30,16 @@ from ..errors import (
     UsageError,
 )
 from ..names import shown
-from . import vectors
 from .about import FORMAT, About, read_about, write_about
+from .arranging import Arranger, Wanted
 from .catalog import Catalog
 from .environment import translated
 from .files import replace_file
 from .layout import ABOUT, CATALOG, FILES, LENS, VECTORS, locate_store, refuse_foreign
+from .live import LiveIndex
 from .reader import Reader
+from .report import Progress
+from .vectors import glance
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -160,13 +164,12 @@ class Store:
             PictureError: the picture can't be used.
             StoreMismatchError, WeightsError: what made the store is not what is here.
         """
-        if k < 1:
-            raise UsageError(f"k is {k}; ask for at least 1 picture")
+        _require_k(k)
         decoded, digest = self._look_at(picture)
         if not name:
             name = os.fsdecode(picture) if isinstance(picture, (str, os.PathLike)) else "-"
         ask = self.embedder.asks(decoded.pixels[None])
-        return Hits(name, self._search(ask, k, None if include_self else digest))
+        return Hits(name, self.search(ask, k, without=None if include_self else digest))
 
     @property
     def embedder(self) -> Embedder:
@@ -183,14 +186,13 @@ class Store:
 
     def _load_embedder(self) -> Embedder:
         made_by = self.about.made_by
-        lens: Lens | str = "none"
-        if made_by["lens_sha256"]:
-            lens = Lens.load(self.path / LENS)
         hint = self.about.weights_file
         weights = self.weights
         if weights is None and hint is not None and Path(hint).is_file():
             weights = Path(hint)
-        embedder = load_embedder(made_by["backbone"], self.settings, weights=weights, lens=lens)
+        embedder = load_embedder(
+            made_by["backbone"], self.settings, weights=weights, lens=self._lens
+        )
         require_same(made_by, embedder)
         return embedder
 
@@ -250,42 +252,116 @@ class Store:
             "lens": made_by["lens_sha256"],
             "dimension": made_by["dimension"],
             "metric": made_by["metric"],
-            "index": "flat",
+            "index": self._about_index(),
             "disk_bytes": disk,
+        }
+
+    def _about_index(self) -> dict[str, Any]:
+        """What the FAISS file says of itself."""
+        known = glance(self.path / VECTORS, self.about.id)
+        if known is None:
+            return {"kind": "none yet: the next build makes it"}
+        notes = known[0]
+        exact = notes.exact
+        return {
+            "kind": notes.factory,
+            "vectors": notes.images,
+            "recall_at_10": 1.0 if exact else notes.effort.recall,
+            "recall_at_10_unlike": 1.0 if exact else notes.effort.recall_unlike,
+            "recall_measured_with": None if exact else notes.effort.queries,
+            "recall_measured_at": None if exact else notes.measured_on,
         }
 
     # -- the derived index -----------------------------------------------------
 
-    def save_index(self) -> None:
-        """Bring the FAISS file up to the catalog; only for the store's one writer."""
-        path = self.path / VECTORS
-        with self._searching:
-            with self.catalog.reading() as reader:
-                if vectors.is_current(path, self.about.id, reader):
-                    return
-                vectors.catch_up(self._index, reader)
-            vectors.save(self._index, path, self.about.id)
+    def search(
+        self, ask: UnitVectors, k: int = 10, *, without: bytes | None = None
+    ) -> tuple[Hit, ...]:
+        """The `k` indexed pictures with the largest inner product, best first; what `query` does
+        with a picture's vector.
 
-    @cached_property
-    def _index(self) -> vectors.VectorFile:
-        return vectors.load(self.path / VECTORS, self.about.id, self.about.dimension)
+        Args:
+            ask: (1, d) or (d,) float32 of length 1, as `Embedder.asks` gives it.
+            without: SHA-256 of a file's content; that picture is left out.
 
-    def _search(self, ask: UnitVectors, k: int, without: bytes | None) -> tuple[Hit, ...]:
-        with self._searching, self.catalog.reading() as reader:
-            vectors.catch_up(self._index, reader)
-            index = self._index.index
+        Raises:
+            UsageError: `k` below 1, or an `ask` of another length.
+        """
+        _require_k(k)
+        ask = np.ascontiguousarray(np.atleast_2d(ask), np.float32)
+        if ask.shape != (1, self.about.dimension):
+            raise UsageError(
+                f"a query has {self.about.dimension} values, not {ask.shape[-1]} times {len(ask)}"
+            )
+        with self.catalog.reading() as reader:
             this = None if without is None else reader.image_of(without)
             # However the query itself and orphans lie, the k-th hit is no later than this:
             last = k - 1 + reader.orphans + (this is not None)
             wanted = last + 2
             while True:
-                found = nearest(index, ask, wanted)
+                with self._searching:
+                    self._index.follow(reader)
+                    found = self._index.nearest(ask, wanted, reader)
                 ids, scores = found.ids[0], found.scores[0]
                 # Ties are broken by path, so all pictures that tie with the last must be seen.
-                if wanted >= index.ntotal or scores[last] > scores[-1]:
+                if len(ids) < wanted or scores[last] > scores[-1]:
                     break
                 wanted *= 2
-            return _ranked(reader, ids, scores, k, this, self.embedder.lens.scale)
+            return _ranked(reader, ids, scores, k, this, self._lens.scale)
+
+    def save_index(self, progress: Progress | None = None) -> None:
+        """Bring the FAISS file up to the catalog, or make the one that now suits it; only for the
+        store's one writer.
+
+        Raises:
+            UsageError: `settings.index` is no index, or can't hold these vectors.
+            StoreError: it can't be written; queries go on with what there was.
+        """
+        self.arranger.arrange(self.wanted(), progress or Progress())
+
+    @cached_property
+    def arranger(self) -> Arranger:
+        """What keeps the FAISS file."""
+        about = self.about
+        return Arranger(
+            self.catalog,
+            self.path / VECTORS,
+            about.id,
+            about.dimension,
+            lambda: self._lens,
+        )
+
+    def wanted(self) -> Wanted:
+        """What is asked of the index: by the settings, else as the store was last told."""
+        with self.catalog.reading() as reader:
+            told = reader.settings()
+        return Wanted(
+            self.settings.index or told.get("index", "auto"),
+            self.settings.memory or told.get("memory", 0) or memory() // 2,
+        )
+
+    def remember_wanted(self) -> None:
+        """Let the store be told, where the settings say something of its index; only for its one
+        writer."""
+        require_index(self.settings.index, self.about.dimension)
+        said = {"index": self.settings.index, "memory": self.settings.memory}
+        said = {name: value for name, value in said.items() if value}
+        if said:
+            self.catalog.write(lambda writer: writer.set_settings({**writer.settings(), **said}))
+
+    @cached_property
+    def _index(self) -> LiveIndex:
+        return LiveIndex(self.path / VECTORS, self.about.id, self.about.dimension)
+
+    @cached_property
+    def _lens(self) -> Lens:
+        """What made the vectors, without its backbone."""
+        if self._embedder is not None:
+            return self._embedder.lens
+        made_by = self.about.made_by
+        if made_by["lens_sha256"]:
+            return Lens.load(self.path / LENS)
+        return Lens(made_by["backbone"], self.about.dimension)
 
     def _look_at(self, picture: PictureSource) -> tuple[Picture, bytes | None]:
         geometry = self.embedder.backbone.spec.geometry
@@ -309,6 +385,11 @@ class Store:
                 )
             picture = Image.fromarray(picture)
         return from_image(picture, geometry), None
+
+
+def _require_k(k: int) -> None:
+    if k < 1:
+        raise UsageError(f"k is {k}; ask for at least 1 picture")
 
 
 def _ranked(

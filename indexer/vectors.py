@@ -1,104 +1,128 @@
-"""The FAISS file derived from the catalog: it can be deleted, and is caught up or rebuilt.
+"""The FAISS file derived from the catalog: it can be deleted, and is made again.
 
-`vectors.faiss` is what FAISS writes, then a footer: which store and which state of the catalog it
-covers, and a checksum of everything before. A file whose footer is missing, wrong or of another
-store is not used.
+`vectors.faiss` is what FAISS writes, then notes (JSON: which index it is, how hard it looks and
+what that gave), then a footer: which store and which state of the catalog it covers, and a
+checksum of everything before. A file whose footer is missing, wrong or of another store is not
+used. Lists of vectors are not read but mapped into memory, where the operating system keeps as
+much of them as there is room for.
 """
 
 from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import struct
-from dataclasses import dataclass
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import faiss
-import numpy as np
 
-from ..engine.search import new_index
-from ..errors import StoreDamagedError
+from ..config import cores
+from ..engine.indexes import Effort, ready
 from .environment import translated
 from .files import replace_file
-from .reader import Reader
 
-_FOOTER = struct.Struct("<8s16sQ16s32s")  # magic, store id, generation, its token, SHA-256
-_MAGIC = b"tllfais1"
-_CHUNK = 8192
-"""Vectors read from the catalog at a time."""
+_FOOTER = struct.Struct("<8s16sQ16sQ32s")  # magic, store id, generation, its token, notes, SHA-256
+_MAGIC = b"tllfais2"
+_BLOCK = 16 << 20
+"""Of the checksum: blocks are hashed apart, so that all cores can check a large file."""
 
 
-@dataclass
-class VectorFile:
-    """An index in memory, and which state of the catalog it covers."""
+@dataclass(frozen=True)
+class Notes:
+    """What a file says of its index."""
 
-    index: faiss.IndexIDMap2
+    factory: str
+    """FAISS's name for it."""
+    family: str
+    """See `Plan.family`."""
+    images: int
+    """How many vectors it holds."""
+    last: int
+    """It holds every image up to this number that there was."""
+    trained_on: int
+    """How many images there were when it was trained."""
+    measured_on: int
+    """How many there were when its recall was measured."""
+    effort: Effort
+
+    @property
+    def exact(self) -> bool:
+        """Whether its answers need not be compared again."""
+        return self.factory == "Flat"
+
+
+@dataclass(frozen=True)
+class Covered:
+    """Which state of a catalog a file covers."""
+
     generation: int
     token: bytes
     """Of that generation (see `Reader.token`)."""
 
 
-def empty(dimension: int) -> VectorFile:
-    """Covers no state of any catalog."""
-    return VectorFile(new_index(dimension), 0, b"")
+@dataclass(frozen=True)
+class VectorFile:
+    """An index that was read, and what it covers. It is not changed any more."""
+
+    index: faiss.Index
+    notes: Notes
+    covered: Covered
+    stamp: tuple[int, int]
+    """Device and inode: which file it was."""
 
 
-def load(path: Path, store_id: bytes, dimension: int) -> VectorFile:
-    """The index in `path`; an empty one where the file is missing, torn or not ours."""
-    try:
-        with path.open("rb") as file:
-            generation, token = _check(file.fileno(), store_id)
-            index = faiss.read_index(faiss.PyCallbackIOReader(file.read))  # type: ignore[attr-defined]
-    except (OSError, RuntimeError, ValueError):
-        return empty(dimension)
-    if not isinstance(index, faiss.IndexIDMap2) or index.d != dimension:
-        return empty(dimension)
-    return VectorFile(index, generation, token)
+def load(path: Path, store_id: bytes, dimension: int, *, mapped: bool = True) -> VectorFile | None:
+    """The index in `path`; None where the file is missing, torn or not ours.
 
-
-def is_current(path: Path, store_id: bytes, reader: Reader) -> bool:
-    """Whether the file is whole and covers what `reader` sees. Reads it, but builds nothing."""
-    try:
-        with path.open("rb") as file:
-            generation, token = _check(file.fileno(), store_id)
-    except (OSError, ValueError):
-        return False
-    return generation == reader.generation and token == (reader.token(generation) or b"")
-
-
-def catch_up(file: VectorFile, reader: Reader) -> None:
-    """Make the index hold exactly the catalog's vectors.
-
-    Raises:
-        StoreDamagedError: the catalog lacks a vector that it lists.
+    Args:
+        mapped: leave lists of vectors in the file and map them; False reads all of it, to be
+            changed.
     """
-    token = reader.token(reader.generation) or b""
-    if (file.generation, file.token) == (reader.generation, token):
-        return
-    # In one past, numbers are never used again and vectors never change: equal sets of numbers
-    # are equal indexes. A file from another past, or from long ago, is of no use.
-    if reader.token(file.generation) != file.token:
-        file.index.reset()
-    wanted = reader.image_numbers()
-    held = faiss.vector_to_array(file.index.id_map).astype(np.int64)
-    gone = np.setdiff1d(held, wanted)
-    if len(gone):
-        file.index.remove_ids(gone)  # type: ignore[arg-type]
-    missing = np.setdiff1d(wanted, held)
-    for start in range(0, len(missing), _CHUNK):
-        numbers = missing[start : start + _CHUNK]
-        try:
-            vectors = reader.vectors(numbers)
-            if vectors.shape[1] != file.index.d:
-                raise ValueError(f"{vectors.shape[1]} values, expected {file.index.d}")
-        except (KeyError, ValueError) as error:
-            raise StoreDamagedError(f"the catalog's vectors are damaged: {error}") from error
-        file.index.add_with_ids(vectors, numbers)
-    file.generation, file.token = reader.generation, token
+    try:
+        with _opened(path) as descriptor:
+            notes, covered = _check(descriptor, store_id)
+            status = os.fstat(descriptor)
+            # By its number: the very file that was checked, whatever its name, which FAISS takes
+            # as UTF-8 only.
+            name = f"/dev/fd/{descriptor}"
+            index = faiss.read_index(name, faiss.IO_FLAG_MMAP if mapped else 0)
+        if index.d != dimension or index.ntotal != notes.images:
+            return None
+        ready(index, notes.effort)
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError):
+        return None
+    return VectorFile(index, notes, covered, (status.st_dev, status.st_ino))
 
 
-def save(file: VectorFile, path: Path, store_id: bytes) -> None:
+def glance(path: Path, store_id: bytes, *, whole: bool = False) -> tuple[Notes, Covered] | None:
+    """What the file in `path` says of itself; None as `load`. Builds nothing.
+
+    Args:
+        whole: also that every byte is what was written.
+    """
+    try:
+        with _opened(path) as descriptor:
+            return _check(descriptor, store_id, whole=whole)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def stamp_of(path: Path) -> tuple[int, int] | None:
+    """Which file is in `path` now (see `VectorFile.stamp`); None if there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def save(index: faiss.Index, notes: Notes, covered: Covered, path: Path, store_id: bytes) -> None:
     """Write the index beside `path`, then put it in its place in one step.
 
     Raises:
@@ -106,15 +130,18 @@ def save(file: VectorFile, path: Path, store_id: bytes) -> None:
     """
 
     def write(new: Path) -> None:
-        hasher = hashlib.sha256()
+        checksum = _Checksum()
         with new.open("wb") as out:
 
             def pass_on(part: bytes) -> int:
-                hasher.update(part)
+                checksum.update(part)
                 return out.write(part)
 
-            faiss.write_index(file.index, faiss.PyCallbackIOWriter(pass_on))  # type: ignore[attr-defined]
-            out.write(_FOOTER.pack(_MAGIC, store_id, file.generation, file.token, hasher.digest()))
+            faiss.write_index(index, faiss.PyCallbackIOWriter(pass_on))  # type: ignore[attr-defined]
+            text = json.dumps(asdict(notes)).encode()
+            head = (_MAGIC, store_id, covered.generation, covered.token, len(text))
+            out.write(text)
+            out.write(_FOOTER.pack(*head, checksum.digest(text, repr(head).encode())))
 
     try:
         replace_file(path, write)
@@ -124,26 +151,83 @@ def save(file: VectorFile, path: Path, store_id: bytes) -> None:
         raise translated(path, OSError(errno.EIO, str(error))) from error
 
 
-def _check(descriptor: int, store_id: bytes) -> tuple[int, bytes]:
-    """Generation and token that a whole file of this store covers; ValueError for any other."""
+class _Checksum:
+    """SHA-256 of the SHA-256 of each block, and of what follows."""
+
+    def __init__(self) -> None:
+        self._blocks: list[bytes] = []
+        self._hasher = hashlib.sha256()
+        self._filled = 0
+
+    def update(self, part: bytes) -> None:
+        rest = memoryview(part)
+        while rest:
+            now = rest[: _BLOCK - self._filled]
+            self._hasher.update(now)
+            self._filled += len(now)
+            rest = rest[len(now) :]
+            if self._filled == _BLOCK:
+                self._end_block()
+
+    def digest(self, *following: bytes) -> bytes:
+        if self._filled:
+            self._end_block()
+        return _joined(self._blocks, *following)
+
+    def _end_block(self) -> None:
+        self._blocks.append(self._hasher.digest())
+        self._hasher, self._filled = hashlib.sha256(), 0
+
+
+def _joined(blocks: list[bytes], *following: bytes) -> bytes:
+    hasher = hashlib.sha256(b"".join(blocks))
+    for part in following:
+        hasher.update(part)
+    return hasher.digest()
+
+
+def _check(descriptor: int, store_id: bytes, *, whole: bool = True) -> tuple[Notes, Covered]:
+    """What a whole file of this store says of itself; ValueError for any other."""
     size = os.fstat(descriptor).st_size - _FOOTER.size
     if size < 0:
         raise ValueError("too short")
-    magic, owner, generation, token, digest = _FOOTER.unpack(
-        os.pread(descriptor, _FOOTER.size, size)
-    )
-    if magic != _MAGIC or owner != store_id or digest != _digest(descriptor, size):
+    *head, digest = _FOOTER.unpack(os.pread(descriptor, _FOOTER.size, size))
+    magic, owner, generation, token, length = head
+    if magic != _MAGIC or owner != store_id or length > size:
         raise ValueError("torn, or of another store")
-    return int(generation), token if generation else b""
+    text = os.pread(descriptor, length, size - length)
+    if whole:
+        blocks = list(_block_digests(descriptor, size - length))
+        if _joined(blocks, text, repr(tuple(head)).encode()) != digest:
+            raise ValueError("not what was written")
+    notes = json.loads(text)
+    effort = Effort(**notes.pop("effort"))
+    return Notes(**notes, effort=effort), Covered(generation, token if generation else b"")
 
 
-def _digest(descriptor: int, size: int) -> bytes:
-    hasher = hashlib.sha256()
-    offset = 0
-    while offset < size:
-        chunk = os.pread(descriptor, min(1 << 20, size - offset), offset)
-        if not chunk:
-            raise ValueError("shorter than it says")
-        hasher.update(chunk)
-        offset += len(chunk)
-    return hasher.digest()
+def _block_digests(descriptor: int, size: int) -> Iterator[bytes]:
+    def one(at: int) -> bytes:
+        hasher = hashlib.sha256()
+        end = min(at + _BLOCK, size)
+        while at < end:
+            part = os.pread(descriptor, min(1 << 20, end - at), at)
+            if not part:
+                raise ValueError("shorter than it says")
+            hasher.update(part)
+            at += len(part)
+        return hasher.digest()
+
+    starts = range(0, size, _BLOCK)
+    if len(starts) == 1:
+        return iter([one(0)])
+    with ThreadPoolExecutor(cores()) as threads:
+        return iter(list(threads.map(one, starts)))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

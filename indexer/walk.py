@@ -54,7 +54,7 @@ class Rules:
         """Whether the file or folder of this name, at this path below the root, is left out."""
         if not self.hidden and name.startswith(b"."):
             return True
-        return any(
+        return bool(self.exclude) and any(
             fnmatch.fnmatchcase(os.fsdecode(below_root if "/" in pattern else name), pattern)
             for pattern in self.exclude
         )

@@ -16,7 +16,7 @@ from .records import NUMBER, ImageRecord, Place, Reject, number_of, path_key
 from .walk import FileState, is_below
 
 _HISTORY = 4096
-"""Generations whose tokens are kept; a derived file that is older is made anew."""
+"""Generations whose tokens are kept, besides those that derived files cover (see `covers`)."""
 
 
 class Writer(Reader):
@@ -25,6 +25,7 @@ class Writer(Reader):
     def __init__(self, txn: lmdb.Transaction, tables: dict[str, Any], base: bytes) -> None:
         super().__init__(txn, tables, base)
         self._vectors_changed = False
+        self._removed: list[bytes] = []
 
     def _put(self, table: str, key: bytes, value: bytes) -> None:
         self._txn.put(key, value, db=self._tables[table])
@@ -42,8 +43,29 @@ class Writer(Reader):
         if self._vectors_changed:
             generation = self._next("generation")
             self._put("history", NUMBER.pack(generation), os.urandom(16))
-            if generation > _HISTORY:
-                self._delete("history", NUMBER.pack(generation - _HISTORY))
+            if self._removed:
+                self._put("removals", NUMBER.pack(generation), b"".join(self._removed))
+            old = generation - _HISTORY
+            if old > 0 and old not in self._meta_json("covered", []):
+                self._delete("history", NUMBER.pack(old))
+
+    def covers(self, *generations: int) -> None:
+        """Say which generations derived files cover: their tokens are kept, and what was removed
+        since the first. Call it before such a file is put in its place, with the one that is
+        there as well, and again after."""
+        covered = sorted({generation for generation in generations if generation})
+        for old in set(self._meta_json("covered", [])) - set(covered):
+            if old <= self.generation - _HISTORY:
+                self._delete("history", NUMBER.pack(old))
+        self._put("meta", b"covered", json.dumps(covered).encode())
+        for key, _ in list(self._scan("removals")):
+            if covered and number_of(key) <= covered[0]:
+                self._delete("removals", key)
+
+    def set_settings(self, settings: dict[str, Any]) -> None:
+        """Remember what was asked for of this store's index; JSON values."""
+        if settings != self.settings():
+            self._put("meta", b"index", json.dumps(settings).encode())
 
     def set_roots(self, roots: Iterable[bytes]) -> None:
         """Remember the folders that are built from."""
@@ -120,6 +142,7 @@ class Writer(Reader):
                 self._delete("contents", bytes.fromhex(record.sha256))
             for table in ("images", "vectors", "orphans"):
                 self._delete(table, key)
+        self._removed += keys
         self._vectors_changed = self._vectors_changed or bool(keys)
         return len(keys)
 

@@ -158,6 +158,27 @@ def test_info_and_backbones(photos: list[Path], tll_index: Cli, home: Path) -> N
     assert all(row["licence"] and row["paper"] and row["megabytes"] for row in rows)
 
 
+def test_the_index_is_chosen_and_kept(photos: list[Path], tll_index: Cli) -> None:
+    exact = json.loads(tll_index("query", photos[0], "-k", 3, "--json").out.splitlines()[0])
+    assert "Flat: all vectors are compared" in tll_index("info").out
+    assert tll_index("build", "--index", "ivf", "--memory", "2G").code == 0
+    for arguments in ((), ("--dry-run",), ()):  # what the store was told stays
+        tll_index("build", *arguments)
+        assert json.loads(tll_index("info", "--json").out)["index"]["kind"].startswith("IVF")
+    assert "% of the exact ten best" in tll_index("info").out
+    found = json.loads(tll_index("query", photos[0], "-k", 3, "--json").out.splitlines()[0])
+    assert (found["path"], found["score"]) == (exact["path"], exact["score"])
+    tll_index("build", "--index", "auto")
+    assert "Flat: all vectors" in tll_index("info").out
+    for option, value, why in (
+        ("--index", "cheese", "none of auto, flat, ivf, hnsw"),
+        ("--memory", "lots", "is not a size such as 4G"),
+    ):
+        assert why in one_line(tll_index("build", option, value), 2)
+        assert why in one_line(tll_index("build", "photos", "--store", "new", option, value), 2)
+    assert not Path("new", "store.json").exists()
+
+
 def test_usage_errors_exit_2(photos: list[Path], tll_index: Cli) -> None:
     for arguments, message in [
         (("query", photos[0], "-k", 0), "Invalid value for '-k': 0 is not in the range x>=1."),

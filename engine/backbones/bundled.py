@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.nn.functional import pad
 
 from ...errors import WeightsError
 from ..registry import BackboneSpec, Layer
@@ -78,5 +79,33 @@ def load_whole(spec: BackboneSpec, weights: Path) -> EfficientNet:
             )
         tensors = dict(zip(names, tensors.values(), strict=True))
     fill(network, tensors, weights)
+    _know_paddings(network)
     network.eval()
     return network  # type: ignore[return-value]
+
+
+class _PaddedConv2d(torch.nn.Conv2d):
+    """A convolution with TensorFlow's "same" padding, as timm's `Conv2dSame` computes it.
+
+    timm's leaves the sizes of maps to be found out in the exported graph. Here they become
+    constants, so that ONNX Runtime pads inside of the convolution instead of in a step of its own:
+    a fourth of the whole network's time.
+    """
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        """(n, channels, height, width) -> (n, filters, height / stride, width / stride)."""
+        pads: list[int] = []
+        for axis in (1, 0):  # `pad` wants the last axis first
+            size, stride = int(maps.shape[2 + axis]), self.stride[axis]
+            reach = (self.kernel_size[axis] - 1) * self.dilation[axis] + 1
+            missing = max(0, (-(-size // stride) - 1) * stride + reach - size)
+            pads += [missing // 2, missing - missing // 2]
+        return super().forward(pad(maps, pads, value=0.0))
+
+
+def _know_paddings(network: torch.nn.Module) -> None:
+    from timm.layers.conv2d_same import Conv2dSame
+
+    same: list[Any] = [one for one in network.modules() if type(one) is Conv2dSame]
+    for module in same:
+        module.__class__ = _PaddedConv2d  # the same fields; only `forward` is another

@@ -221,6 +221,72 @@ def test_heic_without_the_extra_says_what_to_install() -> None:
     assert "MissingCodecError: HEIC needs an extra: pip install 'tll-index[heic]'" in ended.stderr
 
 
+def photograph(width: int, height: int, seed: int = 0) -> Image.Image:
+    """Shapes of every size and some grain, as a camera sees them."""
+    generator = np.random.default_rng(seed)
+    values = np.zeros((height, width, 3))
+    for side in (2, 5, 13, 34, 89):
+        noise = Image.fromarray(generator.integers(0, 256, (side, side, 3), dtype=np.uint8))
+        values += np.asarray(noise.resize((width, height), Image.Resampling.BICUBIC)) / 5
+    values += generator.normal(0, 4, (height, width, 1))
+    return Image.fromarray(values.clip(0, 255).astype(np.uint8))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    width=st.integers(300, 900),
+    height=st.integers(300, 900),
+    mode=st.sampled_from(["RGB", "L", "CMYK"]),
+    progressive=st.booleans(),
+    orientation=st.integers(1, 8),
+    fit=st.sampled_from(["squash", "crop"]),
+    crop=st.sampled_from([1.0, 0.875, 0.5]),
+    size=st.sampled_from([32, 48, 96]),
+)
+def test_large_jpegs_look_the_same(
+    width: int,
+    height: int,
+    mode: str,
+    progressive: bool,
+    orientation: int,
+    fit: str,
+    crop: float,
+    size: int,
+) -> None:
+    """They are decoded at a part of their size: as the whole one made smaller, to a rounding."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = photograph(width, height).convert(mode)
+    data = encoded(image, "JPEG", quality=90, progressive=progressive, exif=exif)
+    geometry = Geometry(size, fit, crop)  # type: ignore[arg-type]
+    found = decode(data, geometry)
+    wanted = from_image(Image.open(io.BytesIO(data)), geometry)  # which decodes all of it
+    assert (found.width, found.height, found.format) == (wanted.width, wanted.height, "JPEG")
+    difference = np.abs(found.pixels.astype(int) - wanted.pixels)
+    assert difference.mean() < 1.5 and np.quantile(difference, 0.99) <= 8
+
+
+def test_small_jpegs_are_decoded_whole() -> None:
+    for side, is_whole in ((127, True), (128, False), (300, False)):
+        data = encoded(photograph(side, side), "JPEG", quality=90)
+        found = decode(data, Geometry(32)).pixels
+        wanted = from_image(Image.open(io.BytesIO(data)), Geometry(32)).pixels
+        assert (found == wanted).all() == is_whole
+
+
+def test_large_jpegs_stay_within_the_limits() -> None:
+    """Those are of the whole picture; and one that is cut off is found to be."""
+    data = encoded(photograph(900, 700), "JPEG")
+    with pytest.raises(TooLargePictureError, match="900 x 700"):
+        decode(data, SQUASH, Limits(max_pixels=900 * 700 - 1))
+    with pytest.raises(TooLargePictureError, match="900 x 700"):
+        thumbnail(data, 50, Limits(max_pixels=900 * 700 - 1))
+    for broken in (data[: len(data) // 2], data[:2000]):
+        with pytest.raises(DamagedPictureError):
+            decode(broken, SQUASH)
+    assert Image.open(io.BytesIO(thumbnail(data, 90))).size == (90, 70)
+
+
 def test_bomb_is_refused_before_its_pixels() -> None:
     bomb = png_claiming(20_000, 10_000)
     assert len(bomb) < 1 << 20

@@ -13,11 +13,13 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from pictures import encoded, noise, png_claiming
 from tll_index.engine.decode import Geometry, Limits, decode
 from tll_index.errors import DecoderFailedError, NotAPictureError, TooLargePictureError
 from tll_index.indexer.decoders import Decoder
+from tll_index.indexer.pipeline import Pipeline
 
 GEOMETRY = Geometry(32, "squash")
 
@@ -134,3 +136,14 @@ def _is_running(pid: int) -> bool:
 def test_pixels_can_be_stacked(decoder: Decoder) -> None:
     pictures = [decoder.decode(encoded(noise(seed), "PNG")).pixels for seed in range(3)]
     assert np.stack(pictures).shape == (3, 32, 32, 3)
+
+
+def test_openblas_waits_for_nobody_meanwhile() -> None:
+    def threads() -> set[int]:
+        return {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"}
+
+    before = threads()
+    with Pipeline([Decoder(GEOMETRY, Limits(), 9)], Limits(), depth=1):
+        found = threadpool_info()
+        assert {one["num_threads"] for one in found if one["internal_api"] == "openblas"} <= {1}
+    assert threads() == before

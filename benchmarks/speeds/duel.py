@@ -1,0 +1,79 @@
+"""One peer in a process of its own: built, tuned to a recall, timed on one core and on all."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from tll_index.config import cores
+
+from .clock import seconds
+from .peers import EFFORTS, PEERS, Peer, missing
+from .truth import Truth
+
+_SLOW = 0.01
+"""Seconds of a query from which on fewer are timed."""
+_FEW = 50
+
+
+def measure(
+    peer: str, vectors: str, asks: str, last: list[float], k: int, target: float, saved: str
+) -> dict[str, Any]:
+    """Build the peer of that name from the .npy file `vectors`, find the least effort that reaches
+    recall `target` for the queries in the .npy file `asks`, and time it.
+
+    Args:
+        last: the exact score of each query's k-th best vector.
+        saved: where the index is written, to be weighed.
+
+    Returns:
+        JSON values; only `missing` where its library isn't here.
+    """
+    make, module, how = PEERS[peer]
+    if missing(module):
+        return {"missing": how}
+    rows = np.load(vectors)
+    truth = Truth(rows, np.load(asks), np.asarray(last, np.float32), k)
+    searcher = make()
+    building = seconds(lambda: searcher.build(rows))
+    searcher.save(Path(saved))
+    size = Path(saved).stat().st_size
+    Path(saved).unlink()
+    effort, recall = _tuned(searcher, truth, target)
+    result: dict[str, Any] = {
+        "build_seconds": building,
+        "bytes_per_vector": size / len(rows),
+        "recall": recall,
+        "effort": effort if searcher.adjustable else None,
+        "choice": getattr(searcher, "choice", ""),
+    }
+    for name, threads in (("one_core_seconds", 1), ("all_cores_seconds", cores())):
+        searcher.adjust(effort, threads)
+        result[name] = _single(searcher, truth)
+    return result
+
+
+def _tuned(searcher: Peer, truth: Truth, target: float) -> tuple[int, float]:
+    """The least effort that reaches `target`, or the most there is, and its recall."""
+    some = len(truth.asks) if searcher.adjustable else _FEW
+    recall = 0.0
+    for effort in EFFORTS:
+        searcher.adjust(effort, cores())
+        found = [searcher.search(ask[None], truth.k) for ask in truth.asks[:some]]
+        recall = truth.recall(found)
+        if recall >= target or not searcher.adjustable:
+            return effort, recall
+    return EFFORTS[-1], recall
+
+
+def _single(searcher: Peer, truth: Truth) -> float:
+    """Median seconds of a query that comes alone."""
+    asks = truth.asks
+    searcher.search(asks[:1], truth.k)
+    if seconds(lambda: searcher.search(asks[:1], truth.k)) > _SLOW:
+        asks = asks[:_FEW]
+    return median(seconds(partial(searcher.search, ask[None], truth.k)) for ask in asks)

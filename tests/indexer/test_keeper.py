@@ -1,0 +1,131 @@
+"""The process that keeps the FAISS file in step beside a build."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tll_index.config import Settings
+from tll_index.engine.embedder import load_embedder
+from tll_index.engine.lens import unit
+from tll_index.errors import StoreError, TllError, UsageError
+from tll_index.indexer.keeper import Keeper
+from tll_index.indexer.records import ImageRecord
+from tll_index.indexer.report import Progress
+from tll_index.indexer.store import Store
+from tll_index.indexer.vectors import glance
+from tll_index.indexer.writer import Writer
+
+DIMENSION = 16
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    settings = Settings(index="ivf")
+    embedder = load_embedder("tiny", settings, lens="none")
+    (tmp_path / "store").mkdir()
+    with Store.create(tmp_path / "store", embedder, settings) as made:
+        yield made
+
+
+def fill(store: Store, first: int, count: int) -> None:
+    rows = unit(np.random.default_rng(first).normal(size=(count, DIMENSION)).astype(np.float32))
+
+    def add(writer: Writer) -> None:
+        for number, row in enumerate(rows, start=first):
+            content = number.to_bytes(32, "big")
+            image = writer.add_image(content, ImageRecord(content.hex(), 1, 1, "PNG", 1), row)
+            writer.set_place(writer.folder(b"/p"), b"%d" % number, (1, 1), image)  # type: ignore[arg-type]
+
+    store.catalog.write(add)
+
+
+def filed(store: Store) -> int:
+    known = glance(store.path / "vectors.faiss", store.about.id, whole=True)
+    return known[0].images if known else 0
+
+
+def wait_until_filed(store: Store, count: int) -> None:
+    for _ in range(600):
+        if filed(store) == count:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{filed(store)} are filed, not {count}")
+
+
+class Heard(Progress):
+    def __init__(self) -> None:
+        self.total, self.done_ = 0, 0
+
+    def arranging(self, images: int) -> None:
+        self.total = images
+
+    def arranged(self, images: int) -> None:
+        self.done_ += images
+
+
+def test_it_makes_the_file_beside_the_work(store: Store) -> None:
+    with Keeper(store, step=500) as keeper:
+        fill(store, 0, 400)
+        keeper.grown()
+        assert keeper._process is None  # too few
+        fill(store, 400, 400)
+        keeper.grown()
+        wait_until_filed(store, 800)  # though nobody waits for it
+        fill(store, 800, 300)
+        keeper.grown()
+        assert filed(store) == 800  # too few since
+        keeper.finish(heard := Heard())
+        assert filed(store) == 1100
+        assert (heard.total, heard.done_) == (300, 300)
+        keeper.finish(heard := Heard())
+        assert heard.total == 0
+
+
+def test_killed_it_has_done_nothing(store: Store) -> None:
+    fill(store, 0, 300)
+    with Keeper(store, step=1) as keeper:
+        keeper.finish(Progress())
+        fill(store, 300, 600)
+        keeper.grown()
+        assert keeper._process is not None
+        os.kill(keeper._process.pid, signal.SIGKILL)
+        keeper._process.wait()
+        assert filed(store) == 300
+        ask = unit(np.ones((1, DIMENSION), np.float32))
+        assert len(store.search(ask, 900)) == 900
+        keeper.finish(Progress())
+    assert filed(store) == 900
+
+
+def test_it_ends_with_its_parent(store: Store) -> None:
+    keeper = Keeper(store, step=1)
+    fill(store, 0, 300)
+    keeper.grown()
+    process = keeper._process
+    assert process is not None and process.stdin is not None
+    process.stdin.close()  # as the end of this process would
+    process.wait(timeout=60)
+
+
+def test_its_errors_are_ours(store: Store) -> None:
+    fill(store, 0, 300)
+    (store.path / "vectors.faiss.new").mkdir()
+    with Keeper(store) as keeper, pytest.raises(StoreError, match=r"vectors\.faiss"):
+        keeper.finish(Progress())
+    with pytest.raises(UsageError, match="none of auto"):
+        store.settings = Settings(index="cheese")
+        Keeper(store).finish(Progress())
+
+
+def test_one_that_dies_is_reported(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(store, 0, 300)
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    with Keeper(store) as keeper, pytest.raises(TllError, match="ended with 1"):
+        keeper.finish(Progress())
