@@ -18,6 +18,7 @@ from .parameters import (
     INTERRUPTED,
     OUTPUT,
     PATH,
+    batch_size_option,
     debug_option,
     device_option,
     runtime_option,
@@ -61,7 +62,7 @@ def cli() -> None:
 @click.option("--report", type=OUTPUT, help="List skipped files (JSON lines).")
 @device_option
 @runtime_option
-@click.option("--batch-size", type=int, help="Pictures a forward pass.  [default: 32]")
+@batch_size_option
 @click.option("--workers", type=int, help="Decoder processes.  [default: one for each core]")
 @click.option(
     "--index",

@@ -41,8 +41,8 @@ class Settings:
     runtime: str = "auto"
     """auto, onnx or torch: what runs a network; auto is ONNX Runtime on a CPU wherever the network
     can be had so, torch otherwise."""
-    batch_size: int = 32
-    """Pictures a forward pass, and pictures a transaction."""
+    batch_size: int = 0
+    """Pictures a forward pass, and pictures a transaction; 0 is 32 on a CPU, on a GPU 256."""
     workers: int = 0
     """Decoder processes; 0 is one for each core, at most 8."""
     max_megapixels: int = 178
@@ -103,7 +103,7 @@ def _parsed(name: str, value: object, origin: str) -> object:
         number = int(str(value))
     except ValueError:
         raise UsageError(f"{origin}: {value!r} is not a whole number") from None
-    if number < (0 if name == "workers" else 1):
+    if number < (0 if name in ("workers", "batch_size") else 1):
         raise UsageError(f"{origin}: {number} is too small")
     return number
 
@@ -150,15 +150,20 @@ def cores() -> int:
 
 
 def memory() -> int:
-    """How many bytes of memory there are for this process: the machine's, or what its container
+    """How many bytes of memory there are for this process: the machine's, or what its control group
     may use."""
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    for path in (
-        "/sys/fs/cgroup/memory.max",
-        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
-    ):
-        with contextlib.suppress(OSError, ValueError):  # "max", or no such file
-            limits.append(int(Path(path).read_text()))
+    groups = {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if not controllers:  # version 2
+                groups.add(f"/sys/fs/cgroup{path}/memory.max")
+            elif controllers == "memory":
+                groups.add(f"/sys/fs/cgroup/memory{path}/memory.limit_in_bytes")
+    for group in groups:
+        with contextlib.suppress(OSError, ValueError):  # no such file, or "max"
+            limits.append(int(Path(group).read_text()))
     return min(limits)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -97,8 +98,12 @@ def load_embedder(
     Raises:
         UsageError, WeightsError, LensError
     """
-    lens = load_lens(backbone, lens, settings)
-    return Embedder(load_backbone(backbone, weights=weights, settings=settings), lens)
+    spec_of(backbone)
+    with ThreadPoolExecutor(1, "network") as beside:  # most of either needs no Python
+        network = beside.submit(load_backbone, backbone, weights=weights, settings=settings)
+        lens = load_lens(backbone, lens, settings)
+        _ = lens.digest  # which is kept
+        return Embedder(network.result(), lens)
 
 
 def load_lens(backbone: str, lens: Lens | Path | str | None, settings: Settings) -> Lens:

@@ -24,6 +24,7 @@ from ..names import shown
 from .decode import Geometry, Limits, decode, greyed, read_bytes
 from .features import Backbone
 from .registry import BackboneSpec
+from .runtime import pictures_a_pass
 from .sealed import read_sealed, write_sealed
 from .ticks import Ticks
 
@@ -74,7 +75,8 @@ def gather(
     kept = _Cache(settings.cache_dir, backbone, look, progress) if cache else None
     features = np.empty((len(paths), backbone.spec.dimension), np.float16)
     missing = [slice(at, min(at + CHUNK, len(paths))) for at in range(0, len(paths), CHUNK)]
-    depth = 2 * settings.batch_size + settings.decoders()
+    batch_size = pictures_a_pass(settings)
+    depth = 2 * batch_size + settings.decoders()
     with _threads(settings.decoders()) as threads:
         if kept is not None:
             progress.start("reading pictures", len(paths))
@@ -88,7 +90,7 @@ def gather(
             progress.start(str(look), len(paths), done=len(paths) - len(wanted))
             seen = _ahead(threads, look.square, wanted, depth)
             for some in missing:
-                digests = _extract(backbone, seen, features[some], settings.batch_size, progress)
+                digests = _extract(backbone, seen, features[some], batch_size, progress)
                 if kept is not None:
                     kept.keep(features[some], digests)
     return features

@@ -19,6 +19,7 @@ import os
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ class Lens:
         it is 1 and the score a cosine."""
         return 1.0 if self.hubs is None else self.hubs.scale
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of what it computes (not of its provenance), in hex."""
         hasher = hashlib.sha256(f"{self.backbone} {self.features} {self.relu} {self.grey}".encode())

@@ -54,7 +54,7 @@ def load_runtime(spec: BackboneSpec, weights: Weights, settings: Settings) -> Ru
                 raise UsageError(f"runtime onnx: {error}; use torch, or auto") from None
     from .backbones import load_network
 
-    return TorchRuntime(load_network(spec, weights.path), device)
+    return TorchRuntime(load_network(spec, weights.path), device, spec.geometry.size)
 
 
 def has_gpu() -> bool:
@@ -71,21 +71,64 @@ _DRIVERS = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd")
 """NVIDIA's, Windows' for Linux, AMD's."""
 
 
-class TorchRuntime:
-    """Eager torch, channels-last, on the CPU or a CUDA GPU."""
+def pictures_a_pass(settings: Settings) -> int:
+    """How many pictures to put through a network at once, and into a transaction."""
+    if settings.batch_size:
+        return settings.batch_size
+    on_gpu = settings.device != "cpu" and settings.runtime != "onnx" and has_gpu()
+    return _ON_GPU if on_gpu else _ON_CPU
 
-    def __init__(self, network: torch.nn.Module, device: str = "auto") -> None:
+
+_ON_CPU, _ON_GPU = 32, 256
+"""Where a GPU's memory holds less, `TorchRuntime` takes what it holds."""
+
+HALF_TOLERANCE = 1e-3
+"""What features in half precision may differ from others, as a part of the largest of them: as
+much as those of ONNX Runtime may, so that all are interchangeable in a store."""
+
+
+class TorchRuntime:
+    """Eager torch, channels-last, on the CPU or a CUDA GPU. There it computes in half precision,
+    if that is found to give the same features."""
+
+    def __init__(self, network: torch.nn.Module, device: str = "auto", size: int = 0) -> None:
+        """`size`: of its input, in pixels a side; 0 leaves half precision out."""
         import torch
 
         self._device = torch_device(device)
         self._network = network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.name = f"torch {self._device}"
+        self._half = False
+        if size and self._device.type == "cuda":
+            self._half = self.half_is_faithful(size)
+        self.name = f"torch {self._device}{' half' if self._half else ''}"
 
     def run(self, batch: NDArray[np.float32]) -> Features:
-        """See `Runtime.run`."""
+        """See `Runtime.run`. Where the memory holds no such batch, it is halved."""
         import torch
 
-        with torch.inference_mode():
+        try:
+            return self._run(batch, self._half)
+        except torch.cuda.OutOfMemoryError:
+            if len(batch) < 2:
+                raise
+        middle = len(batch) // 2
+        return np.concatenate([self.run(batch[:middle]), self.run(batch[middle:])])
+
+    def half_is_faithful(self, size: int) -> bool:
+        """Whether float16 gives the features of float32, to `HALF_TOLERANCE`, on pictures of
+        noise."""
+        noise = np.random.default_rng(0).normal(size=(4, 3, size, size)).astype(np.float32)
+        wanted, found = (self._run(noise, half) for half in (False, True))
+        difference = np.abs(found - wanted).max()
+        return bool(difference <= HALF_TOLERANCE * np.abs(wanted).max())  # not where it is NaN
+
+    def _run(self, batch: NDArray[np.float32], half: bool) -> Features:
+        import torch
+
+        with (
+            torch.inference_mode(),
+            torch.autocast(self._device.type, torch.float16, enabled=half),
+        ):
             pixels = torch.from_numpy(batch)
             if self._device.type == "cuda":
                 pixels = pixels.pin_memory()  # from where a GPU fetches by itself

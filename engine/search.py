@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import faiss
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..contracts import UnitVectors
+from .threads import one_faiss_thread
 
 SCORE_DECIMALS = 6
 """Scores closer than this are ties: float32 sums differ by less between batch sizes."""
@@ -64,7 +66,8 @@ def nearest(index: faiss.Index, queries: UnitVectors, k: int) -> Neighbours:
     if k == 0 or len(queries) == 0:
         empty = (len(queries), 0)
         return Neighbours(np.empty(empty, np.int64), np.empty(empty, np.float64))
-    products, ids = index.search(np.ascontiguousarray(queries, np.float32), k)
+    with one_faiss_thread() if len(queries) == 1 else nullcontext():
+        products, ids = index.search(np.ascontiguousarray(queries, np.float32), k)
     scores = np.where(ids >= 0, np.round(products.astype(np.float64), SCORE_DECIMALS), -np.inf)
     order = np.lexsort((ids, -scores), axis=1)
     return Neighbours(

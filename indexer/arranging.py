@@ -241,12 +241,18 @@ class Arranger:
         yield np.full(len(asking), -1), lens.asks_of(unit(looks + here - there))
 
     def _tuned(self, index: faiss.Index, own: _Judge, unlike: _Judge) -> Effort:
+        held: dict[int, NDArray[np.float32]] = {}  # the same ones are compared again and again
+
         def rerank(ask: NDArray[np.float32], ids: NDArray[np.int64]) -> NDArray[np.int64]:
-            with self._catalog.reading() as reader:
-                there, rows = reader.vectors_there(ids)
+            if missing := [number for number in ids.tolist() if number not in held]:
+                with self._catalog.reading() as reader:
+                    there, rows = reader.vectors_there(np.array(missing))
+                held.update(zip(there.tolist(), rows, strict=True))
+            there = np.array([number for number in ids.tolist() if number in held], np.int64)
             if not len(there):
                 return there
-            return there[np.argsort(-(rows @ ask), kind="stable")]
+            products = np.stack([held[number] for number in there.tolist()]) @ ask
+            return there[np.argsort(-products, kind="stable")]
 
         return indexes.tuned(index, own.questions(), unlike.questions(), rerank)
 

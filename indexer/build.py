@@ -14,6 +14,7 @@ from ..engine.embedder import choose_backbone, load_embedder
 from ..engine.indexes import require_index
 from ..engine.lens import Lens
 from ..engine.registry import spec_of
+from ..engine.runtime import pictures_a_pass
 from ..engine.weights import digest
 from ..errors import StoreMismatchError, TllError, UsageError
 from ..names import shown
@@ -163,7 +164,8 @@ def _embed(
         Decoder(geometry, limits, settings.decode_seconds) for _ in range(settings.decoders())
     ]
     # Two batches ahead: while one is in the backbone, the next is being decoded.
-    with Pipeline(decoders, limits, depth=2 * settings.batch_size + len(decoders)) as pipeline:
+    depth = 2 * pictures_a_pass(settings) + len(decoders)
+    with Pipeline(decoders, limits, depth) as pipeline:
         intake.take(pipeline.run(comparison.to_do(), intake.is_known))
 
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import lmdb
 
+from ..config import memory
 from ..errors import StoreDamagedError, StoreError, StoreFullError, StoreReadOnlyError
 from ..names import shown
 
@@ -89,6 +90,9 @@ class Environment:
                 max_dbs=32,
                 max_readers=512,
                 map_size=_map_size(2 * size),
+                # Where not all of it fits into memory, a query's few vectors are read from all
+                # over the file, and what is read ahead would only push out what is needed.
+                readahead=size <= memory() // 2,
             )
         except (lmdb.LockError, lmdb.ReadonlyError):
             # A folder that we may read but not write: nobody writes there either, most likely.

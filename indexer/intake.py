@@ -10,6 +10,7 @@ from functools import cache
 import numpy as np
 
 from ..contracts import UnitVectors
+from ..engine.runtime import pictures_a_pass
 from .pipeline import Prepared
 from .records import ImageRecord, Reject
 from .report import BuildReport, Progress, Skipped
@@ -49,7 +50,7 @@ class Intake:
         """`grown` is called after each batch that brought new images."""
         self._store = store
         self._catalog = store.catalog
-        self._batch_size = store.settings.batch_size
+        self._batch_size = pictures_a_pass(store.settings)
         self._codecs = codecs
         self._roots = store.roots()
         self._is_absent = cache(_is_absent)  # for this build: disks come and go

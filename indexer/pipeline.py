@@ -7,10 +7,12 @@ import queue
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 
 from ..engine.decode import Limits, Picture, read_bytes
+from ..engine.threads import calm_blas
 from ..errors import PictureError
 from .decoders import Decoder
 from .walk import FileState
@@ -56,13 +58,14 @@ class Pipeline:
         self._threads = ThreadPoolExecutor(len(decoders), thread_name_prefix="decode")
         self._limits = limits
         self._depth = depth
+        self._calm = ExitStack()
 
     def __enter__(self) -> Pipeline:
-        self._restore = _calm_openblas()
+        self._calm.enter_context(calm_blas())
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._restore()
+        self._calm.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
         for decoder in self._all:
             decoder.kill()
@@ -97,13 +100,3 @@ class Pipeline:
             return Prepared(file, digest, len(data), error=error.at(file.path))
         finally:
             self._decoders.put(decoder)
-
-
-def _calm_openblas() -> Callable[[], None]:
-    """Keep OpenBLAS, which NumPy's products run on, to one thread; the result takes that back. Its
-    threads wait for each other in a busy loop. Where decoders have the cores, a lens takes twenty
-    times as long for that, and on free ones it gains next to nothing."""
-    from threadpoolctl import ThreadpoolController
-
-    limit = ThreadpoolController().select(internal_api="openblas").limit(limits=1)
-    return limit.restore_original_limits

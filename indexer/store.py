@@ -22,7 +22,8 @@ from ..engine.decode import Limits, Picture, decode, from_image, read_bytes
 from ..engine.embedder import Embedder, load_embedder, require_same
 from ..engine.indexes import require_index
 from ..engine.lens import Lens
-from ..engine.search import SCORE_DECIMALS
+from ..engine.search import Neighbours
+from ..engine.threads import calm_blas
 from ..errors import (
     NoStoreError,
     PictureError,
@@ -32,12 +33,12 @@ from ..errors import (
 from ..names import shown
 from .about import FORMAT, About, read_about, write_about
 from .arranging import Arranger, Wanted
+from .asking import best_hits
 from .catalog import Catalog
 from .environment import translated
 from .files import replace_file
 from .layout import ABOUT, CATALOG, FILES, LENS, VECTORS, locate_store, refuse_foreign
 from .live import LiveIndex
-from .reader import Reader
 from .report import Progress
 from .vectors import glance
 
@@ -168,8 +169,10 @@ class Store:
         decoded, digest = self._look_at(picture)
         if not name:
             name = os.fsdecode(picture) if isinstance(picture, (str, os.PathLike)) else "-"
-        ask = self.embedder.asks(decoded.pixels[None])
-        return Hits(name, self.search(ask, k, without=None if include_self else digest))
+        embedder = self.embedder
+        with calm_blas():
+            ask = embedder.asks(decoded.pixels[None])
+            return Hits(name, self.search(ask, k, without=None if include_self else digest))
 
     @property
     def embedder(self) -> Embedder:
@@ -294,20 +297,13 @@ class Store:
                 f"a query has {self.about.dimension} values, not {ask.shape[-1]} times {len(ask)}"
             )
         with self.catalog.reading() as reader:
-            this = None if without is None else reader.image_of(without)
-            # However the query itself and orphans lie, the k-th hit is no later than this:
-            last = k - 1 + reader.orphans + (this is not None)
-            wanted = last + 2
-            while True:
+
+            def nearest(count: int) -> Neighbours:
                 with self._searching:
                     self._index.follow(reader)
-                    found = self._index.nearest(ask, wanted, reader)
-                ids, scores = found.ids[0], found.scores[0]
-                # Ties are broken by path, so all pictures that tie with the last must be seen.
-                if len(ids) < wanted or scores[last] > scores[-1]:
-                    break
-                wanted *= 2
-            return _ranked(reader, ids, scores, k, this, self._lens.scale)
+                    return self._index.nearest(ask, count, reader)
+
+            return best_hits(reader, nearest, k, without, self._lens.scale)
 
     def save_index(self, progress: Progress | None = None) -> None:
         """Bring the FAISS file up to the catalog, or make the one that now suits it; only for the
@@ -390,24 +386,3 @@ class Store:
 def _require_k(k: int) -> None:
     if k < 1:
         raise UsageError(f"k is {k}; ask for at least 1 picture")
-
-
-def _ranked(
-    reader: Reader, ids: np.ndarray, scores: np.ndarray, k: int, this: int | None, scale: float
-) -> tuple[Hit, ...]:
-    found: list[tuple[float, list[bytes], int]] = []
-    for number, score in zip(ids.tolist(), scores.tolist(), strict=True):
-        if len(found) >= k and score < found[k - 1][0]:
-            break
-        if number != this and (paths := reader.paths_of(number)):
-            found.append((score, paths, number))
-    found.sort(key=lambda one: (-one[0], one[1][0]))
-    hits = []
-    for rank, (score, paths, number) in enumerate(found[:k], start=1):
-        record = reader.image(number)
-        if record is None:
-            raise StoreDamagedError(f"the catalog has lost the record of image {number}")
-        names = tuple(os.fsdecode(path) for path in paths)
-        score = round(scale * score, SCORE_DECIMALS)
-        hits.append(Hit(rank, score, names[0], names, record.width, record.height))
-    return tuple(hits)

@@ -23,9 +23,9 @@ from tll_index.engine.ticks import Ticks
 ROOT = Path(__file__).resolve().parent.parent
 EVERY = (
     *("model", "build", "memory", "nothing_to_do", "help", "cold_query", "warm_query", "shrink"),
-    *("vectors_1m", "vectors_10m", "growth", "peers_vectors", "peers_images"),
+    *("choice", "vectors_1m", "vectors_10m", "growth", "peers_vectors", "peers_images"),
 )
-CHEAP = ("build", "warm_query", "vectors_1m", "vectors_10m", "growth")
+CHEAP = ("build", "warm_query", "choice", "vectors_1m", "vectors_10m", "growth")
 
 
 @pytest.fixture
@@ -47,6 +47,7 @@ def toy() -> Any:
     quick = sys.modules["benchmarks.speeds.sizes"].QUICK
     small = {"build_pictures": 12, "query_store": 50, "rounds": 2, "material_pictures": 0}
     vectors = {"held_out": 4, "growth": (50, 300), "million": 300, "ten_millions": 300, "asks": 6}
+    vectors |= {"choice": (60, 300)}
     return replace(quick, name="toy", **small, **vectors)
 
 

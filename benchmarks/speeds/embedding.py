@@ -18,6 +18,7 @@ from tll_index.config import Settings
 from tll_index.contracts import Pixels
 from tll_index.engine.decode import Geometry, decode, from_image
 from tll_index.engine.embedder import Embedder
+from tll_index.engine.runtime import pictures_a_pass
 from tll_index.engine.sealed import read_sealed, write_sealed
 from tll_index.engine.ticks import Ticks
 
@@ -93,7 +94,7 @@ def crop(data: bytes, geometry: Geometry) -> Pixels:
 
 def _projected(embedder: Embedder, seen: Any, settings: Settings) -> NDArray[np.float32]:
     pixels = list(seen)
-    step = settings.batch_size
+    step = pictures_a_pass(settings)
     return np.concatenate(
         [
             projected(embedder.lens, embedder.backbone.features(np.stack(pixels[at : at + step])))

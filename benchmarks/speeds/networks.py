@@ -12,7 +12,7 @@ import numpy as np
 from tll_index.contracts import Pixels
 from tll_index.engine.decode import decode
 from tll_index.engine.features import normalised
-from tll_index.engine.runtime import TorchRuntime, load_runtime
+from tll_index.engine.runtime import TorchRuntime, load_runtime, pictures_a_pass
 from tll_index.indexer.build import Recipe, build
 from tll_index.indexer.store import Store
 
@@ -34,7 +34,7 @@ def model(laboratory: Laboratory) -> Finding:
     settings = replace(laboratory.settings, runtime="onnx", device="cpu")
     ours = load_runtime(backbone.spec, backbone.weights, settings)
     torch = TorchRuntime(load_network(backbone.spec, backbone.weights.path), "cpu")
-    paths = laboratory.pictures.some(laboratory.settings.batch_size).paths
+    paths = laboratory.pictures.some(pictures_a_pass(laboratory.settings)).paths
     batch = normalised(squares(laboratory, paths), backbone.spec)
     turns = in_turn(
         {"onnx": lambda _: ours.run(batch), "torch": lambda _: torch.run(batch)},
@@ -64,7 +64,7 @@ def building(laboratory: Laboratory) -> Finding:
     paths = copied(laboratory.pictures.some(sizes.build_pictures).paths, folder)
     pixels = squares(laboratory, paths)
     decoding = seconds(lambda: squares(laboratory, paths[:100])) / len(paths[:100])
-    backbone.features(pixels[: laboratory.settings.batch_size])  # warms up
+    backbone.features(pixels[: pictures_a_pass(laboratory.settings)])  # warms up
     ratios, models, builds = [], [], []
     laboratory.progress.start("building", sizes.build_rounds, "rounds")
     for _ in range(sizes.build_rounds):
@@ -124,7 +124,7 @@ def squares(laboratory: Laboratory, paths: list[Path] | tuple[Path, ...]) -> Pix
 
 def run_all(laboratory: Laboratory, pixels: Pixels) -> None:
     """The network over all pixels, batch by batch."""
-    step = laboratory.settings.batch_size
+    step = pictures_a_pass(laboratory.settings)
     for at in range(0, len(pixels), step):
         laboratory.embedder.backbone.features(pixels[at : at + step])
 

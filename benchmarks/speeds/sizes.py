@@ -26,6 +26,8 @@ class Sizes:
     """Pictures (and as many crops) that vectors are mixed of; 0 is all."""
     held_out: int
     """Left ones of them that only ask."""
+    choice: tuple[int, ...]
+    """Numbers of vectors at which exact search and lists are held side by side."""
     growth: tuple[int, ...]
     """Numbers of vectors, ascending."""
     million: int
@@ -48,6 +50,7 @@ FULL = Sizes(
     photographs=6,
     material_pictures=0,
     held_out=1000,
+    choice=(5_000, 10_000, 25_000, 50_000, 100_000),
     growth=(10**4, 10**5, 10**6, 10**7),
     million=10**6,
     ten_millions=10**7,
@@ -66,6 +69,7 @@ QUICK = Sizes(
     photographs=2,
     material_pictures=600,
     held_out=100,
+    choice=(5_000, 25_000, 50_000),
     growth=(10**3, 10**4, 10**5),
     million=10**5,
     ten_millions=10**5,

@@ -16,6 +16,7 @@ import numpy as np
 
 from tll_index.engine.decode import Geometry
 from tll_index.engine.registry import BackboneSpec, Layer, register
+from tll_index.engine.runtime import pictures_a_pass
 
 if TYPE_CHECKING:
     import torch
@@ -73,5 +74,5 @@ if __name__ == "__main__":
     register(SPEC)
     beside = load_backbone()
     size = beside.spec.geometry.size
-    beside.features(np.zeros((load_settings().batch_size, size, size, 3), np.uint8))
+    beside.features(np.zeros((pictures_a_pass(load_settings()), size, size, 3), np.uint8))
     main()

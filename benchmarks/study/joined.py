@@ -16,6 +16,7 @@ from tll_index.engine.decode import Geometry, Limits
 from tll_index.engine.features import normalised
 from tll_index.engine.gather import decoded
 from tll_index.engine.registry import BackboneSpec
+from tll_index.engine.runtime import pictures_a_pass
 from tll_index.engine.ticks import Ticks
 from tll_index.engine.tll import Pairs
 
@@ -55,7 +56,7 @@ class JoinedPairs:
         asks, answers = np.repeat(lists[:, 0], lists.shape[1]), lists.ravel()
         maps: NDArray[np.float16] | None = None
         progress.start("looking at joined pairs", len(asks), "pairs")
-        step = self._settings.batch_size
+        step = pictures_a_pass(self._settings)
         for start in range(0, len(asks), step):
             rows = slice(start, start + step)
             some = self._look(asks[rows], answers[rows])

@@ -28,12 +28,18 @@ def test_few_are_exact_many_are_in_lists() -> None:
     assert plan(7_200, 128, 4 * GIB).factory == "Flat"
     assert plan(1_000_000, 128, 4 * GIB).factory == "IVF4000,SQ8"
     assert plan(10_000_000, 128, 4 * GIB).factory == "IVF4096,SQ8"
-    assert plan(50_000, 26_736, 4 * GIB).factory.startswith("PCA256,IVF894,SQ8")
+    assert plan(50_000, 26_736, 64 * GIB).factory.startswith("PCA256,IVF894,SQ8")
 
 
 def test_less_memory_makes_smaller_codes() -> None:
     kinds = [plan(10_000_000, 128, memory).factory for memory in (4 * GIB, 2 * GIB, GIB // 2)]
     assert kinds == ["IVF4096,SQ8", "IVF4096,SQ4", "IVF4096,PQ32"]
+
+
+def test_the_sample_to_train_on_fits_as_well() -> None:
+    planned = plan(1_000_000, 26_736, 4 * GIB)
+    assert planned.training * 26_736 * 4 <= GIB
+    assert planned.factory == f"PCA256,IVF{planned.lists},SQ8"
 
 
 def test_near_a_border_an_index_stays() -> None:
