@@ -187,7 +187,7 @@ def test_usage_errors_exit_2(photos: list[Path], tll_index: Cli) -> None:
         (("query", "-", "-"), "once"),
         (("build", "photos", "--no-such-option"), "No such option"),
         (("frobnicate",), "No such command 'frobnicate'"),
-        (("build", "photos", "--batch-size", 0), "--batch-size: 0 is too small"),
+        (("build", "photos", "--batch-size", -1), "--batch-size: -1 is too small"),
         (("build", "photos", "--backbone", "nope", "--store", "new"), "unknown backbone 'nope'"),
         (("query", photos[0], "--device", "abacus"), "device 'abacus' can't be used"),
         (("backbones", "fetch", "nope"), "unknown backbone 'nope'"),

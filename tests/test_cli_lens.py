@@ -226,7 +226,7 @@ def test_options_that_make_no_sense(data: Path, tll_index: Cli, here: Path) -> N
         (("--weight-decay", 11), "weight-decay is 11.0; it must be 0 to 10"),
         (("--lr", "nan"), "lr is nan"),
         (("--device", "abacus"), "device 'abacus' can't be used"),
-        (("--batch-size", 0), "--batch-size: 0 is too small"),
+        (("--batch-size", -1), "--batch-size: -1 is too small"),
         (("--backbone", "nope"), "unknown backbone 'nope'"),
     ]:
         result = tll_index("train", data, "--out", "my.npz", *SMALL, "--quiet", *more)
