@@ -12,7 +12,6 @@ from typing import Any, NoReturn
 import click
 
 from . import __version__
-from .lens_commands import LENS_COMMANDS
 from .names import shown
 from .parameters import (
     INTERRUPTED,
@@ -31,7 +30,26 @@ _store_option = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """Those here, and those of `lens_commands`, which are loaded only when they are named: their
+    many options take a query's time."""
+
+    _of_lenses = ("eval", "submit", "train")
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """The names, in order."""
+        return sorted([*super().list_commands(context), *self._of_lenses])
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """The command of that name."""
+        if name not in self._of_lenses:
+            return super().get_command(context, name)
+        from .lens_commands import LENS_COMMANDS
+
+        return next(command for command in LENS_COMMANDS if command.name == name)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="tll-index")
 @debug_option
 def cli() -> None:
@@ -253,10 +271,6 @@ def fetch(name: str) -> None:
     from .engine.weights import fetch as fetch_weights
 
     click.echo(f"wrote {fetch_weights(spec_of(name), load_settings().weights_dir)}")
-
-
-for _command in LENS_COMMANDS:
-    cli.add_command(_command)
 
 
 def _standard_input(max_bytes: int) -> bytes:

@@ -25,8 +25,7 @@ from .search import new_index
 
 EXACT_VALUES = 6_400_000
 """Up to so many values (50,000 vectors of 128) all are compared: less than 1 ms, exact, nothing to
-train. Lists are quicker from about 25,000 vectors on, but the network takes twenty times as long
-for a query's own picture as either."""
+train. Lists are quicker from between 50,000 and 100,000 vectors on; see docs/speed.md."""
 
 EXACT_VECTORS = 5_000
 """However long they are, fewer vectors train no lists that are worth it."""

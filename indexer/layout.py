@@ -7,8 +7,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import filelock
-
 from ..config import STORE_NAME, Settings, find_store
 from ..errors import StoreBusyError, StoreError
 from ..names import shown
@@ -34,6 +32,8 @@ def writer_lock(path: Path) -> Iterator[None]:
     Raises:
         StoreBusyError, StoreReadOnlyError
     """
+    import filelock  # not needed to ask
+
     lock = filelock.FileLock(path / LOCK, timeout=0, thread_local=False)
     try:
         path.mkdir(parents=True, exist_ok=True)
