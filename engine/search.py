@@ -36,15 +36,17 @@ def ranked(ask: NDArray[np.float32], ids: NDArray[np.int64], vectors: UnitVector
     """All of the candidates `ids` (c,), with their exact `vectors` (c, d), by inner product with
     `ask` (d,): what `nearest` would say of an exact index that holds just these."""
     products: NDArray[np.float32] = vectors @ ask
-    scores = products.astype(np.float64).round(SCORE_DECIMALS)
-    order = np.lexsort((ids, -scores))
-    return Neighbours(ids[order][None], scores[order][None])
+    return _best_first(ids, products.astype(np.float64).round(SCORE_DECIMALS))
 
 
 def merged(parts: Sequence[Neighbours]) -> Neighbours:
     """The neighbours of one query that were found in several places, best first."""
     ids = np.concatenate([part.ids[0] for part in parts])
-    scores = np.concatenate([part.scores[0] for part in parts])
+    return _best_first(ids, np.concatenate([part.scores[0] for part in parts]))
+
+
+def _best_first(ids: NDArray[np.int64], scores: NDArray[np.float64]) -> Neighbours:
+    """Those of one query (c,), in order; equal scores in order of id."""
     order = np.lexsort((ids, -scores))
     return Neighbours(ids[order][None], scores[order][None])
 
