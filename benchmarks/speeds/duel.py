@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
+from bisect import bisect_left
+from functools import cache, partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -60,14 +61,16 @@ def measure(
 def _tuned(searcher: Peer, truth: Truth, target: float) -> tuple[int, float]:
     """The least effort that reaches `target`, or the most there is, and its recall."""
     some = len(truth.asks) if searcher.adjustable else _FEW
-    recall = 0.0
-    for effort in EFFORTS:
+
+    @cache
+    def recall(effort: int) -> float:
         searcher.adjust(effort, cores())
-        found = [searcher.search(ask[None], truth.k) for ask in truth.asks[:some]]
-        recall = truth.recall(found)
-        if recall >= target or not searcher.adjustable:
-            return effort, recall
-    return EFFORTS[-1], recall
+        return truth.recall([searcher.search(ask[None], truth.k) for ask in truth.asks[:some]])
+
+    if not searcher.adjustable:
+        return EFFORTS[0], recall(EFFORTS[0])
+    least = bisect_left(EFFORTS, target, hi=len(EFFORTS) - 1, key=recall)
+    return EFFORTS[least], recall(EFFORTS[least])
 
 
 def _single(searcher: Peer, truth: Truth) -> float:

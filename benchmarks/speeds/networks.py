@@ -96,6 +96,7 @@ def warm_query(laboratory: Laboratory) -> Finding:
     """`Store.query` of a picture's file, and the network alone on the same picture."""
     sizes, backbone = laboratory.sizes, laboratory.embedder.backbone
     filled = laboratory.indexed(sizes.query_store)
+    rounds = 5 * sizes.rounds
     paths = laboratory.pictures.some(sizes.rounds).paths
     pixels = [squares(laboratory, [path]) for path in paths]
     with Store.open(filled.path, settings=laboratory.settings) as store:
@@ -104,14 +105,14 @@ def warm_query(laboratory: Laboratory) -> Finding:
                 "query": lambda turn: store.query(paths[turn % len(paths)], K),
                 "model": lambda turn: backbone.features(pixels[turn % len(paths)]),
             },
-            sizes.rounds,
+            rounds,
         )
     ratio = median(turns["query"]) / median(turns["model"])
     return Finding(
         ratio,
         ratio <= SLOWER,
         {f"{name}_seconds": median(taken) for name, taken in turns.items()},
-        f"{sizes.rounds} pictures of {laboratory.pictures.name} (reading, decoding, network, lens, "
+        f"{rounds} queries with pictures of {laboratory.pictures.name} (reading, decoding, network, lens, "
         f"search, paths), {filled.count:,} vectors in the store; in turn, medians",
     )
 
