@@ -11,7 +11,7 @@ IMAGES ?= $(RUN)/gallery
 STORE  = $(RUN)/store-$(shell echo "$(IMAGES)" | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench bench-tll study lens clean
+.PHONY: help setup run test lint bench bench-tll torture study lens clean
 
 help:  ## list these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 11
@@ -34,7 +34,7 @@ endif
 	@echo "now open lookalikes.html"
 
 test: $(READY) lint  ## lint, type-check, run every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 lint: $(READY)  ## ruff (lint and format) and mypy
 	$(BIN)/ruff check .
@@ -58,6 +58,9 @@ bench: $(PEERS)  ## speed and size, next to other tools: an hour; ARGS=--quick: 
 
 bench-tll: $(READY)  ## the lens against simpler ways, hours on two cores; ARGS=--quick: minutes
 	$(BIN)/python -m benchmarks.tll $(ARGS)
+
+torture: $(READY)  ## kills, failing writes, damage, crowds, hostile files: 20 minutes; ARGS=--help lists choices
+	$(BIN)/python benchmarks/torture.py $(ARGS)
 
 study: $(READY)  ## every system of the paper, with whichever backbones are here; ARGS=--help lists choices
 	$(BIN)/python -m benchmarks.study $(ARGS)

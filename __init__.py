@@ -24,10 +24,18 @@ if TYPE_CHECKING:
     from .engine.features import load_backbone as load_backbone
     from .engine.lens import Lens as Lens
     from .errors import TllError as TllError
+    from .indexer.backup import backup as backup
     from .indexer.build import Recipe as Recipe
     from .indexer.build import build as build
+    from .indexer.forgetting import Forgotten as Forgotten
+    from .indexer.forgetting import forget as forget
+    from .indexer.repairing import Repair as Repair
+    from .indexer.repairing import repair as repair
     from .indexer.report import BuildReport as BuildReport
     from .indexer.store import Store as Store
+    from .indexer.verifying import Finding as Finding
+    from .indexer.verifying import Verification as Verification
+    from .indexer.verifying import verify as verify
 
 _HOMES = {
     "Backbone": ".engine.features",
@@ -36,7 +44,15 @@ _HOMES = {
     "TllError": ".errors",
     "BuildReport": ".indexer.report",
     "Recipe": ".indexer.build",
+    "backup": ".indexer.backup",
     "build": ".indexer.build",
+    "Forgotten": ".indexer.forgetting",
+    "forget": ".indexer.forgetting",
+    "Repair": ".indexer.repairing",
+    "repair": ".indexer.repairing",
+    "Finding": ".indexer.verifying",
+    "Verification": ".indexer.verifying",
+    "verify": ".indexer.verifying",
     "Store": ".indexer.store",
     "Hit": ".contracts",
     "Hits": ".contracts",

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import io
+import importlib
 import os
 import sys
 import warnings
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import click
 
-from . import __version__
+from . import __version__, signals, streams
 from .names import shown
 from .parameters import (
     INTERRUPTED,
@@ -21,32 +21,29 @@ from .parameters import (
     debug_option,
     device_option,
     runtime_option,
-)
-
-_store_option = click.option(
-    "--store",
-    type=PATH,
-    help="The store's folder.  [default: TLL_STORE, or the nearest .tll-index here or above]",
+    store_option,
 )
 
 
 class _Commands(click.Group):
-    """Those here, and those of `lens_commands`, which are loaded only when they are named: their
-    many options take a query's time."""
+    """Those here, and those of other modules, which are loaded only when they are named: their many
+    options take a query's time."""
 
-    _of_lenses = ("eval", "submit", "train")
+    _elsewhere: ClassVar[dict[str, str]] = {
+        **dict.fromkeys(("eval", "submit", "train"), "lens_commands"),
+        **dict.fromkeys(("backup", "forget", "repair", "verify"), "store_commands"),
+    }
 
     def list_commands(self, context: click.Context) -> list[str]:
         """The names, in order."""
-        return sorted([*super().list_commands(context), *self._of_lenses])
+        return sorted([*super().list_commands(context), *self._elsewhere])
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         """The command of that name."""
-        if name not in self._of_lenses:
+        if name not in self._elsewhere:
             return super().get_command(context, name)
-        from .lens_commands import LENS_COMMANDS
-
-        return next(command for command in LENS_COMMANDS if command.name == name)
+        module = importlib.import_module(f".{self._elsewhere[name]}", __package__)
+        return next(command for command in module.COMMANDS if command.name == name)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -68,13 +65,16 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("folders", nargs=-1, type=PATH, metavar="[DIR]...")
-@_store_option
+@store_option
 @click.option("--backbone", default="auto", show_default=True, help="See 'tll-index backbones'.")
 @click.option("--weights", type=PATH, help="Weights file of the backbone.")
 @click.option("--lens", metavar="FILE|none", help="Trained lens.  [default: the backbone's own]")
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out names like this.")
 @click.option("--hidden", is_flag=True, help="Also files and folders that begin with a dot.")
 @click.option("--follow-links", is_flag=True, help="Also through symbolic links.")
+@click.option(
+    "--checksum", is_flag=True, help="Also read files of unchanged size and time, and compare."
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.option("--allow-empty", is_flag=True, help="Believe that a folder lost all its pictures.")
 @click.option("--report", type=OUTPUT, help="List skipped files (JSON lines).")
@@ -106,6 +106,7 @@ def build(
     exclude: tuple[str, ...],
     hidden: bool,
     follow_links: bool,
+    checksum: bool,
     dry_run: bool,
     allow_empty: bool,
     report: Path | None,
@@ -130,16 +131,20 @@ def build(
 
     loaded = load_settings(store=store, **settings)
     started = time.monotonic()
-    with Progress() if quiet else Bars() as progress:
-        result = build_store(
-            folders,
-            recipe=Recipe(backbone, weights, lens if lens in (None, "none") else Path(lens)),
-            rules=Rules(exclude, hidden, follow_links),
-            allow_empty=allow_empty,
-            dry_run=dry_run,
-            progress=progress,
-            settings=loaded,
-        )
+    try:
+        with Progress() if quiet else Bars() as progress:
+            result = build_store(
+                folders,
+                recipe=Recipe(backbone, weights, lens if lens in (None, "none") else Path(lens)),
+                rules=Rules(exclude, hidden, follow_links),
+                allow_empty=allow_empty,
+                checksum=checksum,
+                dry_run=dry_run,
+                progress=progress,
+                settings=loaded,
+            )
+    except KeyboardInterrupt:  # before anything was done
+        _end_stopped()
     if report is not None:
         lines = "".join(f"{line}\n" for line in render.skipped_lines(result.skipped))
         _write_text(report, lines)
@@ -148,13 +153,12 @@ def build(
         path = shown(place_to_build(None, loaded))
         click.echo(render.summary(result, seconds, path, dry_run))
     if result.stopped:
-        click.echo("stopped; run the same command again to go on", err=True)
-        sys.exit(INTERRUPTED)
+        _end_stopped()
 
 
 @cli.command()
 @click.argument("pictures", nargs=-1, type=PATH, metavar="[PICTURE]...")
-@_store_option
+@store_option
 @click.option("-k", type=click.IntRange(min=1), default=10, show_default=True, help="How many.")
 @click.option("--include-self", is_flag=True, help="Also the picture itself, if indexed.")
 @click.option("--sample", type=click.IntRange(min=1), help="Ask with N pictures of the store.")
@@ -231,7 +235,7 @@ def query(
 
 
 @cli.command()
-@_store_option
+@store_option
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 @debug_option
 def info(store: Path | None, as_json: bool) -> None:
@@ -273,6 +277,11 @@ def fetch(name: str) -> None:
     click.echo(f"wrote {fetch_weights(spec_of(name), load_settings().weights_dir)}")
 
 
+def _end_stopped() -> NoReturn:
+    click.echo("stopped; run the same command again to go on", err=True)
+    sys.exit(INTERRUPTED)
+
+
 def _standard_input(max_bytes: int) -> bytes:
     if sys.stdin is None:
         from .errors import MissingPictureError
@@ -300,30 +309,40 @@ def _complain(error: object) -> None:
 
 
 def main() -> NoReturn:
-    """Run the command line: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C."""
-    context: dict[str, Any] = {}
+    """Run the command line: 0 done, 1 failed, 2 wrong usage, 128 + its number for a signal that
+    stopped it, such as 130 for Ctrl-C."""
+    streams.prepare()
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # libraries' remarks about pictures; ours are errors
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a name that can't be printed is escaped
-            stream.reconfigure(errors="backslashreplace")
     try:
-        with cli.make_context("tll-index", sys.argv[1:]) as root:
-            context = root.meta
-            cli.invoke(root)
-        sys.exit(0)
-    except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
+        with signals.heeded():
+            status = _run(sys.argv[1:])
     except (KeyboardInterrupt, click.Abort):
         _complain("stopped")
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        # Whoever read our output has seen enough. Python would complain when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        status = INTERRUPTED
+    sys.exit(signals.status(status))
+
+
+def _run(arguments: list[str]) -> int:
+    """Run a command; its exit status."""
+    context: dict[str, Any] = {}
+    try:
+        with cli.make_context("tll-index", arguments) as root:
+            context = root.meta
+            cli.invoke(root)
+        return 0
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
+    except streams.OutputError as error:
+        if error.had_enough:
+            return 0
+        _complain(error)
+        return 1
     except Exception as error:
         from .errors import TllError, UsageError
 
@@ -332,7 +351,7 @@ def main() -> NoReturn:
         if not isinstance(error, TllError):
             error = TllError(f"unexpected {error!r}: a bug; please report what --debug shows")
         _complain(error)
-        sys.exit(2 if isinstance(error, UsageError) else 1)
+        return 2 if isinstance(error, UsageError) else 1
 
 
 if __name__ == "__main__":

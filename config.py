@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import re
 from dataclasses import dataclass, field, fields, replace
@@ -50,7 +51,8 @@ class Settings:
     max_megabytes: int = 512
     """Files that are larger are skipped before they are read."""
     decode_seconds: int = 30
-    """A picture that takes a decoder longer is skipped and the decoder replaced."""
+    """Seconds of computing for the largest picture, a tenth for the smallest; one that takes longer
+    is skipped and its decoder replaced."""
     index: str = ""
     """auto, flat, ivf, hnsw or a FAISS factory string; empty is what the store was last told, and
     auto in the beginning: exact while there are few pictures, then lists of quantised vectors."""
@@ -171,6 +173,8 @@ def find_store(start: Path | None = None) -> Path | None:
     """The nearest `.tll-index` folder, from `start` (default: here) upwards, as git looks."""
     here = (start or Path.cwd()).resolve()
     for folder in (here, *here.parents):
-        if os.path.isfile(folder / STORE_NAME / "store.json"):  # False where it may not be seen
-            return folder / STORE_NAME
+        store = folder / STORE_NAME
+        # False where it may not be seen. One that has lost its store.json can be repaired.
+        if os.path.isfile(store / "store.json") or glob.glob(f"{glob.escape(str(store))}/catalog*"):
+            return store
     return None

@@ -282,7 +282,7 @@ def submit(
     click.echo(said)
 
 
-LENS_COMMANDS = (train, evaluate, submit)
+COMMANDS = (train, evaluate, submit)
 
 
 def _ticks(quiet: bool) -> Ticks:

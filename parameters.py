@@ -158,3 +158,10 @@ def require_place(path: Path) -> None:
         raise TllError(f"{shown(path)} can't be written: there is no folder {shown(folder)}")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise TllError(f"{shown(path)} can't be written: {shown(folder)} is not writable")
+
+
+store_option = click.option(
+    "--store",
+    type=PATH,
+    help="The store's folder.  [default: TLL_STORE, or the nearest .tll-index here or above]",
+)

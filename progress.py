@@ -89,6 +89,16 @@ class Bars(_OneBar, Progress):
         if self._bar is not None:
             self._bar.update(files)
 
+    def starting(self, what: str, total: int, unit: str) -> None:
+        """See `Progress.starting`."""
+        if self._on_terminal or total >= _WORTH_A_BAR:
+            self._draw(what, total, unit)
+
+    def advanced(self, count: int) -> None:
+        """See `Progress.advanced`."""
+        if self._bar is not None:
+            self._bar.update(count)
+
     def arranging(self, images: int) -> None:
         """See `Progress.arranging`."""
         if images >= _WORTH_A_BAR:

@@ -11,11 +11,12 @@ import io
 import math
 import os
 import stat
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from PIL import (  # noqa: F401  (importing a plugin registers its format; Pillow would load all)
@@ -42,6 +43,7 @@ from ..errors import (
     TooLargePictureError,
     UnreadablePictureError,
 )
+from .modes import to_rgb
 
 SUFFIXES = frozenset(
     b".jpg .jpeg .jpe .jfif .mpo .png .apng .webp .gif .bmp .dib .tif .tiff"
@@ -67,6 +69,9 @@ _TURNS = {  # EXIF orientation -> the operation that undoes it (EXIF 2.32, tag 0
 _SPARE = 2.0
 """A large JPEG is decoded smaller, to sides that are at least so many times what is looked at. At 2
 vectors keep a cosine of 0.999 with those of the whole picture, in the mean over large pictures."""
+
+_PAUSES = (0.05, 0.25)
+"""Seconds before a file is read again that was written to while it was read."""
 
 _RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
@@ -117,48 +122,90 @@ class Picture:
     format: str
 
 
+class FileBytes(NamedTuple):
+    """What a file held at one moment."""
+
+    data: bytes
+    mtime_ns: int
+    """When it was last changed, at that moment."""
+
+
 def read_bytes(path: str | bytes | Path, limits: Limits = Limits()) -> bytes:
     """The bytes of the picture file at `path`.
 
     Raises:
-        MissingPictureError, UnreadablePictureError, EmptyPictureError, TooLargePictureError
+        As `read_file`.
+    """
+    return read_file(path, limits).data
+
+
+def read_file(path: str | bytes | Path, limits: Limits = Limits()) -> FileBytes:
+    """The bytes of the picture file at `path`, none of them older or newer than the others.
+
+    Raises:
+        MissingPictureError, EmptyPictureError, TooLargePictureError
+        UnreadablePictureError: also where it was written to each time that it was read.
     """
     try:
-        # Non-blocking, so that opening a named pipe returns instead of waiting for a writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
-        with open(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if stat.S_ISDIR(status.st_mode):
-                raise UnreadablePictureError("is a folder, not a picture", path)
-            if not stat.S_ISREG(status.st_mode):
-                raise UnreadablePictureError("is not a regular file", path)
-            if status.st_size > limits.max_bytes:
-                raise TooLargePictureError(_too_many_bytes(status.st_size, limits), path)
-            data = file.read(limits.max_bytes + 1)
+        for pause in (*_PAUSES, 0.0):
+            read = _read_once(path, limits)
+            if read is not None:
+                break
+            time.sleep(pause)
     except FileNotFoundError:
         raise MissingPictureError("no such file", path) from None
     except IsADirectoryError:
         raise UnreadablePictureError("is a folder, not a picture", path) from None
     except PermissionError:
         raise UnreadablePictureError("permission denied", path) from None
+    except MemoryError:
+        raise UnreadablePictureError("can't be read: there is not enough memory", path) from None
     except (OSError, ValueError) as error:  # ValueError: an embedded null character
         reason = getattr(error, "strerror", None) or str(error)
         raise UnreadablePictureError(f"can't be read: {reason}", path) from None
-    if not data:
+    if read is None:
+        raise UnreadablePictureError("is being written to; try again when that is done", path)
+    if not read.data:
         raise EmptyPictureError("is empty (0 bytes)", path)
-    if len(data) > limits.max_bytes:  # it grew since fstat
-        raise TooLargePictureError(_too_many_bytes(len(data), limits), path)
-    return data
+    return read
 
 
-def decode(data: bytes, geometry: Geometry, limits: Limits = Limits()) -> Picture:
+def _read_once(path: str | bytes | Path, limits: Limits) -> FileBytes | None:
+    """None where the file changed meanwhile."""
+    # Non-blocking, so that opening a named pipe returns instead of waiting for a writer.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
+    with open(descriptor, "rb") as file:
+        before = os.fstat(descriptor)
+        if stat.S_ISDIR(before.st_mode):
+            raise UnreadablePictureError("is a folder, not a picture", path)
+        if not stat.S_ISREG(before.st_mode):
+            raise UnreadablePictureError("is not a regular file", path)
+        if before.st_size > limits.max_bytes:
+            raise TooLargePictureError(_too_many_bytes(before.st_size, limits), path)
+        data = file.read(before.st_size + 1)
+        after = os.fstat(descriptor)
+    same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
+    return FileBytes(data, after.st_mtime_ns) if same and len(data) == after.st_size else None
+
+
+def decode(
+    data: bytes,
+    geometry: Geometry,
+    limits: Limits = Limits(),
+    sized: Callable[[int, int], None] | None = None,
+) -> Picture:
     """Decode the first frame of `data`, upright, in RGB, transparency over white.
+
+    Args:
+        sized: is told the width and height, before there are pixels.
 
     Raises:
         EmptyPictureError, NotAPictureError, DamagedPictureError, TooLargePictureError,
         MissingCodecError
     """
     with _opened(data, limits) as image:
+        if sized is not None:
+            sized(*image.size)
         left, top, right, bottom = geometry.box(*image.size)
         shares = image.width / (right - left), image.height / (bottom - top)
         size = _shrunk(image, *(geometry.size * share for share in shares))
@@ -178,10 +225,10 @@ def thumbnail(data: bytes, side: int, limits: Limits = Limits()) -> bytes:
         image.load()
         orientation = _orientation(image)
         if image.mode.startswith(("I", "F")):  # which Pillow can't make smaller as they are
-            image = _to_rgb(image)
+            image = to_rgb(image)
         image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
         out = io.BytesIO()
-        _turned(_to_rgb(image), orientation).save(out, "JPEG", quality=85)
+        _turned(to_rgb(image), orientation).save(out, "JPEG", quality=85)
         return out.getvalue()
 
 
@@ -206,7 +253,9 @@ def _shrunk(image: Image.Image, width: float, height: float) -> tuple[int, int] 
     where that leaves `_SPARE` times `width` x `height`; its whole size then, otherwise None.
     libjpeg does so by leaving out the finest details, at a fraction of the cost."""
     whole = image.size
-    image.draft(None, (math.ceil(_SPARE * width), math.ceil(_SPARE * height)))  # JPEG's alone
+    # HEIF's plugin would take a thumbnail inside the file, which may show anything.
+    if isinstance(image, JpegImagePlugin.JpegImageFile):
+        image.draft(None, (math.ceil(_SPARE * width), math.ceil(_SPARE * height)))
     return None if image.size == whole else whole
 
 
@@ -219,7 +268,7 @@ def _fitted(
     scale = 1 if whole is None else 2 ** round(math.log2(max(whole) / max(image.size)))
     orientation = _orientation(image)  # after loading: Pillow turns TIFF by itself
     left, top, right, bottom = (edge / scale for edge in geometry.box(width, height))
-    square = _to_rgb(image).resize(
+    square = to_rgb(image).resize(
         (geometry.size, geometry.size),
         _RESAMPLING[geometry.interpolation],
         box=(left, top, right, bottom),
@@ -229,28 +278,6 @@ def _fitted(
     if orientation in (5, 6, 7, 8):
         width, height = height, width
     return Picture(np.asarray(upright, np.uint8), width, height, image.format or "")
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith(("I", "F")):
-        return Image.fromarray(_to_8_bit(np.asarray(image))).convert("RGB")
-    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, image).convert("RGB")
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _to_8_bit(samples: np.ndarray) -> np.ndarray:
-    """16-bit, 32-bit or float grey to uint8, by the range that the values show: cameras and
-    scanners put 8 and 12 bits into 16."""
-    values = np.nan_to_num(samples.astype(np.float64), posinf=0.0, neginf=0.0)
-    low, high = min(values.min(), 0.0), values.max()
-    for full in (1.0 if samples.dtype.kind == "f" else 255.0, 255.0, 4095.0, 65535.0):
-        if low == 0.0 and high <= full:
-            return (values * (255.0 / full)).round().astype(np.uint8)
-    spread = (high - low) or 1.0
-    return ((values - low) * (255.0 / spread)).round().astype(np.uint8)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -271,8 +298,13 @@ def _formats() -> tuple[str, ...]:
         import pillow_heif
     except ImportError:
         return FORMATS
-    pillow_heif.register_heif_opener()
+    pillow_heif.register_heif_opener(decode_threads=AvifImagePlugin.DEFAULT_MAX_THREADS or 4)
     return (*FORMATS, "HEIF")
+
+
+def without_threads() -> None:
+    """Have codecs use no threads of their own, in a process beside which others decode."""
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
 
 def codecs() -> str:

@@ -225,6 +225,18 @@ def ready(index: faiss.Index, effort: Effort) -> None:
         faiss.ParameterSpace().set_index_parameter(index, effort.parameter, effort.value)
 
 
+def ids_in(index: faiss.Index) -> NDArray[np.int64]:
+    """(n,): the id of every vector in it, in the index's own order."""
+    if isinstance(index, (faiss.IndexIDMap, faiss.IndexIDMap2)):
+        return np.array(faiss.vector_to_array(index.id_map), np.int64)
+    lists: Any = faiss.extract_index_ivf(index).invlists
+    parts = [np.empty(0, np.int64)]
+    for number in range(lists.nlist):
+        if size := lists.list_size(number):
+            parts.append(np.array(faiss.rev_swig_ptr(lists.get_ids(number), size), np.int64))
+    return np.concatenate(parts)
+
+
 def parameter_of(index: faiss.Index) -> str:
     """What says how hard this index looks; see `Effort.parameter`."""
     if _takes_ids(index):

@@ -15,8 +15,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import os
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -34,7 +37,16 @@ from .registry import BackboneSpec
 FORMAT = 2
 """Of the file. 1 had no hub penalty; it is still read."""
 MAX_BYTES = 256 << 20
+"""Of the file, and of all that it unpacks to."""
 _ARRAYS = ("mean", "components", "adaptation")
+_MEMBERS = ("header", *_ARRAYS, "bank")
+_TYPES = ("|u1", "<f2", "<f4")
+_DAMAGE = (
+    *(OSError, EOFError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError),
+    *(RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error, struct.error),
+)
+"""What reading bytes that are anything may raise; `RuntimeError` of archives with a password or a
+packing unknown here, and of JSON that is nested without end."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,14 +225,15 @@ class Lens:
         try:
             if path.stat().st_size > MAX_BYTES:
                 raise LensError(f"{path} is too large for a lens")
-            with np.load(path, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
+            arrays, strangers = _arrays(path)
             header = json.loads(arrays["header"].tobytes())
             if header["format"] > FORMAT:
                 raise LensError(
                     f"{path} is a lens of format {header['format']}; this version reads up to "
                     f"{FORMAT}: upgrade tll-index"
                 )
+            if strangers:
+                raise ValueError(f"it holds {strangers[0]!r}")
             hubs = header.get("hubs")
             return cls(
                 backbone=str(header["backbone"]),
@@ -236,10 +249,9 @@ class Lens:
             raise LensError(f"no lens file {path}") from None
         except LensError as error:
             raise LensError(f"{path}: {error}") from None
-        except (OSError, EOFError, KeyError, ValueError, TypeError, AttributeError) as error:
-            raise LensError(f"{path} is not a lens file, or is damaged ({error})") from None
-        except zipfile.BadZipFile as error:
-            raise LensError(f"{path} is not a lens file, or is damaged ({error})") from None
+        except _DAMAGE as error:
+            what = " ".join(str(error).split())[:200] or type(error).__name__
+            raise LensError(f"{path} is not a lens file, or is damaged ({what})") from None
 
     def check(self, spec: BackboneSpec, weights_sha256: str | None = None) -> None:
         """Refuse a backbone that this lens was not made for: another one, other features of it, or
@@ -285,6 +297,42 @@ def _smallest(array: NDArray[np.float32]) -> NDArray[Any]:
     return half if (half == array).all() else array
 
 
+def _arrays(path: Path) -> tuple[dict[str, NDArray[Any]], list[str]]:
+    """The arrays of a lens file, by name, and the names of what else is in it (all but names has a
+    checksum there). What it says of sizes is believed only as far as there are bytes for it, and no
+    more than `MAX_BYTES` of them in all.
+
+    Raises:
+        ValueError, and others of `_DAMAGE`
+    """
+    arrays, room = {}, MAX_BYTES
+    with zipfile.ZipFile(path) as archive:
+        there = archive.namelist()
+        for name in _MEMBERS:
+            if f"{name}.npy" not in there:
+                continue
+            with archive.open(f"{name}.npy") as member:
+                data = member.read(room + 1)
+            room -= len(data)
+            if room < 0:
+                raise ValueError("it unpacks to more than a lens may have")
+            arrays[name] = _array(data)
+    return arrays, sorted(set(there) - {f"{name}.npy" for name in _MEMBERS})
+
+
+def _array(data: bytes) -> NDArray[Any]:
+    """The array in the bytes of a .npy file."""
+    file = io.BytesIO(data)
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError("arrays of another version")
+    shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)
+    if dtype.str not in _TYPES or by_columns:
+        raise ValueError(f"an array of {dtype}")
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(data) - file.tell():
+        raise ValueError(f"{len(data) - file.tell()} bytes are no array of {shape}")
+    return np.frombuffer(data, dtype, offset=file.tell()).reshape(shape)
+
+
 def _single(array: NDArray[Any]) -> NDArray[Any]:
     return array.astype(np.float32) if array.dtype == np.float16 else array
 
@@ -311,8 +359,14 @@ def applied(
 
 def find_lens(backbone: str, lens_dir: Path) -> Path | None:
     """The lens to use for a backbone: this user's own before the shipped one; None if neither."""
-    shipped = Path(__file__).resolve().parent.parent / "lenses"
-    for folder in (lens_dir, shipped):
-        if (path := folder / f"{backbone}.npz").is_file():
-            return path
-    return None
+    path = lens_dir / f"{backbone}.npz"
+    return next((one for one in (path, _shipped() / path.name) if one.is_file()), None)
+
+
+def find_lenses(lens_dir: Path) -> list[Path]:
+    """All lenses that are here, this user's own before the shipped ones."""
+    return [*sorted(lens_dir.glob("*.npz")), *sorted(_shipped().glob("*.npz"))]
+
+
+def _shipped() -> Path:
+    return Path(__file__).resolve().parent.parent / "lenses"

@@ -1,8 +1,13 @@
-"""`store.json`: which store this is, and what made it."""
+"""`store.json`: which store this is, what made it, which file is its catalog.
+
+The same is in the catalog itself, so that either can be held against the other, and the file be
+written anew (`tll-index repair`).
+"""
 
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,15 +15,18 @@ from typing import Any
 from ..errors import NoStoreError, StoreDamagedError, StoreMismatchError
 from ..names import shown
 from .environment import translated
-from .layout import ABOUT
+from .layout import ABOUT, CATALOG, is_catalog
 
-FORMAT = 1
-"""Version of the store's layout; a store of a newer one is refused."""
+MENDS = "; 'tll-index repair' writes it anew"
+
+FORMAT = 2
+"""Version of the store's layout; a store of a newer one is refused. In 1, the catalog's values had
+no checksums; the next build of such a store adds them."""
 
 
 @dataclass(frozen=True)
 class About:
-    """What `store.json` says: which store this is and what made it."""
+    """What `store.json` says."""
 
     id: bytes
     created: str
@@ -27,24 +35,92 @@ class About:
     """The identity of the embedder (`Embedder.identity`): a query embeds with exactly that."""
     weights_file: str | None = None
     """Where weights that the user named were; they are looked for there first."""
+    catalog: str = CATALOG
+    """Name of the catalog's file: one that is written anew takes the place of another so."""
+    base: str | None = None
+    """The folder that stored paths are relative to, where that isn't the store's own: in a backup,
+    which answers with the paths of the pictures wherever it lies."""
+    format: int = FORMAT
 
     @property
     def dimension(self) -> int:
         """d of the stored vectors."""
         return int(self.made_by["dimension"])
 
+    @property
+    def checked(self) -> bool:
+        """Whether the catalog's values end with checksums."""
+        return self.format >= 2
+
+    def base_of(self, path: Path) -> bytes:
+        """The absolute folder that the paths in the store at `path` are relative to."""
+        return os.fsencode(path.parent if self.base is None else self.base)
+
+    def document(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "format": self.format,
+            "id": self.id.hex(),
+            "created": self.created,
+            "made_with": self.made_with,
+            "made_by": self.made_by,
+            "weights_file": self.weights_file,
+            "catalog": self.catalog,
+            "base": self.base,
+        }
+
+    @classmethod
+    def of(cls, document: dict[str, Any], where: str) -> About:
+        """What `document` gave.
+
+        Args:
+            where: to be said of what is wrong with it.
+
+        Raises:
+            StoreMismatchError: a newer format.
+            StoreDamagedError: no such document.
+        """
+        try:
+            if document["format"] > FORMAT:
+                raise StoreMismatchError(
+                    f"{where} is of a store of format {document['format']}, made with "
+                    f"{document.get('made_with', 'a newer version')}; this version reads up to "
+                    f"{FORMAT}: upgrade tll-index"
+                )
+            about = cls(
+                bytes.fromhex(document["id"]),
+                str(document["created"]),
+                str(document["made_with"]),
+                dict(document["made_by"]),
+                _text_or_none(document["weights_file"]),
+                str(document.get("catalog", CATALOG)),
+                _text_or_none(document.get("base")),
+                int(document["format"]),
+            )
+            if about.format < 1 or not isinstance(about.made_by["backbone"], str):
+                raise ValueError("format or backbone")
+            if not {"backbone", "lens_sha256", "metric", "weights_sha256"} <= set(about.made_by):
+                raise KeyError("made_by")
+            if len(about.id) != 16 or about.dimension < 1 or not is_catalog(about.catalog):
+                raise ValueError("id, dimension or catalog")
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise StoreDamagedError(f"{where} is damaged ({error!r}){MENDS}") from None
+        return about
+
+
+def _text_or_none(value: object) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+_MOST_BYTES = 1 << 20
+"""Of `store.json`; a longer one is none."""
+
 
 def write_about(path: Path, about: About) -> None:
     """Write the file at `path`."""
-    document = {
-        "format": FORMAT,
-        "id": about.id.hex(),
-        "created": about.created,
-        "made_with": about.made_with,
-        "made_by": about.made_by,
-        "weights_file": about.weights_file,
-    }
-    path.write_text(json.dumps(document, indent=2) + "\n", "utf-8")
+    path.write_text(json.dumps(about.document(), indent=2) + "\n", "utf-8")
 
 
 def read_about(path: Path) -> About:
@@ -53,33 +129,27 @@ def read_about(path: Path) -> About:
     Raises:
         NoStoreError, StoreMismatchError (a newer format), StoreDamagedError
     """
+    where = shown(path / ABOUT)
     try:
-        document = json.loads((path / ABOUT).read_text("utf-8"))
+        with (path / ABOUT).open("rb") as file:
+            document = json.loads(file.read(_MOST_BYTES))
     except (FileNotFoundError, NotADirectoryError):
         raise NoStoreError(
             f"no store in {shown(path)}; make one with 'tll-index build DIR --store {shown(path)}'"
         ) from None
     except OSError as error:
         raise translated(path / ABOUT, error) from error
-    except ValueError as error:
-        raise StoreDamagedError(f"{shown(path / ABOUT)} is damaged: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise StoreDamagedError(f"{where} is damaged ({error}){MENDS}") from None
+    if not isinstance(document, dict):
+        raise StoreDamagedError(f"{where} is damaged{MENDS}")
+    return About.of(document, where)
+
+
+def catalogs_in(path: Path) -> list[Path]:
+    """Files in the folder `path` that are or were a store's catalog, the newest last."""
     try:
-        if document["format"] > FORMAT:
-            raise StoreMismatchError(
-                f"{shown(path)} is a store of format {document['format']}, made with "
-                f"{document.get('made_with', 'a newer version')}; this version reads up to "
-                f"{FORMAT}: upgrade tll-index"
-            )
-        about = About(
-            bytes.fromhex(document["id"]),
-            document["created"],
-            document["made_with"],
-            dict(document["made_by"]),
-            document["weights_file"],
-        )
-        if not {"backbone", "lens_sha256", "metric", "weights_sha256"} <= set(about.made_by):
-            raise KeyError("made_by")
-        int(about.dimension)
-    except (KeyError, TypeError, ValueError) as error:
-        raise StoreDamagedError(f"{shown(path / ABOUT)} is damaged: {error!r}") from None
-    return about
+        names = [name for name in os.listdir(path) if is_catalog(name)]
+    except OSError:
+        return []
+    return [path / name for name in sorted(names, key=lambda name: (len(name), name))]

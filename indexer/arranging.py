@@ -95,18 +95,21 @@ class Arranger:
         is to do."""
         return self._decide(wanted)[0]
 
-    def arrange(self, wanted: Wanted, progress: Progress) -> None:
+    def arrange(self, wanted: Wanted, progress: Progress, *, afresh: bool = False) -> None:
         """Do what is due.
+
+        Args:
+            afresh: make it from nothing, if anything at all has changed since it was made.
 
         Raises:
             UsageError: there is no such index, or it can't hold these vectors.
             StoreDamagedError: the catalog lacks a vector that it lists.
             StoreError: the file can't be written; the one before is as it was.
         """
-        plan, state, afresh = self._decide(wanted)
+        plan, state, from_nothing = self._decide(wanted, afresh)
         if plan is None:
             return
-        made = None if afresh else self._updated(state, progress)
+        made = None if from_nothing else self._updated(state, progress)
         index, notes = made or self._made(plan, state, progress)
         # Whichever of the two files a power failure leaves, its past is known.
         generations = (state.before.generation, state.covered.generation)
@@ -114,7 +117,7 @@ class Arranger:
         vectors.save(index, notes, state.covered, self._path, self._store_id)
         self._catalog.write(lambda writer: writer.covers(state.covered.generation))
 
-    def _decide(self, wanted: Wanted) -> tuple[Plan | None, _State, bool]:
+    def _decide(self, wanted: Wanted, afresh: bool = False) -> tuple[Plan | None, _State, bool]:
         """What to make, from what, and whether from nothing."""
         known = vectors.glance(self._path, self._store_id, whole=True)
         notes, covered = known or (None, Covered(0, b""))
@@ -125,9 +128,9 @@ class Arranger:
             return plan, state, True
         if plan.family != notes.family or _outgrown(plan, notes, state.images):
             return plan, state, True
-        if state.covered == covered or state.changes * _SHARE < state.images:
+        if state.covered == covered or (state.changes * _SHARE < state.images and not afresh):
             return None, state, False
-        return plan, state, False
+        return plan, state, afresh
 
     def _look(self, file: Covered, last: int) -> _State:
         with self._catalog.reading() as reader:

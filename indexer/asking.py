@@ -40,7 +40,7 @@ def best_hits(
         ids, scores = found.ids[0], found.scores[0]
         # Ties are broken by path, so all pictures that tie with the last must be seen.
         if len(ids) < wanted or scores[last] > scores[-1]:
-            return _ranked(reader, ids, scores, k, this, scale)
+            return _ranked(reader, ids, scores, k, this, without, scale)
         wanted *= 2
 
 
@@ -50,20 +50,33 @@ def _ranked(
     scores: NDArray[np.float64],
     k: int,
     this: int | None,
+    without: bytes | None,
     scale: float,
 ) -> tuple[Hit, ...]:
     found: list[tuple[float, list[bytes], int]] = []
     for number, score in zip(ids.tolist(), scores.tolist(), strict=True):
         if len(found) >= k and score < found[k - 1][0]:
             break
-        if number != this and (paths := reader.paths_of(number)):
+        if number == this:
+            continue
+        if paths := reader.paths_of(number):
             found.append((score, paths, number))
+        elif not reader.is_orphan(number):
+            raise StoreDamagedError(
+                f"the catalog has lost the paths of image {number}; 'tll-index repair' mends it"
+            )
     found.sort(key=lambda one: (-one[0], one[1][0]))
     hits = []
     for rank, (score, paths, number) in enumerate(found[:k], start=1):
         record = reader.image(number)
         if record is None:
-            raise StoreDamagedError(f"the catalog has lost the record of image {number}")
+            raise StoreDamagedError(
+                f"the catalog has lost the record of image {number}; 'tll-index repair' mends it"
+            )
+        if without is not None and record.sha256 == without.hex():
+            raise StoreDamagedError(
+                f"the catalog has lost the content of image {number}; 'tll-index repair' mends it"
+            )
         names = tuple(os.fsdecode(path) for path in paths)
         score = round(scale * score, SCORE_DECIMALS)
         hits.append(Hit(rank, score, names[0], names, record.width, record.height))

@@ -20,6 +20,7 @@ from ..errors import StoreMismatchError, TllError, UsageError
 from ..names import shown
 from .changes import Comparison, Tally
 from .decoders import Decoder
+from .forgetting import settle
 from .intake import Intake
 from .keeper import Keeper
 from .layout import ABOUT, place_to_build, refuse_foreign, writer_lock
@@ -50,6 +51,7 @@ def build(
     recipe: Recipe = Recipe(),
     rules: Rules = Rules(),  # noqa: B008
     allow_empty: bool = False,
+    checksum: bool = False,
     dry_run: bool = False,
     progress: Progress | None = None,
     settings: Settings | None = None,
@@ -66,11 +68,15 @@ def build(
         store: its folder; None as in `Store.open`, or a new `.tll-index` here.
         allow_empty: believe that a folder which is missing or quite empty has lost its pictures;
             otherwise they are kept and the report says so, since its disk may be absent.
-        dry_run: change nothing; `added` then counts new and moved paths together.
+        checksum: also read the files of unchanged size and time, and compare their SHA-256: finds
+            what was changed in a way that put size and time back.
+        dry_run: change nothing, and open no file; `added` then counts new and moved paths together.
 
     Raises:
         TllError: nothing to index, or something is wrong with a folder, the store, the weights.
     """
+    if checksum and dry_run:
+        raise UsageError("--checksum reads files and --dry-run opens none: leave one out")
     settings = settings or load_settings()
     progress = progress or Progress()
     path = place_to_build(store, settings)
@@ -83,7 +89,9 @@ def build(
 
         def compare(store: Store | None) -> Comparison:
             catalog = None if store is None else store.catalog
-            return Comparison(roots, rules, os.fsencode(path), catalog, tried_by, allow_empty)
+            return Comparison(
+                roots, rules, os.fsencode(path), catalog, tried_by, allow_empty, checksum
+            )
 
         tally = None
         if dry_run or known is None:
@@ -101,6 +109,7 @@ def build(
             stack.callback(store_now.close)
         else:
             tally = None  # of no store, if one was made meanwhile
+            settle(store_now, progress)
             if recipe.weights is not None:
                 store_now.use_weights(recipe.weights)
         return _bring_in_step(store_now, compare(store_now), tally, progress)
@@ -216,7 +225,7 @@ def _foretold(tally: Tally) -> BuildReport:
     return BuildReport(
         added=tally.new,
         updated=tally.changed,
-        unchanged=tally.unchanged,
+        unchanged=tally.unchanged + tally.doubtful,
         removed=tally.gone,
         skipped=tally.skipped,
     )

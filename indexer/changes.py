@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .catalog import Catalog
 from .pipeline import File
 from .reader import Reader
+from .records import Place
 from .report import Progress, Skipped
-from .walk import Folder, Rules, Walk, is_below
+from .walk import FileState, Folder, Rules, Walk, is_below
 from .writer import Writer
+
+
+@dataclass(frozen=True)
+class Listed(File):
+    """A file to look at, and what is known of it."""
+
+    place: Place | None
+    """As the catalog has it; None where this path is not indexed."""
+    asked_ns: int
+    """When it was handed out, since 1970: its bytes are read later."""
 
 
 @dataclass
@@ -20,6 +32,8 @@ class Tally:
     new: int = 0
     changed: int = 0
     unchanged: int = 0
+    doubtful: int = 0
+    """Indexed files that seem unchanged, but must be opened to know."""
     gone: int = 0
     """Indexed paths that are gone."""
     stale: int = 0
@@ -30,7 +44,7 @@ class Tally:
     @property
     def to_do(self) -> int:
         """Files that must be opened."""
-        return self.new + self.changed
+        return self.new + self.changed + self.doubtful
 
     @property
     def files(self) -> int:
@@ -42,7 +56,7 @@ class Tally:
 class _Difference:
     number: int | None
     """Of the folder, in the catalog."""
-    to_do: list[File]
+    to_do: list[Listed]
     unchanged: int
     unusable: list[Skipped]
     gone: list[bytes]
@@ -60,6 +74,7 @@ class Comparison:
         catalog: Catalog | None,
         codecs: str,
         allow_empty: bool,
+        checksum: bool = False,
     ) -> None:
         """
         Args:
@@ -67,6 +82,7 @@ class Comparison:
             store: its folder, never walked into.
             codecs: which decoders and limits there are; what others gave up on is tried again.
             allow_empty: believe that a root which is missing or quite empty lost its pictures.
+            checksum: open files of unchanged size and time as well.
         """
         self.roots = roots
         self.rules = rules
@@ -74,6 +90,7 @@ class Comparison:
         self.catalog = catalog
         self.codecs = codecs
         self.allow_empty = allow_empty
+        self.checksum = checksum
 
     def tally(self, progress: Progress) -> Tally:
         """Count what there is to do."""
@@ -82,7 +99,8 @@ class Comparison:
         walks = self._walks()
         for one in self._differences(walks, seen):
             tally.new += sum(file.is_new for file in one.to_do)
-            tally.changed += sum(not file.is_new for file in one.to_do)
+            tally.doubtful += (doubtful := sum(map(_seems_unchanged, one.to_do)))
+            tally.changed += sum(not file.is_new for file in one.to_do) - doubtful
             tally.unchanged += one.unchanged
             tally.gone += len(one.gone)
             tally.stale += len(one.stale)
@@ -99,10 +117,11 @@ class Comparison:
                     tally.stale += len(reader.rejects_in(number))
         return tally
 
-    def to_do(self) -> Iterator[File]:
-        """The files that are new or changed, folder by folder."""
+    def to_do(self) -> Iterator[Listed]:
+        """The files that must be opened, folder by folder."""
         for one in self._differences(self._walks(), set()):
-            yield from one.to_do
+            for file in one.to_do:
+                yield replace(file, asked_ns=time.time_ns())
 
     def sweep(self) -> int:
         """Remove paths that are gone from the catalog; returns how many there were."""
@@ -162,7 +181,7 @@ class Comparison:
 
     def _difference(self, folder: Folder, seen: set[int]) -> _Difference:
         if self.catalog is None:
-            new = [File(folder.path, *item, is_new=True) for item in folder.files.items()]
+            new = [_listed(folder, *item, None) for item in folder.files.items()]
             return _Difference(None, new, 0, [], [], [])
         with self.catalog.reading() as reader:
             number = reader.folder_number(folder.path)
@@ -173,12 +192,12 @@ class Comparison:
         to_do, unusable, unchanged = [], [], 0
         for name, state in folder.files.items():
             place = places.get(name)
-            if place is not None and place.state == state:
+            file, reject = _listed(folder, name, state, place), rejects.get(name)
+            if self.checksum:
+                to_do.append(file)
+            elif place is not None and place.state == state:
                 unchanged += 1
-                continue
-            file = File(folder.path, name, state, is_new=place is None)
-            reject = rejects.get(name)
-            if reject and (reject.state, reject.codecs) == (state, self.codecs):
+            elif reject and (reject.state, reject.codecs) == (state, self.codecs):
                 unusable.append(Skipped(file.path, reject.reason, reject.message))
             else:
                 to_do.append(file)
@@ -193,6 +212,14 @@ class Comparison:
         for number, path in reader.folders():
             if number not in seen and any(walk.covers(path) for walk in walks):
                 yield number, path
+
+
+def _listed(folder: Folder, name: bytes, state: FileState, place: Place | None) -> Listed:
+    return Listed(folder.path, name, state, place is None, place, asked_ns=0)
+
+
+def _seems_unchanged(file: Listed) -> bool:
+    return file.place is not None and file.place.state in (file.state, file.state.doubtful)
 
 
 def _removal(folder: int, names: Sequence[bytes]) -> Callable[[Writer], int]:

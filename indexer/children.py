@@ -1,9 +1,12 @@
-"""Child processes of our own code: plain ones, that end with their parent and speak bytes."""
+"""Child processes of our own code: plain ones, that end with their parent and speak JSON lines."""
 
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 
 def command(module: str, arguments: object) -> list[str]:
@@ -13,3 +16,28 @@ def command(module: str, arguments: object) -> list[str]:
     path = [folder for folder in sys.path if folder]
     code = f"import sys; sys.path[:] = {path!r}; from {module} import main; main()"
     return [sys.executable, "-c", code, json.dumps(arguments)]
+
+
+def heard(module: str, arguments: object) -> Iterator[tuple[str, Any]]:
+    """Run such a child and yield what it says, a word and a value at a time, until it ends, in
+    whatever way. It is ended where nobody listens any more."""
+    with subprocess.Popen(
+        command(module, arguments),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C goes to the whole group: here the parent decides
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                word, value = json.loads(line)
+                yield word, value
+        finally:
+            process.kill()
+
+
+def say(word: str, value: object = None) -> None:
+    """What the parent hears; for the child."""
+    print(json.dumps([word, value]), flush=True)

@@ -1,8 +1,9 @@
 """Decoder processes: pictures are decoded where a crash, a hang or a hoard costs one picture.
 
 Each is a plain child process that reads requests from its standard input and answers on its
-standard output; when the parent goes away, however it goes, its input ends and so does it.
-Raw bytes travel, never pickles:
+standard output; when the parent goes away, however it goes, its input ends and so does it. What it
+may use is limited (`fence.py`), and what it says is not believed unless it makes sense. Raw bytes
+travel, never pickles:
 
     once      the child: "ready"
     request   length, then the picture file's bytes
@@ -24,19 +25,23 @@ from typing import IO, Any
 
 import numpy as np
 
-from .. import errors
-from ..engine.decode import Geometry, Limits, Picture, decode
+from ..engine.decode import Geometry, Limits, Picture, decode, without_threads
 from ..errors import DecoderFailedError, PictureError, TllError
 from .children import command
+from .fence import OUT_OF_TIME, Fence
 
 _REQUEST = struct.Struct("<Q")
 _ANSWER = struct.Struct("<IQ")
 _READY = b"ready"
 _START_SECONDS = 60
+_LONGEST_HEADER = 1 << 16
+
+
+_FAILURES = {kind.__name__: kind for kind in PictureError.__subclasses__()}
 
 
 class _Died(Exception):  # noqa: N818
-    """The process ended."""
+    """The process ended, or talks nonsense."""
 
 
 class _Hangs(Exception):  # noqa: N818
@@ -47,23 +52,44 @@ class Decoder:
     """One decoder process, started on first use and replaced when it dies. For one thread."""
 
     def __init__(self, geometry: Geometry, limits: Limits, seconds: float) -> None:
-        self._command = command(__name__, [asdict(geometry), asdict(limits)])
+        """`seconds` are for the largest picture; for smaller ones the process takes less."""
+        self._command = command(__name__, [asdict(geometry), asdict(limits), seconds])
         self._size = geometry.size
         self._seconds = seconds
         self._process: subprocess.Popen[bytes] | None = None
         self._is_ready = False
+        self._is_over = False
+        self.started = 0
+        """How many processes it had so far."""
+
+    @property
+    def pid(self) -> int | None:
+        """Of its process, where one runs."""
+        return None if self._process is None else self._process.pid
 
     def start(self) -> None:
-        """Start the process if it isn't running."""
+        """Start the process if it isn't running.
+
+        Raises:
+            TllError: it can't be.
+        """
         if self._process is None:
-            self._process = subprocess.Popen(
-                self._command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,  # decoder libraries grumble there
-                # Ctrl-C in a terminal goes to the whole group: here the parent decides.
-                start_new_session=True,
-            )
+            try:
+                self._process = subprocess.Popen(
+                    self._command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,  # decoder libraries grumble there
+                    # Ctrl-C in a terminal goes to the whole group: here the parent decides.
+                    start_new_session=True,
+                )
+            except OSError as error:  # no memory, or no more processes
+                raise TllError(
+                    f"decoder processes can't be started here ({error.strerror})"
+                ) from None
+            self.started += 1
+            if self._is_over:
+                self._process.kill()
             assert self._process.stdin is not None
             os.set_blocking(self._process.stdin.fileno(), False)
             try:
@@ -82,20 +108,19 @@ class Decoder:
         """
         try:
             try:
-                header, pixels = self._ask(data)
+                return self._ask(data)
             except _Died:
+                if self._is_over:
+                    raise
                 self.stop()
-                header, pixels = self._ask(data)
+                return self._ask(data)
         except (_Died, _Hangs) as error:
             self.stop()
             raise DecoderFailedError(f"made the decoder fail ({error})") from None
-        if name := header.get("error"):
-            raise getattr(errors, name)(header["message"])
-        picture = np.frombuffer(pixels, np.uint8).reshape(self._size, self._size, 3)
-        return Picture(picture, header["width"], header["height"], header["format"])
 
     def kill(self) -> None:
-        """End the process now, from any thread: whoever waits for it gets an error."""
+        """End the process now and for good, from any thread: whoever waits for it gets an error."""
+        self._is_over = True
         if (process := self._process) is not None:
             process.kill()
 
@@ -111,15 +136,32 @@ class Decoder:
                     with contextlib.suppress(OSError):
                         pipe.close()
 
-    def _ask(self, data: bytes) -> tuple[dict[str, Any], bytes]:
+    def _ask(self, data: bytes) -> Picture:
         self.start()
         process = self._process
         assert process is not None and process.stdin is not None and process.stdout is not None
         deadline = time.monotonic() + self._seconds
-        _send(process, _REQUEST.pack(len(data)) + data, deadline)
+        _send(process, _REQUEST.pack(len(data)), deadline)
+        _send(process, data, deadline)
         header_size, pixel_size = _ANSWER.unpack(_receive(process, _ANSWER.size, deadline))
-        header = json.loads(_receive(process, header_size, deadline))
-        return header, _receive(process, pixel_size, deadline)
+        if header_size > _LONGEST_HEADER or pixel_size not in (0, 3 * self._size**2):
+            raise _Died("a senseless answer")
+        header = _receive(process, header_size, deadline)
+        return _answer(header, _receive(process, pixel_size, deadline), self._size)
+
+
+def _answer(header: bytes, pixels: bytes, size: int) -> Picture:
+    """Raises the `PictureError` that it tells of; `_Died` where it makes no sense."""
+    try:
+        told: dict[str, Any] = json.loads(header)
+        if kind := told.get("error"):
+            failure: PictureError = _FAILURES[kind](told["message"])
+        else:
+            square = np.frombuffer(pixels, np.uint8).reshape(size, size, 3)
+            return Picture(square, int(told["width"]), int(told["height"]), str(told["format"]))
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise _Died("a senseless answer") from None
+    raise failure
 
 
 def _send(process: subprocess.Popen[bytes], data: bytes, deadline: float) -> None:
@@ -134,7 +176,7 @@ def _send(process: subprocess.Popen[bytes], data: bytes, deadline: float) -> Non
             try:
                 rest = rest[os.write(descriptor, rest) :]
             except BrokenPipeError:
-                raise _Died(_how_it_ended(process)) from None
+                raise _end_of(process) from None
 
 
 def _receive(process: subprocess.Popen[bytes], size: int, deadline: float) -> bytes:
@@ -148,28 +190,34 @@ def _receive(process: subprocess.Popen[bytes], size: int, deadline: float) -> by
                 raise _Hangs("no answer in time")
             part = os.read(descriptor, size)
             if not part:
-                raise _Died(_how_it_ended(process))
+                raise _end_of(process)
             parts.append(part)
             size -= len(part)
     return b"".join(parts)
 
 
-def _how_it_ended(process: subprocess.Popen[bytes]) -> str:
+def _end_of(process: subprocess.Popen[bytes]) -> _Died | _Hangs:
     code = process.wait()
-    return f"signal {-code}" if code < 0 else f"exit status {code}"
+    if code == -OUT_OF_TIME:
+        return _Hangs("no answer in time")
+    return _Died(f"signal {-code}" if code < 0 else f"exit status {code}")
 
 
 # -- the child ---------------------------------------------------------------
 
 
-def serve(requests: IO[bytes], answers: IO[bytes], geometry: Geometry, limits: Limits) -> None:
-    """Answer requests until there are no more."""
-    while length := requests.read(_REQUEST.size):
-        data = requests.read(_REQUEST.unpack(length)[0])
+def serve(
+    requests: IO[bytes], answers: IO[bytes], geometry: Geometry, limits: Limits, fence: Fence
+) -> None:
+    """Answer requests until there are no more, or until this process has grown too much."""
+    is_fit = True
+    while is_fit and (length := requests.read(_REQUEST.size)):
+        (size,) = _REQUEST.unpack(length)
+        fence.begin(size)
         pixels = b""
         header: dict[str, Any]
         try:
-            picture = decode(data, geometry, limits)
+            picture = decode(requests.read(size), geometry, limits, fence.sized)
         except PictureError as error:
             header = {"error": type(error).__name__, "message": error.message}
         else:
@@ -179,6 +227,7 @@ def serve(requests: IO[bytes], answers: IO[bytes], geometry: Geometry, limits: L
                 "height": picture.height,
                 "format": picture.format,
             }
+        is_fit = fence.end()
         text = json.dumps(header).encode()
         answers.write(_ANSWER.pack(len(text), len(pixels)) + text + pixels)
         answers.flush()
@@ -186,11 +235,13 @@ def serve(requests: IO[bytes], answers: IO[bytes], geometry: Geometry, limits: L
 
 def main() -> None:
     """Be a decoder process."""
-    geometry, limits = json.loads(sys.argv[1])
+    geometry, limits, seconds = json.loads(sys.argv[1])
+    without_threads()
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a decoder library prints must not get among the answers
     with contextlib.suppress(BrokenPipeError):  # the parent is gone
+        fence = Fence(Limits(**limits), seconds)
         answers.write(_READY)
         answers.flush()
-        serve(sys.stdin.buffer, answers, Geometry(**geometry), Limits(**limits))
+        serve(sys.stdin.buffer, answers, Geometry(**geometry), Limits(**limits), fence)
     os._exit(0)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import lmdb
 
+from .. import signals
 from ..config import memory
 from ..errors import StoreDamagedError, StoreError, StoreFullError, StoreReadOnlyError
 from ..names import shown
@@ -54,21 +55,34 @@ class Environment:
 
     @classmethod
     def open(
-        cls, path: Path, tables: Sequence[str], several_values: Sequence[str] = ()
+        cls,
+        path: Path,
+        tables: Sequence[str],
+        several_values: Sequence[str] = (),
+        *,
+        create: bool = True,
     ) -> Environment:
-        """The environment in the file `path`, made if it isn't there. Its `tables` are handles by
-        name; those of `several_values` hold several values for one key.
+        """The environment in the file `path`, made if it isn't there and may be. Its `tables` are
+        handles by name; those of `several_values` hold several values for one key.
 
         Raises:
             StoreError: it can't be opened, or is no LMDB file.
         """
         with _shared_lock:
+            if not create and not (path.is_file() and path.stat().st_size):
+                raise StoreDamagedError(f"{shown(path.parent)} has lost its {path.name}")
             if path.exists() and (known := _shared.get(_file_key(path))):
                 known._users += 1
                 return known
             environment = cls(path, tables, several_values)
             _shared[_file_key(path)] = environment
             return environment
+
+    def share(self) -> Environment:
+        """The same, opened once more."""
+        with _shared_lock:
+            self._users += 1
+        return self
 
     def close(self) -> None:
         """Let go; the last user closes the file."""
@@ -130,14 +144,18 @@ class Environment:
     @contextmanager
     def reading(self) -> Iterator[lmdb.Transaction]:
         """A snapshot of what was committed last. Must not be held while calling `write`."""
-        txn = self._begin_reading()
+        begun: list[lmdb.Transaction] = []
         try:
+            with signals.whole():
+                begun.append(self._begin_reading())
             with _in_our_words(self.path):
-                yield txn
+                yield begun[0]
         finally:
-            txn.abort()
-            self._mine.depth -= 1
-            self._leave()
+            try:
+                self._end_reading(begun)
+            except KeyboardInterrupt:  # which came before it had begun, or when it was done
+                self._end_reading(begun)
+                raise
 
     def write(self, work: Callable[[lmdb.Transaction], _T]) -> _T:
         """Run `work` in a transaction and commit it; all of it is kept or none.
@@ -154,6 +172,10 @@ class Environment:
             )
         if getattr(self._mine, "depth", 0):
             raise RuntimeError("a thread that reads the catalog must not write it")
+        with signals.whole():
+            return self._write(work)
+
+    def _write(self, work: Callable[[lmdb.Transaction], _T]) -> _T:
         while True:
             with _in_our_words(self.path):
                 try:
@@ -193,6 +215,13 @@ class Environment:
             except BaseException:
                 self._leave()
                 raise
+
+    def _end_reading(self, begun: list[lmdb.Transaction]) -> None:
+        with signals.whole():
+            if begun:
+                begun.pop().abort()
+                self._mine.depth -= 1
+                self._leave()
 
     def _leave(self) -> None:
         with self._gate:

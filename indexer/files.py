@@ -27,10 +27,10 @@ def replace_file(path: Path, write: Callable[[Path], None]) -> None:
         with contextlib.suppress(OSError):
             new.unlink()
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Bring the names in a folder to the disk, not only the bytes of its files."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:

@@ -9,13 +9,15 @@ from functools import cache
 
 import numpy as np
 
+from .. import signals
 from ..contracts import UnitVectors
 from ..engine.runtime import pictures_a_pass
-from .pipeline import Prepared
-from .records import ImageRecord, Reject
+from .changes import Listed
+from .pipeline import File, Prepared
+from .records import ImageRecord, Place, Reject
 from .report import BuildReport, Progress, Skipped
 from .store import Store
-from .walk import is_below, is_gone
+from .walk import FileState, is_below, is_gone
 from .writer import Writer
 
 _CHEAP_PER_TRANSACTION = 1024
@@ -27,6 +29,9 @@ _PASSING = ("missing", "unreadable")
 _LOOKED_AT = 16
 """Of a picture's other paths, how many are looked at to tell a move from a copy: some pictures
 have ten thousand copies."""
+
+
+_COUNTS = ("added", "copies", "updated", "unchanged", "moved", "removed")
 
 
 @dataclass
@@ -67,9 +72,10 @@ class Intake:
         """Embed and commit all of `files`. Where it is cut short, whole batches stay committed."""
         batch = _Batch()
         for file in files:
-            batch.files.append(file)
-            if file.picture is not None and not self.is_known(file.sha256):
-                batch.fresh.setdefault(file.sha256, file)
+            with signals.whole():
+                batch.files.append(file)
+                if file.picture is not None and not self.is_known(file.sha256):
+                    batch.fresh.setdefault(file.sha256, file)
             if (
                 len(batch.fresh) >= self._batch_size
                 or len(batch.files) >= self._batch_size + _CHEAP_PER_TRANSACTION
@@ -91,21 +97,20 @@ class Intake:
             pixels = np.stack([one.picture.pixels for one in batch.fresh.values() if one.picture])
             # The network is loaded here and not before: a build that only moves never needs it.
             vectors = dict(zip(batch.fresh, self._store.embedder.answers(pixels), strict=True))
-        counts = self._catalog.write(lambda writer: self._record(writer, batch, vectors))
-        self._report.embedded += len(batch.fresh)
-        self._report.added += counts.added
-        self._report.copies += counts.copies
-        self._report.updated += counts.updated
-        self._report.moved += counts.moved
-        self._report.removed += counts.removed
-        self._report.skipped += [
-            Skipped(file.file.path, file.error.reason, file.error.message)
-            for file in batch.files
-            if file.error is not None
-        ]
-        self._progress.done(len(batch.files))
-        if batch.fresh:
-            self._grown()
+        with signals.whole():  # what is committed is counted
+            counts = self._catalog.write(lambda writer: self._record(writer, batch, vectors))
+            self._report.embedded += len(batch.fresh)
+            for name in _COUNTS:
+                found = getattr(self._report, name) + getattr(counts, name)
+                setattr(self._report, name, found)
+            self._report.skipped += [
+                Skipped(file.file.path, file.error.reason, file.error.message)
+                for file in batch.files
+                if file.error is not None
+            ]
+            self._progress.done(len(batch.files))
+            if batch.fresh:
+                self._grown()
 
     def _record(
         self, writer: Writer, batch: _Batch, vectors: dict[bytes, UnitVectors]
@@ -123,7 +128,7 @@ class Intake:
                 writer.reject(
                     writer.folder(file.folder),
                     file.name,
-                    Reject(file.state, error.reason, error.message, self._codecs),
+                    Reject(_state_of(file), error.reason, error.message, self._codecs),
                 )
         return counts
 
@@ -157,6 +162,13 @@ def _place(
     counts: BuildReport,
 ) -> None:
     file = prepared.file
+    known = file.place if isinstance(file, Listed) else None
+    now = Place(_state_of(file), image)
+    if known is not None and known.image == image:
+        counts.unchanged += 1
+        if known != now:
+            writer.set_place(writer.folder(file.folder), file.name, *now)
+        return
     known_paths = writer.paths_of(image, at_most=_LOOKED_AT)
     elsewhere = [path for path in known_paths if path != file.path]
     left = next((path for path in elsewhere if was_left(path)), None)
@@ -170,4 +182,9 @@ def _place(
     else:
         counts.added += 1
         counts.copies += bool(elsewhere)
-    writer.set_place(writer.folder(file.folder), file.name, file.state, image)
+    writer.set_place(writer.folder(file.folder), file.name, *now)
+
+
+def _state_of(file: File) -> FileState:
+    """To remember."""
+    return file.state.to_record(file.asked_ns) if isinstance(file, Listed) else file.state

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,26 @@ from .environment import translated
 
 ABOUT, CATALOG, LENS = "store.json", "catalog.mdb", "lens.npz"
 VECTORS, LOCK = "vectors.faiss", "write.lock"
-FILES = {ABOUT, CATALOG, f"{CATALOG}-lock", LENS, VECTORS, LOCK}
+
+_CATALOG_FILE = re.compile(r"catalog(-[1-9][0-9]{0,8})?\.mdb")
+
+
+def is_catalog(name: str) -> bool:
+    """Whether a file of that name in a store's folder is, or was, its catalog."""
+    return _CATALOG_FILE.fullmatch(name) is not None
+
+
+def next_catalog(name: str) -> str:
+    """The name of the catalog's file that takes the place of the one called `name`."""
+    match = _CATALOG_FILE.fullmatch(name)
+    number = 1 if match is None or match[1] is None else int(match[1][1:])
+    return f"catalog-{number + 1}.mdb"
+
+
+def is_ours(name: str) -> bool:
+    """Whether a file of that name may be part of a store, or left of one that was cut short."""
+    name = name.removesuffix(".new")
+    return name in (ABOUT, LENS, VECTORS, LOCK) or is_catalog(name.removesuffix("-lock"))
 
 
 def locate_store(path: str | os.PathLike[str] | None, settings: Settings) -> Path | None:
@@ -64,8 +84,7 @@ def refuse_foreign(path: Path) -> None:
     """
     if not path.is_dir():
         return
-    allowed = FILES | {f"{name}.new" for name in FILES}
-    if strangers := sorted({entry.name for entry in path.iterdir()} - allowed):
+    if strangers := sorted(entry.name for entry in path.iterdir() if not is_ours(entry.name)):
         raise StoreError(
             f"{shown(path)} holds other things ({shown(strangers[0])}) and is no store; "
             "give --store a new or empty folder"

@@ -48,6 +48,13 @@ class LiveIndex:
         """By how many images the catalog differs from the file."""
         return int(self._tail.ntotal) + len(self._dead)
 
+    def look(self) -> None:
+        """Take up a newer file, if there is one. Called before a snapshot is begun, it finds what
+        that knows of; a snapshot that is older than the file could make nothing of it."""
+        if (stamp := vectors.stamp_of(self._path)) != self._stamp:
+            self._stamp = stamp
+            self._start(vectors.load(self._path, self._store_id, self._dimension))
+
     def follow(self, reader: Reader) -> None:
         """Make it hold exactly the catalog's vectors.
 
@@ -58,9 +65,7 @@ class LiveIndex:
         if now == self._covered:
             return
         # A newer file takes the place of what was gathered here since the last.
-        if (stamp := vectors.stamp_of(self._path)) != self._stamp:
-            self._stamp = stamp
-            self._start(vectors.load(self._path, self._store_id, self._dimension))
+        self.look()
         if not self._continue(reader):
             # Of another past, or from long ago: of no use.
             self._start(None)
@@ -115,8 +120,12 @@ class LiveIndex:
             wanted = min(2 * wanted, file.notes.images)
         if file.notes.exact:
             return Neighbours(found.ids[:, alive], found.scores[:, alive])
-        # Numbers that the catalog has no vector for can only come from a file gone bad.
         known, rows = reader.vectors_there(ids[alive])
+        if len(known) < alive.sum():
+            lost = np.setdiff1d(ids[alive], known)[0]
+            raise StoreDamagedError(
+                f"the catalog has lost the vector of image {lost}; 'tll-index repair' mends it"
+            )
         return ranked(ask[0], known, rows.reshape(len(known), self._dimension))
 
 

@@ -8,10 +8,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
-from ..engine.decode import Limits, Picture, read_bytes
+from ..engine.decode import Limits, Picture, read_file
 from ..engine.threads import calm_blas
 from ..errors import PictureError
 from .decoders import Decoder
@@ -87,9 +87,11 @@ class Pipeline:
 
     def _prepare(self, file: File, is_known: Callable[[bytes], bool]) -> Prepared:
         try:
-            data = read_bytes(file.path, self._limits)
+            data, mtime_ns = read_file(file.path, self._limits)
         except PictureError as error:
             return Prepared(file, error=error)
+        # It may have changed since the walk: what is remembered must be the state of these bytes.
+        file = replace(file, state=_state(len(data), mtime_ns))
         digest = hashlib.sha256(data).digest()
         if is_known(digest):
             return Prepared(file, digest, len(data))
@@ -100,3 +102,8 @@ class Pipeline:
             return Prepared(file, digest, len(data), error=error.at(file.path))
         finally:
             self._decoders.put(decoder)
+
+
+def _state(size: int, mtime_ns: int) -> FileState:
+    """As the walk says it: some file systems keep times that 64 bits of nanoseconds can't say."""
+    return FileState(size, max(-(2**63), min(mtime_ns, 2**63 - 1)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import compress, islice
 from typing import Any
 
 import lmdb
@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..contracts import UnitVectors
+from ..errors import StoreDamagedError
+from .checks import BYTES, is_whole, without_check
 from .records import NUMBER, ImageRecord, Place, Reject, number_of, path_key
 
 
@@ -20,40 +22,54 @@ def _numbers(packed: Iterable[bytes]) -> NDArray[np.int64]:
     return np.frombuffer(b"".join(packed), ">u8").astype(np.int64)
 
 
-def _matrix(values: Sequence[bytes]) -> UnitVectors:
+def _matrix(values: Sequence[bytes], beside: int) -> UnitVectors:
+    """Rows of the values, without so many bytes at the end of each."""
     if not values:
         return np.empty((0, 0), np.float32)
     length = len(values[0])
     if any(len(value) != length for value in values):
         raise ValueError("vectors are not all of one length")
-    rows = np.frombuffer(b"".join(values), "<f4").reshape(len(values), -1)
-    return rows.astype(np.float32, copy=False)
+    rows = np.frombuffer(b"".join(values), np.uint8).reshape(len(values), -1)
+    return (
+        np.ascontiguousarray(rows[:, : length - beside]).view("<f4").astype(np.float32, copy=False)
+    )
 
 
 class Reader:
-    """A read transaction over the tables."""
+    """A read transaction over the tables. Whatever it reads may raise `StoreDamagedError`: what
+    was read is not what was written."""
 
-    def __init__(self, txn: lmdb.Transaction, tables: dict[str, Any], base: bytes) -> None:
+    def __init__(
+        self, txn: lmdb.Transaction, tables: dict[str, Any], base: bytes, checked: bool = True
+    ) -> None:
+        """`checked`: whether values end with a checksum; those of old stores don't."""
         self._txn: Any = txn  # gives bytes, which its type doesn't promise
         self._tables = tables
         self._base = base
+        self._checked = checked
 
     def _get(self, table: str, key: bytes) -> bytes | None:
         # A store that was created but never written has no tables yet.
         handle = self._tables.get(table)
         value: bytes | None = None if handle is None else self._txn.get(key, db=handle)
-        return value
+        return value if value is None else self._content(key, value)
 
-    def _scan(self, table: str, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+    def _content(self, key: bytes, stored: bytes) -> bytes:
+        return without_check(key, stored) if self._checked else stored
+
+    def _scan(
+        self, table: str, prefix: bytes = b"", start: bytes = b""
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Keys with that prefix, from `start` on, and their values."""
         if (handle := self._tables.get(table)) is None:
             return
         with self._txn.cursor(db=handle) as cursor:
-            if not cursor.set_range(prefix):
+            if not cursor.set_range(max(prefix, start)):
                 return
             for key, value in cursor:
                 if not key.startswith(prefix):
                     return
-                yield key, value
+                yield key, self._content(key, value)
 
     def _count(self, table: str) -> int:
         handle = self._tables.get(table)
@@ -140,9 +156,9 @@ class Reader:
         if handle is None:
             return []
         with self._txn.cursor(db=handle) as cursor:
-            if not cursor.set_key(NUMBER.pack(image)):
+            if not cursor.set_key(key := NUMBER.pack(image)):
                 return []
-            return list(islice(cursor.iternext_dup(), at_most))
+            return [self._content(key, one) for one in islice(cursor.iternext_dup(), at_most)]
 
     def _path(self, place: bytes) -> bytes:
         folder = self._get("folders", place[: NUMBER.size])
@@ -163,6 +179,10 @@ class Reader:
         """The image with this content (32-byte digest)."""
         value = self._get("contents", sha256)
         return None if value is None else number_of(value)
+
+    def is_orphan(self, number: int) -> bool:
+        """Whether no path shows this image any more."""
+        return self._get("orphans", NUMBER.pack(number)) is not None
 
     def image(self, number: int) -> ImageRecord | None:
         """Metadata of an image."""
@@ -203,12 +223,14 @@ class Reader:
         """
         if (handle := self._tables.get("vectors")) is None:
             return np.empty(0, np.int64), np.empty((0, 0), np.float32)
-        get, keys = self._txn.get, numbers.astype(">u8").tobytes()
-        values = [get(keys[at : at + 8], None, handle) for at in range(0, len(keys), 8)]
+        get, packed = self._txn.get, numbers.astype(">u8").tobytes()
+        keys = [packed[at : at + NUMBER.size] for at in range(0, len(packed), NUMBER.size)]
+        values = [get(key, None, handle) for key in keys]
         if None in values:
-            numbers = numbers[[value is not None for value in values]]
+            there = [value is not None for value in values]
+            numbers, keys = numbers[there], list(compress(keys, there))
             values = [value for value in values if value is not None]
-        return numbers, _matrix(values)
+        return numbers, self._rows(keys, values)
 
     def vectors_from(self, after: int, at_most: int) -> tuple[NDArray[np.int64], UnitVectors]:
         """The next `at_most` images with a vector after number `after`, and (n, d) float32 these.
@@ -221,17 +243,37 @@ class Reader:
             with self._txn.cursor(db=handle) as cursor:
                 if cursor.set_range(NUMBER.pack(after + 1)):
                     rows = list(islice(cursor.iternext(), at_most))
-                    return _numbers(key for key, _ in rows), _matrix([row for _, row in rows])
+                    keys = [key for key, _ in rows]
+                    return _numbers(keys), self._rows(keys, [row for _, row in rows])
         return np.empty(0, np.int64), np.empty((0, 0), np.float32)
+
+    def _rows(self, keys: Sequence[bytes], values: Sequence[bytes]) -> UnitVectors:
+        if not self._checked:
+            return _matrix(values, 0)
+        if not all(map(is_whole, keys, values)):
+            broken = next(
+                key for key, value in zip(keys, values, strict=True) if not is_whole(key, value)
+            )
+            raise StoreDamagedError(
+                f"the catalog is damaged: the vector of image {number_of(broken)} is not what was "
+                "written; 'tll-index repair' mends it"
+            )
+        return _matrix(values, BYTES)
 
     def removed_since(self, generation: int) -> NDArray[np.int64]:
         """(n,) int64: the images that were deleted after that generation."""
-        if (handle := self._tables.get("removals")) is None:
-            return np.empty(0, np.int64)
-        with self._txn.cursor(db=handle) as cursor:
-            if not cursor.set_range(NUMBER.pack(generation + 1)):
-                return np.empty(0, np.int64)
-            return _numbers(cursor.iternext(keys=False))
+        after = NUMBER.pack(generation + 1)
+        return _numbers(numbers for _, numbers in self._scan("removals", start=after))
+
+    def about(self) -> dict[str, Any] | None:
+        """What was last said of the store by `Writer.set_about`; JSON values."""
+        document = self._meta_json("about", None)
+        return None if document is None else dict(document)
+
+    @property
+    def wiping(self) -> bool:
+        """Whether pictures were forgotten whose bytes may still be in files of the store."""
+        return bool(self._meta_json("wiping", False))
 
     def settings(self) -> dict[str, Any]:
         """What was asked for of this store's index; JSON values."""

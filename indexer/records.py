@@ -7,9 +7,10 @@
     vectors    image number -> float32 values orphans         images that no place shows any more
     rejects    folder number + name -> JSON: what could not be used, and when it was tried
     history    generation -> random token     removals        generation -> numbers deleted in it
-    meta       generation, counters, roots, what the index covers, what was asked of it
+    meta       generation, counters, roots, what the index covers, what was asked of it, store.json
 
-Numbers are 8 bytes, big-endian, so LMDB keeps them in order.
+Numbers are 8 bytes, big-endian, so LMDB keeps them in order. Each value ends with a checksum (see
+`checks`), but in stores of format 1.
 """
 
 from __future__ import annotations

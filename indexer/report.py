@@ -43,7 +43,7 @@ class BuildReport:
 
 
 class Progress:
-    """Hears how far a build is; this one says nothing. The command line draws bars."""
+    """Hears how far long work on a store is; this one says nothing. The command line draws bars."""
 
     def __enter__(self) -> Progress:
         return self
@@ -67,6 +67,12 @@ class Progress:
 
     def done(self, files: int) -> None:
         """So many more of them are committed."""
+
+    def starting(self, what: str, total: int, unit: str) -> None:
+        """Other long work begins, over so many of some unit."""
+
+    def advanced(self, count: int) -> None:
+        """So many more of them are done."""
 
     def arranging(self, images: int) -> None:
         """The index is being made, from so many images."""

@@ -24,20 +24,16 @@ from ..engine.indexes import require_index
 from ..engine.lens import Lens
 from ..engine.search import Neighbours
 from ..engine.threads import calm_blas
-from ..errors import (
-    NoStoreError,
-    PictureError,
-    StoreDamagedError,
-    UsageError,
-)
+from ..errors import NoStoreError, PictureError, StoreDamagedError, UsageError
 from ..names import shown
-from .about import FORMAT, About, read_about, write_about
+from .about import About
 from .arranging import Arranger, Wanted
 from .asking import best_hits
 from .catalog import Catalog
 from .environment import translated
 from .files import replace_file
-from .layout import ABOUT, CATALOG, FILES, LENS, VECTORS, locate_store, refuse_foreign
+from .folder import StoreFolder
+from .layout import LENS, VECTORS, is_ours, locate_store, refuse_foreign
 from .live import LiveIndex
 from .report import Progress
 from .vectors import glance
@@ -55,13 +51,12 @@ class Store:
     """An open store. Safe to use from several threads; close it or use it in `with`."""
 
     def __init__(
-        self, path: Path, about: About, settings: Settings, weights: Path | None = None
+        self, folder: StoreFolder, settings: Settings, weights: Path | None = None
     ) -> None:
-        self.path = path
-        self.about = about
+        self.folder = folder
+        self.path = folder.path
         self.settings = settings
         self.weights = weights
-        self.catalog = Catalog(path / CATALOG, os.fsencode(path.parent))
         self._searching = threading.Lock()
         self._loading = threading.Lock()
         self._embedder: Embedder | None = None
@@ -92,14 +87,7 @@ class Store:
                 f"no {STORE_NAME} here or in a folder above; make one with "
                 "'tll-index build DIR', or name one with --store or TLL_STORE"
             )
-        about = read_about(folder)
-        try:
-            size = (folder / CATALOG).stat().st_size
-        except FileNotFoundError:
-            size = 0
-        if size == 0:
-            raise StoreDamagedError(f"{shown(folder)} has lost its {CATALOG}; build it again")
-        return cls(folder, about, settings, None if weights is None else Path(weights))
+        return cls(StoreFolder.open(folder), settings, None if weights is None else Path(weights))
 
     @classmethod
     def create(
@@ -122,23 +110,31 @@ class Store:
         try:
             if embedder.lens.trained:
                 replace_file(path / LENS, embedder.lens.save)
-            store = cls(path, about, settings)
-            if store.info()["paths"]:
-                store.close()
-                raise StoreDamagedError(
-                    f"{shown(path)} has lost its {ABOUT}, which says what made its {CATALOG}; "
-                    "put it back, or remove the folder and build again"
-                )
-            store._embedder = embedder
-            # Last: a folder without it is not yet a store.
-            replace_file(path / ABOUT, lambda new: write_about(new, about))
+            folder = StoreFolder.create(path, about)
+            try:
+                folder.finish()
+            except BaseException:
+                folder.close()
+                raise
         except OSError as error:
-            raise translated(path / ABOUT, error) from error
+            raise translated(path / LENS, error) from error
+        store = cls(folder, settings)
+        store._embedder = embedder
         return store
+
+    @property
+    def about(self) -> About:
+        """Which store it is, and what made it."""
+        return self.folder.about
+
+    @property
+    def catalog(self) -> Catalog:
+        """The truth about what is indexed."""
+        return self.folder.catalog
 
     def close(self) -> None:
         """Let go of the files."""
-        self.catalog.close()
+        self.folder.close()
 
     def __enter__(self) -> Store:
         return self
@@ -220,8 +216,7 @@ class Store:
     def use_weights(self, file: Path) -> None:
         """Look for the weights in `file` from now on; only for the store's one writer."""
         self.weights = file
-        self.about = replace(self.about, weights_file=os.path.abspath(file))
-        replace_file(self.path / ABOUT, lambda new: write_about(new, self.about))
+        self.folder.set_about(replace(self.about, weights_file=os.path.abspath(file)))
 
     def roots(self) -> list[bytes]:
         """Absolute paths of the folders that it was built from."""
@@ -240,12 +235,12 @@ class Store:
             }
         disk = {
             name: (self.path / name).stat().st_blocks * 512
-            for name in sorted(FILES)
-            if (self.path / name).exists()
+            for name in sorted(os.listdir(self.path))
+            if is_ours(name)
         }
         return {
             "store": os.fspath(self.path),
-            "format": FORMAT,
+            "format": self.about.format,
             "created": self.about.created,
             "made_with": self.about.made_with,
             "folders": [os.fsdecode(root) for root in self.roots()],
@@ -296,6 +291,8 @@ class Store:
             raise UsageError(
                 f"a query has {self.about.dimension} values, not {ask.shape[-1]} times {len(ask)}"
             )
+        with self._searching:
+            self._index.look()
         with self.catalog.reading() as reader:
 
             def nearest(count: int) -> Neighbours:
@@ -355,9 +352,15 @@ class Store:
         if self._embedder is not None:
             return self._embedder.lens
         made_by = self.about.made_by
-        if made_by["lens_sha256"]:
-            return Lens.load(self.path / LENS)
-        return Lens(made_by["backbone"], self.about.dimension)
+        if not made_by["lens_sha256"]:
+            return Lens(made_by["backbone"], self.about.dimension)
+        lens = Lens.load(self.path / LENS)
+        if lens.digest != made_by["lens_sha256"]:
+            raise StoreDamagedError(
+                f"{shown(self.path / LENS)} is not the lens that made the store; "
+                "'tll-index repair' looks for that one"
+            )
+        return lens
 
     def _look_at(self, picture: PictureSource) -> tuple[Picture, bytes | None]:
         geometry = self.embedder.backbone.spec.geometry

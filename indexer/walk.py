@@ -20,12 +20,37 @@ from ..names import shown
 _NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 _INT64 = 2**63
 
+_SECOND = 10**9
+_GRANULE, _COARSE_GRANULE = _SECOND // 10, 2 * _SECOND
+"""File systems count time in steps: of at most ten milliseconds, with room for clocks that tick
+apart; or, where a time is of whole seconds, of up to two seconds."""
+_CLOCKS_APART = 86_400 * _SECOND
+"""A file may be younger than now by so much if the clock of its file system is another."""
+
 
 class FileState(NamedTuple):
     """What tells a changed file from an unchanged one without opening it."""
 
     size: int
+    """Bytes; more than a file can have where the state is `doubtful`."""
     mtime_ns: int
+
+    @property
+    def doubtful(self) -> FileState:
+        """A state that no file is in, for one that was in this: so it is looked at again."""
+        return FileState(self.size | _INT64, self.mtime_ns)
+
+    def to_record(self, asked_ns: int) -> FileState:
+        """What to remember of a file in this state whose bytes were read after `asked_ns` (since
+        1970, by the system's clock).
+
+        A file that is changed twice within one step of its clock has the same time after both. So
+        one that may have been changed again after we read it, within the step of its last change,
+        is remembered as `doubtful`, and the next build opens it once more (as git does it).
+        """
+        granule = _GRANULE if self.mtime_ns % _SECOND else _COARSE_GRANULE
+        is_young = asked_ns - granule < self.mtime_ns < asked_ns + _CLOCKS_APART
+        return self.doubtful if is_young else self
 
 
 class Folder(NamedTuple):

@@ -11,6 +11,7 @@ from typing import Any
 import lmdb
 import numpy as np
 
+from .checks import with_check
 from .reader import Reader
 from .records import NUMBER, ImageRecord, Place, Reject, number_of, path_key
 from .walk import FileState, is_below
@@ -22,16 +23,23 @@ _HISTORY = 4096
 class Writer(Reader):
     """A write transaction over the tables."""
 
-    def __init__(self, txn: lmdb.Transaction, tables: dict[str, Any], base: bytes) -> None:
-        super().__init__(txn, tables, base)
+    def __init__(
+        self, txn: lmdb.Transaction, tables: dict[str, Any], base: bytes, checked: bool = True
+    ) -> None:
+        super().__init__(txn, tables, base, checked)
         self._vectors_changed = False
         self._removed: list[bytes] = []
 
     def _put(self, table: str, key: bytes, value: bytes) -> None:
-        self._txn.put(key, value, db=self._tables[table])
+        self._txn.put(key, self._stored(key, value), db=self._tables[table])
 
-    def _delete(self, table: str, key: bytes, value: bytes = b"") -> bool:
-        return bool(self._txn.delete(key, value, db=self._tables[table]))
+    def _delete(self, table: str, key: bytes, value: bytes | None = None) -> bool:
+        """Delete a key or, in a table of several values, one of its values."""
+        stored = b"" if value is None else self._stored(key, value)
+        return bool(self._txn.delete(key, stored, db=self._tables[table]))
+
+    def _stored(self, key: bytes, value: bytes) -> bytes:
+        return with_check(key, value) if self._checked else value
 
     def _next(self, counter: str) -> int:
         number = self._meta_number(counter) + 1
@@ -61,6 +69,15 @@ class Writer(Reader):
         for key, _ in list(self._scan("removals")):
             if covered and number_of(key) <= covered[0]:
                 self._delete("removals", key)
+
+    def set_about(self, document: dict[str, Any]) -> None:
+        """Remember what `store.json` says; JSON values."""
+        self._put("meta", b"about", json.dumps(document).encode())
+
+    def set_wiping(self, due: bool) -> None:
+        """Remember whether bytes of forgotten pictures are to be wiped."""
+        if due != self.wiping:
+            self._put("meta", b"wiping", json.dumps(due).encode())
 
     def set_settings(self, settings: dict[str, Any]) -> None:
         """Remember what was asked for of this store's index; JSON values."""

@@ -112,8 +112,8 @@ def warm_query(laboratory: Laboratory) -> Finding:
         ratio,
         ratio <= SLOWER,
         {f"{name}_seconds": median(taken) for name, taken in turns.items()},
-        f"{rounds} queries with pictures of {laboratory.pictures.name} (reading, decoding, network, lens, "
-        f"search, paths), {filled.count:,} vectors in the store; in turn, medians",
+        f"{rounds} queries with pictures of {laboratory.pictures.name} (reading, decoding, "
+        f"network, lens, search, paths), {filled.count:,} vectors in the store; in turn, medians",
     )
 
 

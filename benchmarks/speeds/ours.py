@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,11 @@ from tll_index.indexer.store import Store
 from tll_index.indexer.walk import FileState
 from tll_index.indexer.writer import Writer
 
+from .truth import Truth
+
 _STATE = FileState(50_000, 0)
+_STEPS = 64
+"""Of the reach that a store sets itself, in how many parts it is tried."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +145,47 @@ def _numbers(store: Store, rows: UnitVectors, k: int) -> list[float]:
             live.nearest(row[None], k, reader)
             taken.append(time.perf_counter() - started)
     return taken
+
+
+def at_recall(
+    store: str, vectors: str, asks: str, last: list[float], k: int, memory: int, target: float
+) -> dict[str, Any]:
+    """As peers are measured (see `duel.measure`): look only as hard as recall `target` takes, and
+    time queries up to numbers and exact scores, on one core and on all."""
+    import faiss
+
+    rows = np.load(asks)
+    truth = Truth(np.load(vectors, mmap_mode="r"), rows, np.asarray(last, np.float32), k)
+    with Store.open(store, settings=_settings(memory)) as opened:
+        about = opened.about
+        live = LiveIndex(opened.path / VECTORS, about.id, about.dimension)
+        with opened.catalog.reading() as reader:
+            live.follow(reader)
+            assert live.file is not None
+            own = live.file
+
+            @cache
+            def recall(step: int) -> float:
+                effort = own.notes.effort
+                effort = replace(effort, value=effort.value * step / _STEPS)
+                live.file = replace(own, notes=replace(own.notes, effort=effort))
+                found = [live.nearest(row[None], k, reader).ids[0] - 1 for row in rows]
+                return truth.recall(found)
+
+            steps = range(1, _STEPS + 1) if own.notes.effort.parameter == "reach" else [_STEPS]
+            least = steps[bisect_left(steps, target, hi=len(steps) - 1, key=recall)]
+            recall.cache_clear()
+            result: dict[str, Any] = {"recall": recall(least), "share_of_own_reach": least / _STEPS}
+            every = faiss.omp_get_max_threads()
+            for name, threads in (("one_core_seconds", 1), ("all_cores_seconds", every)):
+                faiss.omp_set_num_threads(threads)
+                taken = []
+                for row in rows:
+                    started = time.perf_counter()
+                    live.nearest(row[None], k, reader)
+                    taken.append(time.perf_counter() - started)
+                result[name] = float(np.median(taken))
+    return result
 
 
 def _settings(memory: int, index: str = "auto") -> Settings:

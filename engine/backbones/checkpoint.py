@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import pickle
 import warnings
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,16 +21,16 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
             archive, which holds code).
     """
     import torch
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
+        _require_plain(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about TorchScript, which is refused below
             loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+    except Exception as error:  # whatever the libraries make of bytes that may be anything
         if "TorchScript" in str(error):
             raise WeightsError(
                 f"{path} is a TorchScript archive, which holds code and is not loaded; "
@@ -38,9 +38,24 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
             ) from None
         raise WeightsError(f"{path} is not a readable weights file, or is damaged") from error
     tensors = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else None
-    if not tensors or not all(isinstance(value, torch.Tensor) for value in tensors.values()):
+    if not (isinstance(tensors, dict) and tensors) or not all(
+        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in tensors.items()
+    ):
         raise WeightsError(f"{path} holds no plain table of tensors")
     return {name.removeprefix("module."): value for name, value in tensors.items()}
+
+
+def _require_plain(path: Path) -> None:
+    """Refuse an archive that unpacks to more than it has: torch packs nothing, and would unpack
+    any bomb.
+
+    Raises:
+        ValueError
+    """
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if sum(member.file_size for member in archive.infolist()) > path.stat().st_size:
+                raise ValueError("its members are packed")
 
 
 def fill(network: torch.nn.Module, tensors: dict[str, torch.Tensor], path: Path) -> None:

@@ -18,6 +18,7 @@ from PIL import Image, ImageOps
 
 from pictures import encoded, noise, png_claiming, quadrants
 from tll_index.engine.decode import Geometry, Limits, decode, from_image, read_bytes, thumbnail
+from tll_index.engine.modes import to_rgb
 from tll_index.errors import (
     DamagedPictureError,
     EmptyPictureError,
@@ -285,6 +286,42 @@ def test_large_jpegs_stay_within_the_limits() -> None:
         with pytest.raises(DamagedPictureError):
             decode(broken, SQUASH)
     assert Image.open(io.BytesIO(thumbnail(data, 90))).size == (90, 70)
+
+
+def test_a_thumbnail_inside_is_not_what_is_looked_at() -> None:
+    """It may show anything; and it has any size, not a half, a quarter or an eighth."""
+    pillow_heif = pytest.importorskip("pillow_heif", reason="HEIC is an extra")
+    file = pillow_heif.from_pillow(photograph(600, 450))
+    out = io.BytesIO()
+    file.save(out, quality=90, thumbnails=[150])
+    data = out.getvalue()
+    pillow_heif.register_heif_opener()
+    assert Image.open(io.BytesIO(data)).info["thumbnails"] == [150]
+    found = decode(data, SQUASH)
+    whole = Image.open(io.BytesIO(data))
+    whole.load()
+    assert (found.pixels == from_image(whole, SQUASH).pixels).all()
+    assert (found.width, found.height) == (600, 450)
+    assert Image.open(io.BytesIO(thumbnail(data, 30))).size == (30, 23)
+
+
+def test_large_pictures_are_converted_strip_by_strip(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the same pixels as all at once, in any mode and shape."""
+    generator = np.random.default_rng(0)
+    for width, height in ((90, 77), (3000, 3), (1, 50)):
+        samples = generator.random((height, width)) * 5000
+        pictures = [Image.fromarray(samples.astype(kind)) for kind in ("u2", ">u2", "i4", "f4")]
+        pictures.append(Image.fromarray((samples - 2000).astype("i4")))
+        colours = Image.fromarray(generator.integers(0, 256, (height, width, 4), dtype=np.uint8))
+        pictures += [colours.convert(mode) for mode in ("RGBA", "LA", "RGBa")]
+        palette = colours.convert("RGB").quantize(16)
+        palette.info["transparency"] = 3
+        for picture in (*pictures, palette):
+            monkeypatch.setattr("tll_index.engine.modes._STRIP", 1 << 20)
+            whole = np.asarray(to_rgb(picture))
+            monkeypatch.setattr("tll_index.engine.modes._STRIP", 1000)
+            assert (np.asarray(to_rgb(picture)) == whole).all(), picture.mode
+            assert whole.shape == (height, width, 3)
 
 
 def test_bomb_is_refused_before_its_pixels() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import shutil
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 import tiny
+from conftest import Result
 from pictures import encoded, fill_folder, noise
 from tll_index import BuildReport, Lens, Recipe, Store, build
 from tll_index.config import load_settings
@@ -66,6 +68,15 @@ def run(*folders: Path | str, **options: object) -> dict[str, int]:
     return counts(build(folders, **options))  # type: ignore[arg-type]
 
 
+def aged(*paths: Path, seconds: int = 60) -> None:
+    """As if files, or all files in folders, had been written a while ago: what is younger than the
+    steps of a file system's clock is opened again by the next build."""
+    for path in paths:
+        for file in path.rglob("*") if path.is_dir() else [path]:
+            before = file.stat().st_mtime_ns - seconds * 10**9
+            os.utime(file, ns=(before, before))
+
+
 def everything(path: Path | str = "store") -> dict[str, list[str]]:
     """Each picture of the store: first path -> all paths; asked for through a query, which is
     kept out of the log of what was embedded."""
@@ -81,6 +92,7 @@ def everything(path: Path | str = "store") -> dict[str, list[str]]:
 def test_first_then_nothing(here: Path) -> None:
     fill_folder(here / "photos/a", 5)
     fill_folder(here / "photos/b", 4, first=5)
+    aged(here / "photos")
     assert run("photos") == {"added": 9, "embedded": 9}
     opened.clear()
     assert run("photos") == {"unchanged": 9}
@@ -91,6 +103,7 @@ def test_first_then_nothing(here: Path) -> None:
 
 def test_only_what_changed_is_opened(here: Path) -> None:
     paths = fill_folder(here / "photos", 6)
+    aged(here / "photos")
     run("photos")
     noise(99).save(paths[2])
     paths[4].unlink()
@@ -138,6 +151,7 @@ def test_swapped_names_embed_nothing(here: Path, log: Path) -> None:
 
 def test_a_tree_that_moves_with_its_store(here: Path) -> None:
     paths = fill_folder(here / "disk/photos", 4)
+    aged(here / "disk")
     run("disk/photos", store="disk/photos.tll")
     (here / "disk").rename(here / "mnt")
     opened.clear()
@@ -147,6 +161,111 @@ def test_a_tree_that_moves_with_its_store(here: Path) -> None:
     assert set(everything("mnt/photos.tll")) == {
         str(path).replace("/disk/", "/mnt/") for path in paths
     }
+
+
+def bitmap(path: Path, seed: int, ns: int | None = None) -> None:
+    """A picture whose file always has the same size, changed at the moment `ns`."""
+    path.parent.mkdir(exist_ok=True)
+    noise(seed).save(path, "BMP")
+    if ns is not None:
+        os.utime(path, ns=(ns, ns))
+
+
+def shows(path: Path, seed: int) -> bool:
+    """Whether the store's picture at `path` is that of this seed."""
+    digest = hashlib.sha256(encoded(noise(seed), "BMP")).digest()
+    with Store.open("store") as store, store.catalog.reading() as reader:
+        image = reader.image_of(digest)
+        return image is not None and os.fsencode(path) in reader.paths_of(image)
+
+
+def test_other_bytes_of_equal_size_and_time(here: Path, log: Path) -> None:
+    ns = 1_600_000_000_123_456_789
+    a, b, *_ = (here / f"photos/{name}.bmp" for name in "ab")
+    for seed, path in enumerate((a, b)):
+        bitmap(path, seed, ns)
+    (here / "photos/bad.bmp").write_bytes(bytes(len(a.read_bytes())))
+    os.utime(here / "photos/bad.bmp", ns=(ns, ns))
+    fill_folder(here / "photos", 3, first=10)
+    aged(*(here / "photos").glob("*.png"))
+    assert run("photos") == {"added": 5, "embedded": 5, "skipped": 1}
+    assert run("photos", checksum=True) == {"unchanged": 5, "skipped": 1}
+    bitmap(b, 2, ns)
+    bitmap(here / "photos/bad.bmp", 3, ns)
+    assert run("photos") == {"unchanged": 5, "skipped": 1}  # nothing tells
+    opened.clear()
+    assert run("photos", checksum=True) == {
+        "added": 1, "updated": 1, "unchanged": 4, "embedded": 2
+    }  # fmt: skip
+    assert len({path for path in opened if path.endswith((b".png", b".bmp"))}) == 6
+    assert shows(b, 2) and not shows(b, 1) and shows(here / "photos/bad.bmp", 3)
+    assert embedded(log) == 7
+    assert run("photos") == {"unchanged": 6}
+
+
+def test_comparing_all_bytes_can_be_stopped(here: Path, tll_index: Callable[..., Result]) -> None:
+    paths = fill_folder(here / "photos", 12)
+    aged(here / "photos")
+    run("photos")
+
+    class Stop(Progress):
+        seen = 0
+
+        def working(self, total: int) -> None:
+            self.seen = total
+
+        def done(self, files: int) -> None:
+            raise KeyboardInterrupt
+
+    stop = Stop()
+    report = build(store="store", checksum=True, progress=stop)
+    assert report.stopped and stop.seen == 12
+    shutil.copy2(paths[0], paths[1])
+    os.utime(paths[1], ns=(paths[2].stat().st_mtime_ns,) * 2)
+    assert len(everything()) == 12
+    for arguments, code in (
+        (("--checksum",), 0),
+        (("--checksum", "--dry-run"), 2),
+    ):
+        result = tll_index("build", "--store", "store", *arguments)
+        assert result.code == code and "Traceback" not in result.err
+    assert len(everything()) == 11
+
+
+def test_a_clock_that_goes_backwards(here: Path) -> None:
+    path = here / "photos/a.bmp"
+    bitmap(path, 0)
+    run("photos")
+    for seed, back in ((1, 1), (2, 3600), (3, 50 * 365 * 86_400)):
+        bitmap(path, seed, time.time_ns() - back * 10**9)
+        assert run("photos") == {"updated": 1, "embedded": 1}
+        assert shows(path, seed)
+    bitmap(path, 3, time.time_ns() - 7200 * 10**9)  # only the time is another
+    assert run("photos") == {"unchanged": 1}
+    assert run("photos") == {"unchanged": 1}
+
+
+def test_changed_again_within_one_step_of_the_clock(here: Path) -> None:
+    """The same size and the same time after both; the first was indexed in between."""
+    path = here / "photos/a.bmp"
+    second = 10**9
+    for seed, ns in enumerate(
+        (
+            time.time_ns() + 3600 * second,  # by the clock of another machine
+            time.time_ns() // second * second,  # a disk that knows whole seconds only
+        )
+    ):
+        bitmap(path, 2 * seed, ns)
+        run("photos")
+        bitmap(path, 2 * seed + 1, ns)
+        assert run("photos") == {"updated": 1, "embedded": 1}
+        assert shows(path, 2 * seed + 1)
+        assert run("photos") == {"unchanged": 1}
+    aged(path)
+    assert run("photos") == {"unchanged": 1}  # opened for its other time
+    opened.clear()
+    assert run("photos") == {"unchanged": 1}
+    assert os.fsencode(path) not in opened
 
 
 def test_copies_are_one_picture(here: Path, log: Path) -> None:
@@ -176,6 +295,7 @@ def test_bad_files_are_reported_every_time_but_tried_once(here: Path) -> None:
     (here / "photos/text.jpg").write_text("not a picture")
     (here / "photos/cut.png").write_bytes(good[: len(good) // 2])
     (here / "photos/empty.gif").touch()
+    aged(here / "photos")
     report = build(["photos"], recipe=TINY, store="store")
     assert counts(report) == {"added": 3, "embedded": 3, "skipped": 3}
     assert report.reasons() == {"damaged": 1, "empty": 1, "not a picture": 1}

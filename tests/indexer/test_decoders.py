@@ -86,6 +86,32 @@ def test_a_picture_that_kills_decoders_is_given_up(decoder: Decoder, large: byte
     assert decoder.decode(encoded(noise(1), "PNG")).width == 40
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "pack('<IQ', 2**32 - 1, 0)",  # a header of 4 GB
+        "pack('<IQ', 2, 2**60) + b'{}'",  # pixels of an exabyte
+        "pack('<IQ', 2, 0) + b'{}'",
+        "pack('<IQ', 2, 0) + b'[]'",
+        "pack('<IQ', 4, 0) + b'\\xff\\xfe{}'",
+        'pack(\'<IQ\', 37, 0) + b\'{"error": "Exception", "message": ""}\'',
+        'pack(\'<IQ\', 46, 0) + b\'{"width": 40, "height": 30, "format": "PNG"}   \'',
+    ],
+)
+def test_a_decoder_that_talks_nonsense(answer: str) -> None:
+    """Whatever a picture made of it: a real process, that answers what no decoder does."""
+    decoder = Decoder(GEOMETRY, Limits(), 20)
+    code = (
+        "import sys; from struct import pack; out = sys.stdout.buffer\n"
+        "out.write(b'ready'); out.flush(); sys.stdin.buffer.read(9)\n"
+        f"out.write({answer}); out.flush(); sys.stdin.read()"
+    )
+    decoder._command = [sys.executable, "-S", "-c", code]
+    with pytest.raises(DecoderFailedError, match="a senseless answer"):
+        decoder.decode(encoded(noise(1), "PNG"))
+    assert decoder.pid is None and decoder.started == 2
+
+
 def test_a_hanging_decoder_is_replaced() -> None:
     decoder = Decoder(GEOMETRY, Limits(), 3)
     assert decoder.decode(encoded(noise(1), "PNG")).width == 40
@@ -96,6 +122,26 @@ def test_a_hanging_decoder_is_replaced() -> None:
         decoder.decode(encoded(noise(1), "PNG"))
     assert time.monotonic() - started < 10
     assert decoder.decode(encoded(noise(1), "PNG")).width == 40
+    decoder.stop()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="its memory is known from /proc")
+def test_a_decoder_that_grew_too_much_is_replaced() -> None:
+    decoder = Decoder(GEOMETRY, Limits(), 20)
+    # As one in which a library loses 100 MB with each picture.
+    code = (
+        "import sys; from tll_index.indexer import decoders\n"
+        "lost = []\n"
+        "class Leaking(decoders.Fence):\n"
+        "    def end(self):\n"
+        "        lost.append(bytearray(100 << 20))\n"
+        "        return super().end()\n"
+        "decoders.Fence = Leaking; decoders.main()"
+    )
+    decoder._command = [sys.executable, "-c", code, decoder._command[-1]]
+    for seed in range(5):
+        assert decoder.decode(encoded(noise(seed), "PNG")).width == 40
+    assert decoder.started == 3
     decoder.stop()
 
 

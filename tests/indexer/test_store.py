@@ -233,8 +233,8 @@ def test_the_index_file_is_only_derived(photos: list[Path], here: Path) -> None:
 def test_what_cannot_be_opened(photos: list[Path], here: Path) -> None:
     about = here / ".tll-index/store.json"
     document = json.loads(about.read_text())
-    about.write_text(json.dumps({**document, "format": 2, "made_with": "tll-index 9.9"}))
-    with pytest.raises(StoreMismatchError, match=r"format 2, made with tll-index 9\.9.*upgrade"):
+    about.write_text(json.dumps({**document, "format": 9, "made_with": "tll-index 9.9"}))
+    with pytest.raises(StoreMismatchError, match=r"format 9, made with tll-index 9\.9.*upgrade"):
         Store.open()
     with pytest.raises(StoreMismatchError, match="upgrade"):
         build(["photos"])

@@ -6,9 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tll_index.errors import TllError
-from tll_index.indexer.walk import Rules, Walk, roots_of
+from tll_index.indexer.walk import FileState, Rules, Walk, roots_of
 
 
 def found(root: Path, rules: Rules = Rules(), skip: Path | None = None) -> list[str]:  # noqa: B008
@@ -123,3 +125,39 @@ def test_roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert roots_of(["a/b", "ab", "a", "./a/../ab", "nowhere", "link/../b"]) == wanted
     with pytest.raises(TllError, match=r"c\.png is not a folder"):
         roots_of(["a/b/c.png"])
+
+
+SECOND = 10**9
+STEPS = [1, 100, 1_000_000, 10_000_000, SECOND, 2 * SECOND]
+"""Of the clocks of file systems, in nanoseconds: the last two say whole seconds only."""
+
+
+@given(
+    st.sampled_from(STEPS),
+    st.integers(0, 2**61),
+    st.lists(st.integers(0, 5 * SECOND), min_size=3, max_size=3),
+    st.integers(-3600, 3600),
+)
+def test_what_is_remembered_of_a_file_tells_every_later_change(
+    step: int, written: int, pauses: list[int], ahead: int
+) -> None:
+    """A file is written, its name is handed out, it is read, and written again with equal size.
+    Clocks of file systems may be ahead of ours, not behind."""
+    asked = written + pauses[0]
+    again = asked + pauses[1] + pauses[2]
+
+    def state(when: int) -> FileState:
+        return FileState(1000, (when + max(ahead, 0) * SECOND) // step * step)
+
+    remembered = state(written).to_record(asked)
+    assert remembered in (state(written), state(written).doubtful)
+    assert remembered != state(again)
+
+
+def test_old_files_are_not_doubted() -> None:
+    now = 1_700_000_000 * SECOND
+    for mtime_ns in (0, -(2**63), 2**63 - 1, now - SECOND + 1, now - 3 * SECOND, now + 10**15):
+        state = FileState(5, mtime_ns)
+        assert state.to_record(now) == state != state.doubtful
+    for mtime_ns in (now - SECOND, now, now + 5, now - 50_000_001):
+        assert FileState(5, mtime_ns).to_record(now) == FileState(5, mtime_ns).doubtful

@@ -1,0 +1,85 @@
+"""A copy of a store that is consistent though others write meanwhile."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from ..config import Settings, load_settings
+from ..errors import StoreError, UsageError
+from ..names import shown
+from .about import FORMAT, write_about
+from .environment import translated
+from .files import replace_file, sync_folder
+from .layout import ABOUT, CATALOG, LENS, VECTORS
+from .report import Progress
+from .rewriting import rewritten
+from .store import Store
+
+
+def backup(
+    destination: str | os.PathLike[str],
+    *,
+    store: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+    settings: Settings | None = None,
+) -> Path:
+    """Copy a store as it is at one moment, whoever writes to it. Each record is checked on the way:
+    a damaged store has no backup made. The copy is a store: it can be asked where it is, and
+    answers with the paths of the same pictures.
+
+    Args:
+        destination: a folder that isn't there yet. It appears when all of it is on the disk.
+        store: its folder; None as in `Store.open`.
+
+    Returns:
+        The folder, absolute.
+
+    Raises:
+        UsageError: the destination is there, or its parent isn't.
+        StoreError: the store can't be opened or is damaged, or the copy can't be written.
+    """
+    progress = progress or Progress()
+    path = Path(os.path.abspath(Path(destination).expanduser()))
+    if os.path.lexists(path):
+        raise UsageError(f"{shown(path)} is there already; name a folder that isn't")
+    if not path.parent.is_dir():
+        raise UsageError(f"{shown(path.parent)} is no folder")
+    part = path.with_name(f"{path.name}.part")
+    with Store.open(store, settings=settings or load_settings()) as opened:
+        try:
+            if part.is_dir():
+                shutil.rmtree(part)  # of a backup that was killed
+            part.mkdir()
+            _copy(opened, part, progress)
+            part.rename(path)
+            sync_folder(path.parent)
+        except OSError as error:
+            raise translated(part / ABOUT, error) from error
+        finally:
+            with suppress(OSError):
+                shutil.rmtree(part)
+    return path
+
+
+def _copy(store: Store, part: Path, progress: Progress) -> None:
+    about = store.about
+    # The index first: one that is older than the catalog is brought up to it by whoever reads.
+    for name in (VECTORS, LENS):
+        with suppress(FileNotFoundError):
+            source = store.path / name
+
+            def copy(new: Path, source: Path = source) -> None:
+                shutil.copyfile(source, new)
+
+            replace_file(part / name, copy)
+    if about.made_by["lens_sha256"] and not (part / LENS).is_file():
+        raise StoreError(f"{shown(store.path)} has lost its {LENS}; 'tll-index repair' mends it")
+    base = os.fsdecode(about.base_of(store.path))
+    copied = replace(about, catalog=CATALOG, base=base, format=FORMAT)
+    rewritten(store.catalog, part / CATALOG, copied, progress)
+    (part / f"{CATALOG}-lock").unlink(missing_ok=True)
+    replace_file(part / ABOUT, lambda new: write_about(new, copied))

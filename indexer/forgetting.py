@@ -1,0 +1,182 @@
+"""Pictures that a store shall know nothing of any more: not their vectors, names or digests.
+
+First they are removed, as a build removes what is gone: from then on no answer shows them. Then
+the index is made without them and the catalog written anew, since LMDB leaves the bytes of what was
+deleted in its file. The catalog remembers in between that this is to be done: whatever command
+writes to the store next ends what was cut short.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..config import Settings, load_settings
+from ..errors import TllError, UsageError
+from ..names import shown
+from .about import FORMAT
+from .layout import is_ours, writer_lock
+from .reader import Reader
+from .report import Progress
+from .rewriting import rewritten
+from .store import Store
+from .walk import absolute, is_below
+from .writer import Writer
+
+_PER_TRANSACTION = 4096
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What is forgotten."""
+
+    paths: int
+    """Indexed files, and files known to be unusable."""
+    images: int
+    """Pictures that no path shows any more: their vectors and metadata are gone."""
+    copies: tuple[bytes, ...]
+    """Paths that are indexed still and show one of the same pictures: what is known of those is
+    kept."""
+    there: tuple[bytes, ...]
+    """Files that are still on the disk: the next build of their folder would index them again."""
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    files: tuple[tuple[bytes, bytes], ...]
+    """Folder and name of each."""
+    copies: tuple[bytes, ...]
+
+    @property
+    def paths(self) -> Iterator[bytes]:
+        return (os.path.join(folder, name) for folder, name in self.files)
+
+
+def forget(
+    paths: Iterable[str | bytes | os.PathLike[str]],
+    *,
+    store: str | os.PathLike[str] | None = None,
+    copies: bool = False,
+    progress: Progress | None = None,
+    settings: Settings | None = None,
+) -> Forgotten:
+    """Really remove pictures from a store: afterwards no file of it holds a byte of their vectors,
+    names or digests. It takes about as long as copying the store and making its index.
+
+    Args:
+        paths: of files or folders, which need not be there any more.
+        store: its folder; None as in `Store.open`.
+        copies: also every other path that shows one of the same pictures.
+
+    Raises:
+        TllError: one of them is not indexed; nothing is forgotten then.
+        UsageError: there are none.
+        StoreError: the store can't be opened or written.
+    """
+    progress = progress or Progress()
+    named = [absolute(path) for path in paths]
+    if not named:
+        raise UsageError("name the pictures or folders to forget")
+    with (
+        Store.open(store, settings=settings or load_settings()) as opened,
+        writer_lock(opened.path),
+    ):
+        settle(opened, progress)
+        chosen = _choose(opened, named, copies)
+        images = _remove(opened, chosen, named)
+        wipe(opened, progress)
+    there = tuple(path for path in chosen.paths if os.path.lexists(path))
+    return Forgotten(len(chosen.files), images, chosen.copies, there)
+
+
+def settle(store: Store, progress: Progress) -> None:
+    """Do what is left to be done from before, for the store's one writer: end what a `forget`
+    began, give an old store its checksums, remove what was cut short."""
+    store.folder.remove_others()
+    with store.catalog.reading() as reader:
+        wiping = reader.wiping
+    if wiping:
+        wipe(store, progress)
+    elif store.about.format < FORMAT:
+        _rewrite(store, progress)
+
+
+def wipe(store: Store, progress: Progress) -> None:
+    """Leave no byte of what was removed in any file of the store; for its one writer."""
+    store.arranger.arrange(store.wanted(), progress, afresh=True)
+    _rewrite(store, progress)
+    for name in os.listdir(store.path):
+        if name.endswith(".new") and is_ours(name):
+            with suppress(FileNotFoundError):
+                (store.path / name).unlink()
+
+
+def _rewrite(store: Store, progress: Progress) -> None:
+    about, catalog = store.about, store.catalog
+
+    def make(new: Path) -> None:
+        rewritten(catalog, new, about, progress)
+
+    store.folder.replace_catalog(make)
+
+
+def _choose(store: Store, named: Sequence[bytes], copies: bool) -> _Chosen:
+    files: set[tuple[bytes, bytes]] = set()
+    images: set[int] = set()
+    with store.catalog.reading() as reader:
+        for path in named:
+            found = dict(_at(reader, path))
+            if not found:
+                raise TllError(f"{shown(path)} is not indexed; nothing is forgotten")
+            files |= found.keys()
+            images |= {image for image in found.values() if image}
+        others = {
+            (os.path.dirname(path), os.path.basename(path))
+            for image in images
+            for path in reader.paths_of(image)
+        } - files
+    if copies:
+        return _Chosen(tuple(sorted(files | others)), ())
+    kept = tuple(sorted(os.path.join(folder, name) for folder, name in others))
+    return _Chosen(tuple(sorted(files)), kept)
+
+
+def _at(reader: Reader, path: bytes) -> Iterator[tuple[tuple[bytes, bytes], int]]:
+    """What is known of the file at `path`, or of all files below the folder: folder and name, and
+    the image, 0 for an unusable one."""
+    folder, name = os.path.split(path)
+    number = reader.folder_number(folder)
+    if number is not None:
+        if place := reader.places_in(number).get(name):
+            yield (folder, name), place.image
+        elif name in reader.rejects_in(number):
+            yield (folder, name), 0
+    for number, below in reader.folders():
+        if is_below(below, path):
+            for name, place in reader.places_in(number).items():
+                yield (below, name), place.image
+            for name in reader.rejects_in(number):
+                yield (below, name), 0
+
+
+def _remove(store: Store, chosen: _Chosen, named: Sequence[bytes]) -> int:
+    """Take the files out, and the pictures that nothing shows then; returns how many."""
+    for start in range(0, len(chosen.files), _PER_TRANSACTION):
+        some = chosen.files[start : start + _PER_TRANSACTION]
+
+        def remove(writer: Writer, some: Sequence[tuple[bytes, bytes]] = some) -> None:
+            writer.set_wiping(True)
+            writer.set_roots(
+                root for root in writer.roots() if not any(is_below(root, one) for one in named)
+            )
+            for folder, name in some:
+                writer.remove_path(os.path.join(folder, name))
+
+        store.catalog.write(remove)
+    images = 0
+    while count := store.catalog.write(lambda writer: writer.remove_orphans(_PER_TRANSACTION)):
+        images += count
+    return images

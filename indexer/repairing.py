@@ -1,0 +1,138 @@
+"""A damaged store made whole again: what is derived is made anew, what can't be read is dropped."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..config import STORE_NAME, Settings, load_settings
+from ..engine.lens import Lens, find_lenses
+from ..errors import LensError, NoStoreError, StoreDamagedError
+from ..names import shown
+from .about import FORMAT, About
+from .files import replace_file
+from .folder import StoreFolder, about_of, replace_about
+from .inspecting import inspected
+from .layout import ABOUT, LENS, VECTORS, locate_store, next_catalog, writer_lock
+from .report import Progress
+from .salvage import salvaged
+from .store import Store
+
+
+@dataclass(frozen=True)
+class Repair:
+    """What was done."""
+
+    done: tuple[str, ...]
+    """One line for each part that was mended; nothing where the store was whole."""
+    lost: tuple[str, ...]
+    """What could not be read and was dropped, one line each: paths, where they can be told. The
+    next build indexes again what is still on the disk."""
+
+
+def repair(
+    store: str | os.PathLike[str] | None = None,
+    *,
+    progress: Progress | None = None,
+    settings: Settings | None = None,
+) -> Repair:
+    """Mend a store. The catalog's records are kept as far as they can be read; `store.json` is
+    written from the catalog, the index is made from it, the lens is looked for where lenses are.
+
+    Args:
+        store: its folder; None as in `Store.open`.
+
+    Raises:
+        NoStoreError: there is none.
+        StoreDamagedError: what is left is too little; says what is needed.
+        StoreBusyError, StoreError: it can't be written.
+    """
+    settings = settings or load_settings()
+    progress = progress or Progress()
+    path = locate_store(store, settings)
+    if path is None or not path.is_dir():
+        raise NoStoreError(f"no {STORE_NAME} here or in a folder above; name one with --store")
+    done: list[str] = []
+    with writer_lock(path):
+        about, why = about_of(path)
+        if about is None:
+            raise StoreDamagedError(
+                f"{shown(path)} can't be repaired: {why}; restore it from a backup, or remove the "
+                "folder and build again"
+            )
+        if why is not None:
+            replace_about(path, about)
+            done.append(f"{ABOUT} written from the catalog ({why})")
+        lost = _catalog(path, about, done, progress)
+        _lens(path, about, settings, done)
+        _index(path, settings, done, progress)
+    return Repair(tuple(done), lost)
+
+
+def _catalog(path: Path, about: About, done: list[str], progress: Progress) -> tuple[str, ...]:
+    catalog = path / about.catalog
+    if not catalog.is_file() or not catalog.stat().st_size:
+        raise StoreDamagedError(
+            f"{shown(path)} has lost its {about.catalog}, which can't be made from anything else; "
+            "restore it from a backup, or remove the folder and build again"
+        )
+    wrong, _ = inspected(catalog, about, progress)
+    if not wrong:
+        return ()
+    new = path / next_catalog(about.catalog)
+    try:
+        lost = salvaged(catalog, new, about, progress)
+    except StoreDamagedError as error:
+        raise StoreDamagedError(
+            f"nothing can be read of {shown(catalog)} ({error}); restore the store from a backup, "
+            "or remove its folder and build it again"
+        ) from None
+    about = replace(about, format=FORMAT, catalog=new.name)
+    replace_about(path, about)
+    done.append(f"catalog written anew ({wrong[0]}{f'; {len(wrong) - 1} more' * (len(wrong) > 1)})")
+    folder = StoreFolder.open(path)
+    try:
+        folder.remove_others()
+    finally:
+        folder.close()
+    return lost
+
+
+def _lens(path: Path, about: About, settings: Settings, done: list[str]) -> None:
+    wanted = about.made_by["lens_sha256"]
+    if not wanted:
+        return
+    with suppress(LensError):
+        if Lens.load(path / LENS).digest == wanted:
+            return
+    backbone = str(about.made_by["backbone"])
+    for candidate in find_lenses(settings.lens_dir):
+        with suppress(LensError):
+            lens = Lens.load(candidate)
+            if lens.digest == wanted:
+                replace_file(path / LENS, lens.save)
+                done.append(f"{LENS} put back from {shown(candidate)}")
+                return
+    raise StoreDamagedError(
+        f"{shown(path / LENS)} is damaged, and no lens for {backbone} here is the one that made "
+        f"the store (SHA-256 {wanted[:12]}…); put that one into {shown(settings.lens_dir)} and run "
+        "'tll-index repair' again, or restore it from a backup"
+    )
+
+
+def _index(path: Path, settings: Settings, done: list[str], progress: Progress) -> None:
+    with Store.open(path, settings=settings) as store:
+        before = _identity(path / VECTORS)
+        store.save_index(progress)
+        if _identity(path / VECTORS) != before:
+            done.append(f"{VECTORS} made anew")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns

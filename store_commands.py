@@ -1,0 +1,148 @@
+"""The commands that look after a store: check it, mend it, copy it, make it forget."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .names import shown
+from .parameters import PATH, debug_option, store_option
+
+if TYPE_CHECKING:
+    from .indexer.report import Progress
+
+_quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
+
+
+@click.command()
+@store_option
+@click.option("--deep", is_flag=True, help="Also read every indexed picture.")
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress, and nothing where all is well.")
+@debug_option
+def verify(store: Path | None, deep: bool, as_json: bool, quiet: bool) -> None:
+    """Check every record, vector, path and index entry; exit status 1 if anything is wrong.
+
+    Changes nothing. Others may read and write the store meanwhile.
+    """
+    from dataclasses import asdict
+
+    from . import render
+    from .config import load_settings
+    from .indexer.verifying import verify as verify_store
+
+    with _bars(quiet) as progress:
+        found = verify_store(deep=deep, progress=progress, settings=load_settings(store=store))
+    if as_json:
+        findings = [asdict(finding) for finding in found.findings]
+        facts = {"whole": found.whole, "findings": findings, "checked": found.checked}
+        click.echo(render.to_json(facts, indent=2))
+    else:
+        for finding in found.findings:
+            click.echo(f"{finding.part}: {shown(finding.what)} ({_mended(finding.mends)})")
+        if found.whole and not quiet:
+            looked_at = ", ".join(
+                f"{found.checked[table]:,} {table}"
+                for table in ("images", "vectors", "places", "index", "pictures")
+                if table in found.checked
+            )
+            click.echo(f"whole: {looked_at}")
+    if not found.whole:
+        sys.exit(1)
+
+
+def _mended(by: str) -> str:
+    if by == "backup":
+        return "only a backup helps, or a new build"
+    return f"'tll-index {by}' mends it"
+
+
+@click.command()
+@store_option
+@_quiet_option
+@debug_option
+def repair(store: Path | None, quiet: bool) -> None:
+    """Mend a damaged store: make anew what follows from the rest, drop what can't be read.
+
+    Says what was dropped. The next 'build' indexes those pictures again, if they are still there.
+    """
+    from .config import load_settings
+    from .indexer.repairing import repair as repair_store
+
+    with _bars(quiet) as progress:
+        result = repair_store(progress=progress, settings=load_settings(store=store))
+    for line in result.lost:
+        click.echo(f"lost: {shown(line)}")
+    if not quiet:
+        for line in result.done or ("nothing was wrong",):
+            click.echo(shown(line))
+    if result.lost and not quiet:
+        click.echo("run 'tll-index build' to index again what is still there")
+
+
+@click.command()
+@click.argument("destination", type=PATH, metavar="DEST")
+@store_option
+@_quiet_option
+@debug_option
+def backup(destination: Path, store: Path | None, quiet: bool) -> None:
+    """Copy the store to the new folder DEST, consistent though a build may be writing to it.
+
+    The copy is a store: 'query --store DEST' asks it. To go back to it, put it in the place of the
+    other.
+    """
+    from .config import load_settings
+    from .indexer.backup import backup as back_up
+
+    with _bars(quiet) as progress:
+        path = back_up(destination, progress=progress, settings=load_settings(store=store))
+    if not quiet:
+        click.echo(f"wrote {shown(path)}")
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, type=PATH, metavar="PATH...")
+@store_option
+@click.option("--copies", is_flag=True, help="Also other paths that show the same pictures.")
+@_quiet_option
+@debug_option
+def forget(paths: tuple[Path, ...], store: Path | None, copies: bool, quiet: bool) -> None:
+    """Really remove pictures, or all below a folder: no file of the store keeps a byte of them.
+
+    It takes as long as copying the store and making its index. Files are not touched.
+    """
+    from .config import load_settings
+    from .indexer.forgetting import forget as forget_paths
+
+    with _bars(quiet) as progress:
+        result = forget_paths(
+            paths, copies=copies, progress=progress, settings=load_settings(store=store)
+        )
+    for path in result.copies:
+        click.echo(f"the same picture is still indexed: {shown(path)}", err=True)
+    if result.there:
+        click.echo(
+            f"{len(result.there):,} of the files are still there ({shown(result.there[0])}): move "
+            "them away, or leave them out with 'build --exclude', or the next build indexes them "
+            "again",
+            err=True,
+        )
+    if not quiet:
+        click.echo(f"forgot {result.paths:,} paths, {result.images:,} pictures")
+
+
+@contextmanager
+def _bars(quiet: bool) -> Iterator[Progress]:
+    from .indexer.report import Progress
+    from .progress import Bars
+
+    with Progress() if quiet else Bars() as progress:
+        yield progress
+
+
+COMMANDS = (backup, forget, repair, verify)
