@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from mmap import PAGESIZE
 from pathlib import Path
+from typing import TypeVar
 
 from ..errors import NoStoreError, StoreDamagedError, StoreError, StoreMismatchError
 from ..names import shown
@@ -17,6 +18,9 @@ from .catalog import Catalog
 from .environment import translated
 from .files import replace_file, sync_folder
 from .layout import ABOUT, next_catalog
+from .reader import Reader
+
+_T = TypeVar("_T")
 
 _TRIES = 8
 """A catalog may be replaced between a look at which one it is and its opening."""
@@ -175,21 +179,6 @@ def _about_in(path: Path) -> About:
         raise
 
 
-def _holds_pictures(file: Path) -> bool:
-    """Whether a catalog is more than what a build left that was cut short before its first."""
-    try:
-        catalog = Catalog(file, b"/", create=False)
-    except StoreError:
-        return False
-    try:
-        with catalog.reading() as reader:
-            return reader.about() is not None and reader.places > 0
-    except StoreError:
-        return False
-    finally:
-        catalog.close()
-
-
 def about_of(path: Path) -> tuple[About | None, str | None]:
     """What the store in the folder `path` is, by its catalog where `store.json` is damaged, lost or
     about another; None where nothing says so. And what is wrong, if anything is.
@@ -233,15 +222,27 @@ def replace_about(path: Path, about: About) -> None:
 def about_in_catalog(path: Path) -> About | None:
     """What the catalog in the file `path` says of its store; None where it can't be read or says
     nothing."""
+    document = _asked(path, lambda reader: reader.about())
+    with suppress(StoreError):
+        return None if document is None else About.of(document, shown(path))
+    return None
+
+
+def _holds_pictures(path: Path) -> bool:
+    """Whether a catalog is more than what a build left that was cut short before its first."""
+    return bool(_asked(path, lambda reader: reader.about() is not None and reader.places))
+
+
+def _asked(path: Path, question: Callable[[Reader], _T]) -> _T | None:
+    """What the catalog in the file `path` answers; None where it can't be read."""
     try:
         catalog = Catalog(path, b"/", create=False)
     except StoreError:
         return None
     try:
         with catalog.reading() as reader:
-            document = reader.about()
-        return None if document is None else About.of(document, shown(path))
-    except StoreError:
+            return question(reader)
+    except (StoreError, ValueError):  # ValueError: of an old store, or none
         return None
     finally:
         catalog.close()

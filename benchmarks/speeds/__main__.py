@@ -15,10 +15,11 @@ from tll_index.errors import UsageError
 from tll_index.progress import TickBars
 
 from ..machine import RESULTS
+from ..written import write
 from . import __doc__ as about
 from .laboratory import Laboratory
 from .plots import draw
-from .report import document, table, write
+from .report import document, table
 from .rows import ROWS, Row, chosen_rows
 from .run import Result, run_rows
 from .sizes import FULL, QUICK, Sizes

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
-
-from tll_index.indexer.files import replace_file
 
 from ..machine import machine
 from .peers import PEERS
@@ -46,17 +42,6 @@ def _row(row: Row, result: Result | None) -> dict[str, Any]:
         "figures": result.figures,
     }
     return {**told, "error": result.error} if result.error else told
-
-
-def write(found: dict[str, Any], file: Path) -> None:
-    """Write the JSON; the file appears whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(found, indent=2) + "\n"
-
-    def put(new: Path) -> None:
-        new.write_text(text, "utf-8")
-
-    replace_file(file, put)
 
 
 def table(found: dict[str, Any]) -> str:

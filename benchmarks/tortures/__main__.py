@@ -16,8 +16,9 @@ from typing import Any
 from tll_index.errors import UsageError
 
 from ..machine import RESULTS
+from ..written import write
 from . import __doc__ as about
-from .report import document, table, write
+from .report import document, table
 from .rows import ROWS, Row, chosen_rows
 from .shim import NoCompilerError
 

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
-
-from tll_index.indexer.files import replace_file
 
 from ..machine import machine
 
@@ -23,17 +19,6 @@ def document(results: Sequence[dict[str, Any]], seconds: float) -> dict[str, Any
         "total": {column: sum(row[column] for row in results) for column in _COLUMNS},
         "tortures": list(results),
     }
-
-
-def write(found: dict[str, Any], file: Path) -> None:
-    """Write the JSON; the file appears whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(found, indent=2) + "\n"
-
-    def put(new: Path) -> None:
-        new.write_text(text, "utf-8")
-
-    replace_file(file, put)
 
 
 def table(found: dict[str, Any]) -> str:
