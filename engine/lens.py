@@ -200,6 +200,8 @@ class Lens:
         }
         if self.hubs is not None:
             header["hubs"] = {"neighbours": self.hubs.neighbours, "weight": self.hubs.weight}
+        # The archive's list of members has no checksum; this has.
+        header["arrays"] = [name for name in _ARRAYS if getattr(self, name) is not None]
         text = json.dumps(header, sort_keys=True).encode()
         arrays: dict[str, np.ndarray] = {"header": np.frombuffer(text, np.uint8)}
         for name in _ARRAYS:
@@ -234,6 +236,8 @@ class Lens:
                 )
             if strangers:
                 raise ValueError(f"it holds {strangers[0]!r}")
+            if lost := [name for name in header.get("arrays", ()) if name not in arrays]:
+                raise ValueError(f"its {lost[0]} is lost")
             hubs = header.get("hubs")
             return cls(
                 backbone=str(header["backbone"]),

@@ -94,6 +94,19 @@ class Environment:
                 self._lmdb.close()
 
     def _open(self, lock: bool) -> lmdb.Environment:
+        try:
+            return self._opened(lock)
+        except lmdb.MapResizedError:
+            pass  # another process let it grow meanwhile, or it says what isn't so
+        try:
+            return self._opened(lock)
+        except lmdb.MapResizedError as error:
+            raise StoreDamagedError(
+                f"{shown(self.path)} is damaged: it claims more pages than it has; restore it from "
+                "a backup"
+            ) from error
+
+    def _opened(self, lock: bool) -> lmdb.Environment:
         size = self.path.stat().st_size if self.path.exists() else 0
         try:
             return lmdb.open(
@@ -112,7 +125,7 @@ class Environment:
             # A folder that we may read but not write: nobody writes there either, most likely.
             if self.writable or not lock:
                 raise
-            return self._open(lock=False)
+            return self._opened(lock=False)
 
     def _require_whole(self) -> None:
         """LMDB maps the file and would be killed (SIGBUS) by a page that is cut off."""
@@ -296,6 +309,10 @@ def translated(path: Path, error: Exception) -> StoreError:
         )
     if is_any(_NOT_WRITABLE):
         return StoreReadOnlyError(f"the store {folder} can't be written ({text})")
+    if is_any({errno.ENOMEM}):
+        return StoreError(
+            f"{shown(path)} can't be mapped into memory: it is damaged, or memory is limited here"
+        )
     return StoreError(f"{shown(path)}: {text}")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..config import STORE_NAME, Settings, load_settings
 from ..engine.lens import Lens, find_lenses
-from ..errors import LensError, NoStoreError, StoreDamagedError
+from ..errors import LensError, NoStoreError, StoreDamagedError, UsageError
 from ..names import shown
 from .about import FORMAT, About
 from .files import replace_file
@@ -125,7 +125,11 @@ def _lens(path: Path, about: About, settings: Settings, done: list[str]) -> None
 def _index(path: Path, settings: Settings, done: list[str], progress: Progress) -> None:
     with Store.open(path, settings=settings) as store:
         before = _identity(path / VECTORS)
-        store.save_index(progress)
+        try:
+            store.save_index(progress)
+        except UsageError as error:  # the kind that it was told needs more pictures than are left
+            done.append(f"{VECTORS} is not made: {error}; 'tll-index build --index' takes another")
+            return
         if _identity(path / VECTORS) != before:
             done.append(f"{VECTORS} made anew")
 

@@ -86,8 +86,9 @@ def forget_pages(folder: Path) -> None:
 
 
 def build_index(store: str, memory: int, index: str = "auto") -> dict[str, Any]:
-    """Make the index of a filled store."""
+    """Make the index of a filled store, from nothing."""
     path = Path(store)
+    (path / VECTORS).unlink(missing_ok=True)  # which another row may have made
     with Store.open(path, settings=_settings(memory, index)) as opened, writer_lock(path):
         started = time.perf_counter()
         opened.save_index()

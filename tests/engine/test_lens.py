@@ -332,3 +332,17 @@ def test_own_lenses_are_found(tmp_path: Path) -> None:
     assert find_lens("tiny", tmp_path) is None
     made().save(tmp_path / "tiny.npz")
     assert find_lens("tiny", tmp_path) == tmp_path / "tiny.npz"
+
+
+@pytest.mark.parametrize("lost", ["mean", "components", "adaptation"])
+def test_an_array_that_the_archive_does_not_list_any_more(tmp_path: Path, lost: str) -> None:
+    made().save(tmp_path / "whole.npz")
+    with (
+        zipfile.ZipFile(tmp_path / "whole.npz") as whole,
+        zipfile.ZipFile(tmp_path / "less.npz", "w") as less,
+    ):
+        for name in whole.namelist():
+            if name != f"{lost}.npy":
+                less.writestr(name, whole.read(name))
+    with pytest.raises(LensError, match=f"its {lost} is lost"):
+        Lens.load(tmp_path / "less.npz")

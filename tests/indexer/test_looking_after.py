@@ -20,7 +20,13 @@ from pictures import fill_folder
 from tll_index import Recipe, Store, TllError, backup, build, forget, repair, verify
 from tll_index.config import Settings
 from tll_index.engine.lens import Lens
-from tll_index.errors import NoStoreError, StoreDamagedError, StoreMismatchError, UsageError
+from tll_index.errors import (
+    NoStoreError,
+    StoreDamagedError,
+    StoreError,
+    StoreMismatchError,
+    UsageError,
+)
 from tll_index.indexer.about import read_about, write_about
 from tll_index.indexer.layout import writer_lock
 from tll_index.indexer.records import TABLES
@@ -257,6 +263,43 @@ def test_a_torn_page_of_the_tree(photos: list[Path], seed: int) -> None:
     assert verify().whole
     build()
     assert answers(photos) == wanted
+
+
+def test_a_catalog_that_claims_more_than_it_has(photos: list[Path]) -> None:
+    path = STORE / "catalog.mdb"
+    whole = path.read_bytes()
+    psize = lmdb_page()
+    for claimed in (1 << 24, 1 << 40):  # LMDB's two meta pages say which page is the last
+        data = bytearray(whole)
+        for one in range(2):
+            at = one * psize + 16 + 120
+            data[at : at + 8] = claimed.to_bytes(8, "little")
+        path.write_bytes(data)
+        with pytest.raises(StoreError, match=r"damaged|cut off"):
+            Store.open()
+        with pytest.raises(StoreDamagedError, match="backup"):
+            repair()
+
+
+def lmdb_page() -> int:
+    with lmdb.open(str(STORE / "catalog.mdb"), subdir=False, readonly=True) as environment:
+        return int(environment.stat()["psize"])
+
+
+def test_repair_goes_on_where_too_few_are_left_for_the_index(here: Path) -> None:
+    fill_folder(here / "photos", 90)
+    build(
+        ["photos"], recipe=Recipe("tiny"), settings=Settings(store=here / STORE, index="IVF2,Flat")
+    )
+
+    def damage(tables: dict[str, dict[bytes, bytes]]) -> None:
+        for key in sorted(tables["vectors"])[1:]:
+            tables["vectors"][key] = flip(tables["vectors"][key])
+
+    rewrite(damage)
+    assert any("is not made" in line for line in repair().done)
+    with Store.open() as store:
+        assert len(store) == 1
 
 
 # -- backup -------------------------------------------------------------------
