@@ -310,7 +310,7 @@ def translated(path: Path, error: Exception) -> StoreError:
     if is_any(_NOT_WRITABLE):
         return StoreReadOnlyError(f"the store {folder} can't be written ({text})")
     if is_any({errno.ENOMEM}):
-        return StoreError(
+        return StoreDamagedError(
             f"{shown(path)} can't be mapped into memory: it is damaged, or memory is limited here"
         )
     return StoreError(f"{shown(path)}: {text}")
