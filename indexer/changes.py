@@ -192,12 +192,12 @@ class Comparison:
         to_do, unusable, unchanged = [], [], 0
         for name, state in folder.files.items():
             place = places.get(name)
+            if place is not None and place.state == state and not self.checksum:
+                unchanged += 1  # most of them: nothing is made for these
+                continue
             file, reject = _listed(folder, name, state, place), rejects.get(name)
-            if self.checksum:
-                to_do.append(file)
-            elif place is not None and place.state == state:
-                unchanged += 1
-            elif reject and (reject.state, reject.codecs) == (state, self.codecs):
+            refused = reject and (reject.state, reject.codecs) == (state, self.codecs)
+            if reject and refused and not self.checksum:
                 unusable.append(Skipped(file.path, reject.reason, reject.message))
             else:
                 to_do.append(file)

@@ -69,7 +69,7 @@ class Environment:
             StoreError: it can't be opened, or is no LMDB file.
         """
         with _shared_lock:
-            if not create and not (path.is_file() and path.stat().st_size):
+            if not create and is_lost(path):
                 raise StoreDamagedError(f"{shown(path.parent)} has lost its {path.name}")
             if path.exists() and (known := _shared.get(_file_key(path))):
                 known._users += 1
@@ -256,6 +256,11 @@ class Environment:
             finally:
                 self._closed_to_readers = False
                 self._gate.notify_all()
+
+
+def is_lost(path: Path) -> bool:
+    """Whether an LMDB file that was there is not, or has no byte: LMDB would begin a new one."""
+    return not (path.is_file() and path.stat().st_size)
 
 
 def _let_go_after_fork() -> None:

@@ -78,10 +78,7 @@ class StoreFolder:
         try:
             with catalog.reading() as reader:
                 if reader.places:
-                    raise StoreDamagedError(
-                        f"{shown(path)} has lost its {ABOUT}, which says what made its catalog; "
-                        "'tll-index repair' writes it anew"
-                    )
+                    raise _without_about(path)
             catalog.write(lambda writer: writer.set_about(about.document()))
         except BaseException:
             catalog.close()
@@ -175,8 +172,12 @@ def _about_in(path: Path) -> About:
         return read_about(path)
     except NoStoreError:
         if any(map(_holds_pictures, catalogs_in(path))):
-            raise StoreDamagedError(f"{shown(path)} has lost its {ABOUT}{MENDS}") from None
+            raise _without_about(path) from None
         raise
+
+
+def _without_about(path: Path) -> StoreDamagedError:
+    return StoreDamagedError(f"{shown(path)} has lost its {ABOUT}{MENDS}")
 
 
 def about_of(path: Path) -> tuple[About | None, str | None]:

@@ -17,7 +17,7 @@ import threading
 from .. import errors
 from ..config import Settings
 from ..errors import TllError
-from .children import command
+from .children import command, say
 from .report import Progress
 from .store import Store
 
@@ -124,15 +124,11 @@ class _Lines(Progress):
 
     def arranging(self, images: int) -> None:
         """See `Progress.arranging`."""
-        _say("arranging", images)
+        say("arranging", images)
 
     def arranged(self, images: int) -> None:
         """See `Progress.arranged`."""
-        _say("arranged", images)
-
-
-def _say(word: str, value: object) -> None:
-    print(json.dumps([word, value]), flush=True)
+        say("arranged", images)
 
 
 def _end_with_parent() -> None:
@@ -150,6 +146,6 @@ def main() -> None:
         with Store.open(path, settings=Settings(**wanted)) as store:
             store.save_index(_Lines())
     except TllError as error:
-        _say(type(error).__name__, str(error))
+        say(type(error).__name__, str(error))
         os._exit(1)
     os._exit(0)

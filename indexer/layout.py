@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..config import STORE_NAME, Settings, find_store
-from ..errors import StoreBusyError, StoreError
+from ..errors import NoStoreError, StoreBusyError, StoreError
 from ..names import shown
 from .environment import translated
 
@@ -42,6 +42,21 @@ def locate_store(path: str | os.PathLike[str] | None, settings: Settings) -> Pat
     chosen = Path(path) if path is not None else settings.store or find_store()
     # Real, not only absolute: paths are stored relative to where the store really is.
     return None if chosen is None else Path(os.path.realpath(chosen.expanduser()))
+
+
+def require_store(path: str | os.PathLike[str] | None, settings: Settings) -> Path:
+    """As `locate_store`.
+
+    Raises:
+        NoStoreError: none is named, set or near.
+    """
+    folder = locate_store(path, settings)
+    if folder is None:
+        raise NoStoreError(
+            f"no {STORE_NAME} here or in a folder above; make one with "
+            "'tll-index build DIR', or name one with --store or TLL_STORE"
+        )
+    return folder
 
 
 @contextlib.contextmanager

@@ -91,7 +91,7 @@ class Pipeline:
         except PictureError as error:
             return Prepared(file, error=error)
         # It may have changed since the walk: what is remembered must be the state of these bytes.
-        file = replace(file, state=_state(len(data), mtime_ns))
+        file = replace(file, state=FileState.of(len(data), mtime_ns))
         digest = hashlib.sha256(data).digest()
         if is_known(digest):
             return Prepared(file, digest, len(data))
@@ -102,8 +102,3 @@ class Pipeline:
             return Prepared(file, digest, len(data), error=error.at(file.path))
         finally:
             self._decoders.put(decoder)
-
-
-def _state(size: int, mtime_ns: int) -> FileState:
-    """As the walk says it: some file systems keep times that 64 bits of nanoseconds can't say."""
-    return FileState(size, max(-(2**63), min(mtime_ns, 2**63 - 1)))

@@ -7,18 +7,23 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..config import STORE_NAME, Settings, load_settings
+from ..config import Settings, load_settings
 from ..engine.lens import Lens, find_lenses
 from ..errors import LensError, NoStoreError, StoreDamagedError, UsageError
 from ..names import shown
 from .about import FORMAT, About
+from .environment import is_lost
 from .files import replace_file
 from .folder import StoreFolder, about_of, replace_about
 from .inspecting import inspected
-from .layout import ABOUT, LENS, VECTORS, locate_store, next_catalog, writer_lock
+from .layout import ABOUT, LENS, VECTORS, next_catalog, require_store, writer_lock
+from .own_lens import own_lens
 from .report import Progress
 from .salvage import salvaged
 from .store import Store
+from .vectors import stamp_of
+
+_OTHERWISE = "restore the store from a backup, or remove its folder and build it again"
 
 
 @dataclass(frozen=True)
@@ -51,17 +56,14 @@ def repair(
     """
     settings = settings or load_settings()
     progress = progress or Progress()
-    path = locate_store(store, settings)
-    if path is None or not path.is_dir():
-        raise NoStoreError(f"no {STORE_NAME} here or in a folder above; name one with --store")
+    path = require_store(store, settings)
+    if not path.is_dir():  # which the lock would make
+        raise NoStoreError(f"no store in {shown(path)}")
     done: list[str] = []
     with writer_lock(path):
         about, why = about_of(path)
         if about is None:
-            raise StoreDamagedError(
-                f"{shown(path)} can't be repaired: {why}; restore it from a backup, or remove the "
-                "folder and build again"
-            )
+            raise StoreDamagedError(f"{shown(path)} can't be repaired: {why}; {_OTHERWISE}")
         if why is not None:
             replace_about(path, about)
             done.append(f"{ABOUT} written from the catalog ({why})")
@@ -73,10 +75,10 @@ def repair(
 
 def _catalog(path: Path, about: About, done: list[str], progress: Progress) -> tuple[str, ...]:
     catalog = path / about.catalog
-    if not catalog.is_file() or not catalog.stat().st_size:
+    if is_lost(catalog):
         raise StoreDamagedError(
             f"{shown(path)} has lost its {about.catalog}, which can't be made from anything else; "
-            "restore it from a backup, or remove the folder and build again"
+            f"{_OTHERWISE}"
         )
     wrong, _ = inspected(catalog, about, progress)
     if not wrong:
@@ -86,8 +88,7 @@ def _catalog(path: Path, about: About, done: list[str], progress: Progress) -> t
         lost = salvaged(catalog, new, about, progress)
     except StoreDamagedError as error:
         raise StoreDamagedError(
-            f"nothing can be read of {shown(catalog)} ({error}); restore the store from a backup, "
-            "or remove its folder and build it again"
+            f"nothing can be read of {shown(catalog)} ({error}); {_OTHERWISE}"
         ) from None
     about = replace(about, format=FORMAT, catalog=new.name)
     replace_about(path, about)
@@ -101,13 +102,10 @@ def _catalog(path: Path, about: About, done: list[str], progress: Progress) -> t
 
 
 def _lens(path: Path, about: About, settings: Settings, done: list[str]) -> None:
-    wanted = about.made_by["lens_sha256"]
-    if not wanted:
+    with suppress(LensError, StoreDamagedError):
+        own_lens(path, about)
         return
-    with suppress(LensError):
-        if Lens.load(path / LENS).digest == wanted:
-            return
-    backbone = str(about.made_by["backbone"])
+    wanted, backbone = about.made_by["lens_sha256"], about.made_by["backbone"]
     for candidate in find_lenses(settings.lens_dir):
         with suppress(LensError):
             lens = Lens.load(candidate)
@@ -124,19 +122,11 @@ def _lens(path: Path, about: About, settings: Settings, done: list[str]) -> None
 
 def _index(path: Path, settings: Settings, done: list[str], progress: Progress) -> None:
     with Store.open(path, settings=settings) as store:
-        before = _identity(path / VECTORS)
+        before = stamp_of(path / VECTORS)
         try:
             store.save_index(progress)
         except UsageError as error:  # the kind that it was told needs more pictures than are left
             done.append(f"{VECTORS} is not made: {error}; 'tll-index build --index' takes another")
             return
-        if _identity(path / VECTORS) != before:
+        if stamp_of(path / VECTORS) != before:
             done.append(f"{VECTORS} made anew")
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from .. import __version__
-from ..config import STORE_NAME, Settings, load_settings, memory
+from ..config import Settings, load_settings, memory
 from ..contracts import Hit, Hits, UnitVectors
 from ..engine.decode import Limits, Picture, decode, from_image, read_bytes
 from ..engine.embedder import Embedder, load_embedder, require_same
@@ -24,8 +24,7 @@ from ..engine.indexes import require_index
 from ..engine.lens import Lens
 from ..engine.search import Neighbours
 from ..engine.threads import calm_blas
-from ..errors import NoStoreError, PictureError, StoreDamagedError, UsageError
-from ..names import shown
+from ..errors import PictureError, UsageError
 from .about import About
 from .arranging import Arranger, Wanted
 from .asking import best_hits
@@ -33,8 +32,9 @@ from .catalog import Catalog
 from .environment import translated
 from .files import replace_file
 from .folder import StoreFolder
-from .layout import LENS, VECTORS, is_ours, locate_store, refuse_foreign
+from .layout import LENS, VECTORS, is_ours, refuse_foreign, require_store
 from .live import LiveIndex
+from .own_lens import own_lens
 from .report import Progress
 from .vectors import glance
 
@@ -81,12 +81,7 @@ class Store:
             NoStoreError, StoreMismatchError (a newer format), StoreDamagedError
         """
         settings = settings or load_settings()
-        folder = locate_store(path, settings)
-        if folder is None:
-            raise NoStoreError(
-                f"no {STORE_NAME} here or in a folder above; make one with "
-                "'tll-index build DIR', or name one with --store or TLL_STORE"
-            )
+        folder = require_store(path, settings)
         return cls(StoreFolder.open(folder), settings, None if weights is None else Path(weights))
 
     @classmethod
@@ -351,16 +346,7 @@ class Store:
         """What made the vectors, without its backbone."""
         if self._embedder is not None:
             return self._embedder.lens
-        made_by = self.about.made_by
-        if not made_by["lens_sha256"]:
-            return Lens(made_by["backbone"], self.about.dimension)
-        lens = Lens.load(self.path / LENS)
-        if lens.digest != made_by["lens_sha256"]:
-            raise StoreDamagedError(
-                f"{shown(self.path / LENS)} is not the lens that made the store; "
-                "'tll-index repair' looks for that one"
-            )
-        return lens
+        return own_lens(self.path, self.about)
 
     def _look_at(self, picture: PictureSource) -> tuple[Picture, bytes | None]:
         geometry = self.embedder.backbone.spec.geometry

@@ -10,22 +10,18 @@ from pathlib import Path
 
 import numpy as np
 
-from ..config import STORE_NAME, Settings, load_settings
+from ..config import Settings, load_settings
 from ..engine.decode import Limits, decode, read_bytes
 from ..engine.indexes import ids_in
-from ..engine.lens import Lens
-from ..errors import (
-    LensError,
-    MissingPictureError,
-    NoStoreError,
-    PictureError,
-)
+from ..errors import LensError, MissingPictureError, PictureError, StoreDamagedError
 from ..names import shown
 from .about import About
+from .environment import is_lost
 from .folder import about_of
 from .inspecting import inspected
-from .layout import LENS, VECTORS, locate_store
+from .layout import VECTORS, require_store
 from .live import CHUNK
+from .own_lens import own_lens
 from .records import ImageRecord
 from .report import Progress
 from .store import Store
@@ -83,9 +79,7 @@ def verify(
     """
     settings = settings or load_settings()
     progress = progress or Progress()
-    path = locate_store(store, settings)
-    if path is None:
-        raise NoStoreError(f"no {STORE_NAME} here or in a folder above; name one with --store")
+    path = require_store(store, settings)
     while True:
         found, catalog = _look(path, deep, progress, settings)
         if found.whole or catalog == _catalog_in(path):
@@ -107,7 +101,7 @@ def _look(
     if about is None:
         return Verification(tuple(findings), checked), ""
     catalog = path / about.catalog
-    if not catalog.is_file() or not catalog.stat().st_size:
+    if is_lost(catalog):
         findings.append(Finding("catalog", f"{about.catalog} is lost", "backup"))
         return Verification(tuple(findings), checked), about.catalog
     wrong, checked = inspected(catalog, about, progress)
@@ -122,13 +116,9 @@ def _look(
 
 
 def _lens(path: Path, about: About) -> Iterator[Finding]:
-    wanted = about.made_by["lens_sha256"]
-    if not wanted:
-        return
     try:
-        if Lens.load(path / LENS).digest != wanted:
-            yield Finding("lens", f"{LENS} is not the one that made the store", "repair")
-    except LensError as error:
+        own_lens(path, about)
+    except (LensError, StoreDamagedError) as error:
         yield Finding("lens", str(error), "repair")
 
 

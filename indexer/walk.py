@@ -35,6 +35,11 @@ class FileState(NamedTuple):
     """Bytes; more than a file can have where the state is `doubtful`."""
     mtime_ns: int
 
+    @classmethod
+    def of(cls, size: int, mtime_ns: int) -> FileState:
+        """Some file systems keep times that 64 bits of nanoseconds can't say."""
+        return cls(size, max(-_INT64, min(mtime_ns, _INT64 - 1)))
+
     @property
     def doubtful(self) -> FileState:
         """A state that no file is in, for one that was in this: so it is looked at again."""
@@ -143,9 +148,7 @@ class Walk:
                 entry.is_file(follow_symlinks=follow)
             ):
                 status = entry.stat(follow_symlinks=follow)
-                # Some file systems keep times that 64 bits of nanoseconds can't say.
-                mtime_ns = max(-_INT64, min(status.st_mtime_ns, _INT64 - 1))
-                files[entry.name] = FileState(status.st_size, mtime_ns)
+                files[entry.name] = FileState.of(status.st_size, status.st_mtime_ns)
             elif follow and entry.is_symlink() and not os.path.exists(entry.path):
                 self.unknown[entry.path] = "is a link to what is not there now"
         except OSError as error:

@@ -31,7 +31,7 @@ def main() -> None:
     parser = _parser()
     arguments = parser.parse_args()
     try:
-        rows = chosen_rows([key for part in arguments.rows for key in part.split(",") if key])
+        rows = chosen_rows(arguments.rows)
     except UsageError as error:
         parser.error(str(error))
     status = run(rows, QUICK if arguments.quick else FULL, arguments.out, scratch=arguments.scratch)

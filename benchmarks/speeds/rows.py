@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tll_index.errors import UsageError
-
+from ..choosing import chosen
 from .choice import choice
 from .commands import cold_query, help_text
 from .findings import Finding
@@ -126,13 +125,6 @@ ROWS = (
 )
 
 
-def chosen_rows(wanted: Sequence[str]) -> list[Row]:
-    """The rows of these keys, in the order of `ROWS`; all where none is named.
-
-    Raises:
-        UsageError: a key that names none; lists them.
-    """
-    keys = [row.key for row in ROWS]
-    if unknown := [key for key in wanted if key not in keys]:
-        raise UsageError(f"no row is called {unknown[0]!r}; rows are: {', '.join(keys)}")
-    return [row for row in ROWS if not wanted or row.key in wanted]
+def chosen_rows(words: Sequence[str]) -> list[Row]:
+    """See `choosing.chosen`."""
+    return chosen(ROWS, words)

@@ -19,7 +19,7 @@ from ..machine import RESULTS
 from ..written import write
 from . import __doc__ as about
 from .report import document, table
-from .rows import ROWS, Row, chosen_rows
+from .rows import NOTHING, ROWS, Row, chosen_rows
 from .shim import NoCompilerError
 
 INTERRUPTED = 130
@@ -29,7 +29,7 @@ def main() -> None:
     parser = _parser()
     arguments = parser.parse_args()
     try:
-        rows = chosen_rows([key for part in arguments.rows for key in part.split(",") if key])
+        rows = chosen_rows(arguments.rows)
     except UsageError as error:
         parser.error(str(error))
     if arguments.trial is not None and not (len(rows) == 1 and rows[0].numbered):
@@ -86,17 +86,7 @@ def run(
 def _one(row: Row, seconds: float, seed: int, folder: Path, only: int | None) -> dict[str, Any]:
     scratch = folder / row.key
     scratch.mkdir()
-    nothing: dict[str, Any] = {
-        **{"torture": row.key, "what": row.what, "seed": seed, "tried": 0, "survived": 0},
-        **{
-            "seconds": 0.0,
-            "images_lost": 0,
-            "wrong_answers": 0,
-            "crashes": 0,
-            "skipped": [],
-            "failures": [],
-        },
-    }
+    nothing = {**NOTHING, "torture": row.key, "what": row.what, "seed": seed}
     try:
         return row.run(seconds, seed, scratch, only)
     except NoCompilerError as reason:

@@ -112,6 +112,20 @@ def _of_parts(
     return work
 
 
+def _inside(
+    change: Callable[[bytes, random.Random], bytes],
+) -> Callable[[bytes, random.Random], bytes]:
+    """The change of the bytes of one part as one of the file, whose checksum is right."""
+
+    @_of_parts
+    def work(parts: list[Part], chance: random.Random) -> list[Part]:
+        at = chance.randrange(len(parts))
+        parts[at] = replace(parts[at], body=change(parts[at].body, chance))
+        return parts
+
+    return work
+
+
 def _entry(data: bytes, chance: random.Random) -> bytes:
     """Another type, count or value in a TIFF directory; elsewhere a wrong field."""
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4])
@@ -132,33 +146,11 @@ def _entry(data: bytes, chance: random.Random) -> bytes:
 
 
 @_of_parts
-def _part_field(parts: list[Part], chance: random.Random) -> list[Part]:
-    """A wrong number in a part, the file's checksum right."""
-    at = chance.randrange(len(parts))
-    parts[at] = replace(parts[at], body=_field(parts[at].body, chance))
-    return parts
-
-
-@_of_parts
-def _part_bits(parts: list[Part], chance: random.Random) -> list[Part]:
-    at = chance.randrange(len(parts))
-    parts[at] = replace(parts[at], body=_bits(parts[at].body, chance))
-    return parts
-
-
-@_of_parts
 def _part_length(parts: list[Part], chance: random.Random) -> list[Part]:
     """A part that is not as long as it says."""
     at = chance.randrange(len(parts))
     true = len(parts[at].body)
     parts[at] = replace(parts[at], lies=chance.choice((*_EXTREMES, true - 1, true + 1, 2**32 - 8)))
-    return parts
-
-
-@_of_parts
-def _part_cut(parts: list[Part], chance: random.Random) -> list[Part]:
-    at = chance.randrange(len(parts))
-    parts[at] = replace(parts[at], body=_cut(parts[at].body, chance))
     return parts
 
 
@@ -212,10 +204,10 @@ MUTATIONS: dict[str, Callable[[bytes, random.Random], bytes]] = {
     "spliced": _spliced,
     "noise": _noise,
     "directory entry": _entry,
-    "field of a part": _part_field,
-    "bits of a part": _part_bits,
+    "field of a part": _inside(_field),
+    "bits of a part": _inside(_bits),
     "length of a part": _part_length,
-    "part cut": _part_cut,
+    "part cut": _inside(_cut),
     "part gone": _part_gone,
     "parts shuffled": _parts_shuffled,
     "part again": _part_again,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tll_index.errors import UsageError
+from ..choosing import chosen
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Row:
         module = importlib.import_module(f".{self.key}", __package__)
         more = {} if only is None else {"only": only}
         found = module.run(seconds, self.count, seed, scratch, **more)
-        told = {**_TALLIED, **_same(found)}
+        told = {**NOTHING, **_same(found)}
         return {**told, "torture": self.key, "what": self.what, "seed": seed}
 
 
@@ -46,23 +46,13 @@ ROWS = (
     ),
 )
 
-_TALLIED: dict[str, Any] = {
+NOTHING: dict[str, Any] = {
     **dict.fromkeys(("tried", "survived", "images_lost", "wrong_answers", "crashes"), 0),
+    "seconds": 0.0,
     "skipped": [],
     "failures": [],
 }
-
-
-def chosen_rows(keys: Sequence[str]) -> tuple[Row, ...]:
-    """Those of these names; all where there are none.
-
-    Raises:
-        UsageError: no torture has that name.
-    """
-    known = {row.key: row for row in ROWS}
-    if unknown := [key for key in keys if key not in known]:
-        raise UsageError(f"no torture {unknown[0]!r}; there are {', '.join(known)}")
-    return tuple(row for row in ROWS if not keys or row.key in keys)
+"""What a torture tells that did nothing."""
 
 
 def _same(found: dict[str, Any]) -> dict[str, Any]:
@@ -83,3 +73,8 @@ def _same(found: dict[str, Any]) -> dict[str, Any]:
         "seconds": found["seconds"],
         "figures": found,
     }
+
+
+def chosen_rows(words: Sequence[str]) -> list[Row]:
+    """See `choosing.chosen`."""
+    return chosen(ROWS, words)
