@@ -41,7 +41,7 @@ lint: $(READY)  ## ruff (lint and format) and mypy
 	$(BIN)/ruff format --check .
 	@mkdir -p $(VENV)/src && ln -sfn "$(CURDIR)" $(VENV)/src/tll_index  # mypy wants the package's name
 	cd $(VENV)/src && ../bin/mypy --config-file tll_index/setup.cfg --cache-dir ../mypy_cache \
-	  tll_index/engine tll_index/indexer tll_index/benchmarks tll_index/*.py
+	  tll_index/engine tll_index/indexer tll_index/web tll_index/benchmarks tll_index/*.py
 
 # autofaiss asks for numpy < 2, though it works with 2, as what we have of it does; so pip is kept
 # from taking it at its word, and its light dependencies are named here.

@@ -20,6 +20,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from .contracts import Hit as Hit
     from .contracts import Hits as Hits
+    from .contracts import Indexed as Indexed
+    from .engine.crops import Crop as Crop
     from .engine.features import Backbone as Backbone
     from .engine.features import load_backbone as load_backbone
     from .engine.lens import Lens as Lens
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from .indexer.build import build as build
     from .indexer.forgetting import Forgotten as Forgotten
     from .indexer.forgetting import forget as forget
+    from .indexer.looks import Look as Look
     from .indexer.repairing import Repair as Repair
     from .indexer.repairing import repair as repair
     from .indexer.report import BuildReport as BuildReport
@@ -56,6 +59,9 @@ _HOMES = {
     "Store": ".indexer.store",
     "Hit": ".contracts",
     "Hits": ".contracts",
+    "Indexed": ".contracts",
+    "Look": ".indexer.looks",
+    "Crop": ".engine.crops",
 }
 
 __all__ = ["__version__", *_HOMES]

@@ -29,12 +29,29 @@ class Hit:
     """Cosine similarity; less, with a lens that holds hubs back, what a picture loses for being
     near to many."""
     path: str
-    """Absolute path; of several copies the first by name. Stray bytes as PEP 383 surrogates."""
+    """Absolute path; of several copies the first by name (of those that a filter lets through).
+    Stray bytes as PEP 383 surrogates."""
     paths: tuple[str, ...]
     """Every indexed path that shows this same picture, sorted."""
     width: int
     height: int
     """Of the picture as it is looked at (after EXIF orientation), in pixels."""
+    sha256: str
+    """Of the file's bytes, in hex: what a picture is called wherever it lies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """One picture that a store holds."""
+
+    sha256: str
+    paths: tuple[str, ...]
+    """As in `Hit`."""
+    width: int
+    height: int
+    format: str
+    """As Pillow calls it."""
+    file_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +59,7 @@ class Hits(Sequence[Hit]):
     """What one query found, best first; ties in order of path."""
 
     query: str
-    """The query's path, or '-' for bytes or pixels."""
+    """The query's path, or '-' for bytes or pixels; of several pictures all, with + and -."""
     hits: tuple[Hit, ...]
 
     @overload

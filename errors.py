@@ -76,6 +76,12 @@ class TooLargePictureError(PictureError):
     reason = "too large"
 
 
+class OutsidePictureError(PictureError):
+    """The part of a picture that was asked for is not in it."""
+
+    reason = "outside"
+
+
 class MissingCodecError(PictureError):
     """A picture format whose decoder is an extra that isn't installed."""
 
@@ -100,6 +106,10 @@ class StoreError(TllError):
 
 class NoStoreError(StoreError):
     """There is no store where one was looked for."""
+
+
+class NotIndexedError(StoreError):
+    """The store has no such picture."""
 
 
 class StoreBusyError(StoreError):

@@ -13,7 +13,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -43,6 +43,7 @@ from ..errors import (
     TooLargePictureError,
     UnreadablePictureError,
 )
+from .crops import Crop
 from .modes import to_rgb
 
 SUFFIXES = frozenset(
@@ -193,19 +194,24 @@ def decode(
     geometry: Geometry,
     limits: Limits = Limits(),
     sized: Callable[[int, int], None] | None = None,
+    crop: Crop | None = None,
 ) -> Picture:
     """Decode the first frame of `data`, upright, in RGB, transparency over white.
 
     Args:
         sized: is told the width and height, before there are pixels.
+        crop: the part of the upright picture to look at, as if it were all.
 
     Raises:
         EmptyPictureError, NotAPictureError, DamagedPictureError, TooLargePictureError,
-        MissingCodecError
+        MissingCodecError, OutsidePictureError
     """
     with _opened(data, limits) as image:
         if sized is not None:
             sized(*image.size)
+        if crop is not None:
+            image.load()
+            return _part(image, geometry, crop)
         left, top, right, bottom = geometry.box(*image.size)
         shares = image.width / (right - left), image.height / (bottom - top)
         size = _shrunk(image, *(geometry.size * share for share in shares))
@@ -232,15 +238,16 @@ def thumbnail(data: bytes, side: int, limits: Limits = Limits()) -> bytes:
         return out.getvalue()
 
 
-def from_image(image: Image.Image, geometry: Geometry) -> Picture:
+def from_image(image: Image.Image, geometry: Geometry, crop: Crop | None = None) -> Picture:
     """A Pillow image, as `decode` would return it.
 
     Raises:
         DamagedPictureError: its pixels can't be read.
+        OutsidePictureError: `crop` is outside of it.
     """
     with _typed_failures(b"", Limits()):
         image.load()
-        return _fitted(image, geometry)
+        return _fitted(image, geometry) if crop is None else _part(image, geometry, crop)
 
 
 def greyed(pixels: Pixels) -> Pixels:
@@ -278,6 +285,14 @@ def _fitted(
     if orientation in (5, 6, 7, 8):
         width, height = height, width
     return Picture(np.asarray(upright, np.uint8), width, height, image.format or "")
+
+
+def _part(image: Image.Image, geometry: Geometry, crop: Crop) -> Picture:
+    """What `crop` leaves of a loaded image."""
+    upright = _turned(to_rgb(image), _orientation(image))
+    part = upright.crop(crop.box(*upright.size))
+    part.info = {}  # or it would be turned once more
+    return replace(_fitted(part, geometry), format=image.format or "")
 
 
 def _orientation(image: Image.Image) -> int:

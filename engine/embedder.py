@@ -38,6 +38,11 @@ class Embedder:
         """(n, size, size, 3) uint8 RGB -> (n, d) float32 of length 1: what a query asks with."""
         return self.lens.asks(self._features(pixels))
 
+    def looks(self, pixels: Pixels) -> UnitVectors:
+        """(n, size, size, 3) uint8 RGB -> (n, d) float32 of length 1: how pictures look, which may
+        be added and subtracted before `Lens.asks_of` makes a question of the sum."""
+        return self.lens.apply(self._features(pixels))
+
     def _features(self, pixels: Pixels) -> Features:
         if self.lens.grey and len(pixels):
             pixels = np.stack([greyed(one) for one in pixels])

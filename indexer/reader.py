@@ -78,6 +78,12 @@ class Reader:
     # -- the whole ---------------------------------------------------------
 
     @property
+    def transaction(self) -> int:
+        """The number of the last transaction that it sees; of any, not only those that change
+        which vectors there are."""
+        return int(self._txn.id())
+
+    @property
     def generation(self) -> int:
         """Grows with every transaction that changes which vectors there are."""
         return self._meta_number("generation")
@@ -139,6 +145,11 @@ class Reader:
             key[NUMBER.size :]: Place.unpack(value)
             for key, value in self._scan("places", NUMBER.pack(folder))
         }
+
+    def images_in(self, folder: int) -> Iterator[tuple[bytes, int]]:
+        """The indexed files of one folder: name, image number."""
+        for key, value in self._scan("places", NUMBER.pack(folder)):
+            yield key[NUMBER.size :], number_of(value[-NUMBER.size :])
 
     def rejects_in(self, folder: int) -> dict[bytes, Reject]:
         """The unusable files of one folder, by name."""

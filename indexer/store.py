@@ -3,48 +3,44 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 import os
-import random
 import threading
 import uuid
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import __version__
 from ..config import Settings, load_settings, memory
-from ..contracts import Hit, Hits, UnitVectors
-from ..engine.decode import Limits, Picture, decode, from_image, read_bytes
+from ..contracts import Hit, Hits, Indexed, UnitVectors
+from ..engine.crops import Crop
+from ..engine.decode import Limits, Picture
 from ..engine.embedder import Embedder, load_embedder, require_same
 from ..engine.indexes import require_index
-from ..engine.lens import Lens
-from ..engine.search import Neighbours
+from ..engine.lens import Lens, unit
+from ..engine.sources import looked_at, name_of
 from ..engine.threads import calm_blas
-from ..errors import PictureError, UsageError
+from ..errors import UsageError
 from .about import About
 from .arranging import Arranger, Wanted
-from .asking import best_hits
+from .asking import Asked
 from .catalog import Catalog
+from .describing import about_store, indexed, number_of, sampled
 from .environment import translated
 from .files import replace_file
 from .folder import StoreFolder
-from .layout import LENS, VECTORS, is_ours, refuse_foreign, require_store
-from .live import LiveIndex
+from .layout import LENS, VECTORS, refuse_foreign, require_store
+from .looks import Look, blend, names_of
 from .own_lens import own_lens
 from .report import Progress
-from .vectors import glance
+from .searching import Searcher
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from PIL import Image
-
-    PictureSource: TypeAlias = (
-        str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image | NDArray[np.uint8]
-    )
+    from ..engine.sources import PictureSource
 
 
 class Store:
@@ -57,7 +53,6 @@ class Store:
         self.path = folder.path
         self.settings = settings
         self.weights = weights
-        self._searching = threading.Lock()
         self._loading = threading.Lock()
         self._embedder: Embedder | None = None
 
@@ -140,30 +135,116 @@ class Store:
     # -- asking --------------------------------------------------------------
 
     def query(
-        self, picture: PictureSource, k: int = 10, *, include_self: bool = False, name: str = ""
+        self,
+        picture: PictureSource | list[PictureSource],
+        k: int = 10,
+        *,
+        minus: Sequence[PictureSource] = (),
+        crop: Crop | None = None,
+        only: Sequence[str] = (),
+        min_score: float | None = None,
+        include_self: bool = False,
+        name: str = "",
     ) -> Hits:
         """The `k` indexed pictures that look most like `picture`.
 
         Args:
             picture: a path (text or `Path`), the bytes of a picture file, a Pillow image, or
-                (height, width, 3) uint8 RGB pixels.
+                (height, width, 3) uint8 RGB pixels; or a list of such: pictures that look like all
+                of them. `ask` weighs them.
             k: at least 1; fewer hits come back where the store holds fewer.
-            include_self: also the query itself, where the same file content is indexed.
-            name: what `Hits.query` says; default: the path, or '-'.
+            minus: answers should look less like these.
+            crop: the part of each picture to look at.
+            only, min_score, include_self, name: see `ask`.
 
         Raises:
-            UsageError: `k` below 1.
-            PictureError: the picture can't be used.
+            UsageError: see `ask`.
+            PictureError: a picture can't be used.
             StoreMismatchError, WeightsError: what made the store is not what is here.
         """
         _require_k(k)
-        decoded, digest = self._look_at(picture)
-        if not name:
-            name = os.fsdecode(picture) if isinstance(picture, (str, os.PathLike)) else "-"
-        embedder = self.embedder
+        like = picture if isinstance(picture, list) else [picture]
+        looks = [self.look(one, crop=crop) for one in like]
+        looks += [self.look(one, crop=crop).weighing(-1) for one in minus]
+        return self.ask(
+            looks, k, only=only, min_score=min_score, include_self=include_self, name=name
+        )
+
+    def look(self, picture: PictureSource, *, crop: Crop | None = None, name: str = "") -> Look:
+        """How a picture looks through the store's lens, to `ask` with.
+
+        Args:
+            picture, crop: see `query`.
+            name: default: its path, or '-'.
+
+        Raises:
+            PictureError, StoreMismatchError, WeightsError: as `query`.
+        """
+        geometry = self.embedder.backbone.spec.geometry
+        found = looked_at(picture, geometry, Limits.of(self.settings), crop)
+        return self.look_at(found.picture, sha256=found.sha256, name=name or name_of(picture))
+
+    def look_at(self, picture: Picture, *, sha256: bytes | None = None, name: str = "-") -> Look:
+        """The same of a picture that was decoded already, to the size of the store's backbone.
+
+        Args:
+            sha256: of its file's content, where that is known.
+        """
         with calm_blas():
-            ask = embedder.asks(decoded.pixels[None])
-            return Hits(name, self.search(ask, k, without=None if include_self else digest))
+            return Look(name, self.embedder.looks(picture.pixels[None]), sha256)
+
+    def indexed_look(self, sha256: str) -> Look:
+        """The same of an indexed picture, from its stored vector; no file is opened.
+
+        Args:
+            sha256: see `Hit.sha256`.
+
+        Raises:
+            NotIndexedError: the store has no such picture.
+        """
+        with self.catalog.reading() as reader:
+            found = indexed(reader, number := number_of(reader, sha256))
+            stored = reader.vectors([number])
+        return Look(found.paths[0], unit(self._lens.looks_of(stored)), bytes.fromhex(sha256))
+
+    def ask(
+        self,
+        looks: Sequence[Look],
+        k: int = 10,
+        *,
+        only: Sequence[str] = (),
+        min_score: float | None = None,
+        include_self: bool = False,
+        name: str = "",
+    ) -> Hits:
+        """The `k` indexed pictures that look most like the sum of `looks`, each by its weight.
+
+        Args:
+            only: shell patterns: just pictures with a path that one of them lets through
+                (`PathFilter` says how).
+            min_score: leave out hits that score less.
+            include_self: also pictures that are asked with, where the same content is indexed.
+            name: what `Hits.query` says; default: the looks' names.
+
+        Raises:
+            UsageError: `k` below 1, no look, looks that cancel each other out, an empty pattern.
+        """
+        vector = blend(looks)
+        own = frozenset() if include_self else {look.sha256 for look in looks if look.sha256}
+        with calm_blas():
+            hits = self.search(self._lens.asks_of(vector), k, without=own, only=only)
+        if min_score is not None:
+            hits = tuple(hit for hit in hits if hit.score >= min_score)
+        return Hits(name or names_of(looks), hits)
+
+    def picture(self, sha256: str) -> Indexed:
+        """What the store knows of the picture with this content (see `Hit.sha256`).
+
+        Raises:
+            NotIndexedError: the store has no such picture.
+        """
+        with self.catalog.reading() as reader:
+            return indexed(reader, number_of(reader, sha256))
 
     @property
     def embedder(self) -> Embedder:
@@ -194,14 +275,7 @@ class Store:
         """Paths of `count` indexed pictures (or all there are), by chance but the same each time,
         in order of path."""
         with self.catalog.reading() as reader:
-            numbers = [int(number) for number in reader.image_numbers()]
-            random.Random(seed).shuffle(numbers)
-            paths: list[str] = []
-            for number in numbers:
-                if len(paths) == count:
-                    break
-                paths.extend(os.fsdecode(path) for path in reader.paths_of(number)[:1])
-        return sorted(paths)
+            return sorted(picture.paths[0] for picture in sampled(reader, count, seed))
 
     def __len__(self) -> int:
         """How many different pictures can be found."""
@@ -220,65 +294,29 @@ class Store:
 
     def info(self) -> dict[str, Any]:
         """What made the store, what it holds and what it takes on disk (bytes); JSON values."""
-        made_by = self.about.made_by
         with self.catalog.reading() as reader:
-            counts = {
-                "images": reader.images - reader.orphans,
-                "paths": reader.places,
-                "unusable_files": reader.rejected,
-                "generation": reader.generation,
-            }
-        disk = {
-            name: (self.path / name).stat().st_blocks * 512
-            for name in sorted(os.listdir(self.path))
-            if is_ours(name)
-        }
-        return {
-            "store": os.fspath(self.path),
-            "format": self.about.format,
-            "created": self.about.created,
-            "made_with": self.about.made_with,
-            "folders": [os.fsdecode(root) for root in self.roots()],
-            **counts,
-            "backbone": made_by["backbone"],
-            "weights_sha256": made_by["weights_sha256"],
-            "lens": made_by["lens_sha256"],
-            "dimension": made_by["dimension"],
-            "metric": made_by["metric"],
-            "index": self._about_index(),
-            "disk_bytes": disk,
-        }
-
-    def _about_index(self) -> dict[str, Any]:
-        """What the FAISS file says of itself."""
-        known = glance(self.path / VECTORS, self.about.id)
-        if known is None:
-            return {"kind": "none yet: the next build makes it"}
-        notes = known[0]
-        exact = notes.exact
-        return {
-            "kind": notes.factory,
-            "vectors": notes.images,
-            "recall_at_10": 1.0 if exact else notes.effort.recall,
-            "recall_at_10_unlike": 1.0 if exact else notes.effort.recall_unlike,
-            "recall_measured_with": None if exact else notes.effort.queries,
-            "recall_measured_at": None if exact else notes.measured_on,
-        }
+            return about_store(self.path, self.about, reader)
 
     # -- the derived index -----------------------------------------------------
 
     def search(
-        self, ask: UnitVectors, k: int = 10, *, without: bytes | None = None
+        self,
+        ask: UnitVectors,
+        k: int = 10,
+        *,
+        without: Collection[bytes] = (),
+        only: Sequence[str] = (),
     ) -> tuple[Hit, ...]:
-        """The `k` indexed pictures with the largest inner product, best first; what `query` does
-        with a picture's vector.
+        """The `k` indexed pictures with the largest inner product, best first; what `ask` does
+        with its pictures' vector.
 
         Args:
-            ask: (1, d) or (d,) float32 of length 1, as `Embedder.asks` gives it.
-            without: SHA-256 of a file's content; that picture is left out.
+            ask: (1, d) or (d,) float32 of length 1, as `Lens.asks_of` gives it.
+            without: SHA-256 of contents; those pictures are left out.
+            only: see `ask`.
 
         Raises:
-            UsageError: `k` below 1, or an `ask` of another length.
+            UsageError: `k` below 1, an `ask` of another length, an empty pattern.
         """
         _require_k(k)
         ask = np.ascontiguousarray(np.atleast_2d(ask), np.float32)
@@ -286,16 +324,8 @@ class Store:
             raise UsageError(
                 f"a query has {self.about.dimension} values, not {ask.shape[-1]} times {len(ask)}"
             )
-        with self._searching:
-            self._index.look()
-        with self.catalog.reading() as reader:
-
-            def nearest(count: int) -> Neighbours:
-                with self._searching:
-                    self._index.follow(reader)
-                    return self._index.nearest(ask, count, reader)
-
-            return best_hits(reader, nearest, k, without, self._lens.scale)
+        asked = Asked(ask, k, self._lens.scale, frozenset(without))
+        return self._searcher.hits(asked, tuple(only))
 
     def save_index(self, progress: Progress | None = None) -> None:
         """Bring the FAISS file up to the catalog, or make the one that now suits it; only for the
@@ -338,8 +368,8 @@ class Store:
             self.catalog.write(lambda writer: writer.set_settings({**writer.settings(), **said}))
 
     @cached_property
-    def _index(self) -> LiveIndex:
-        return LiveIndex(self.path / VECTORS, self.about.id, self.about.dimension)
+    def _searcher(self) -> Searcher:
+        return Searcher(lambda: self.catalog, self.path, self.about)
 
     @cached_property
     def _lens(self) -> Lens:
@@ -347,29 +377,6 @@ class Store:
         if self._embedder is not None:
             return self._embedder.lens
         return own_lens(self.path, self.about)
-
-    def _look_at(self, picture: PictureSource) -> tuple[Picture, bytes | None]:
-        geometry = self.embedder.backbone.spec.geometry
-        limits = Limits.of(self.settings)
-        if isinstance(picture, (str, os.PathLike)):
-            data = read_bytes(os.fspath(picture), limits)
-            try:
-                return decode(data, geometry, limits), hashlib.sha256(data).digest()
-            except PictureError as error:
-                raise error.at(os.fspath(picture)) from None
-        if isinstance(picture, (bytes, bytearray, memoryview)):
-            data = bytes(picture)
-            return decode(data, geometry, limits), hashlib.sha256(data).digest()
-        if isinstance(picture, np.ndarray):
-            from PIL import Image
-
-            shape = picture.shape
-            if picture.dtype != np.uint8 or len(shape) != 3 or shape[2] != 3 or 0 in shape:
-                raise UsageError(
-                    f"pixels must be (height, width, 3) uint8, not {picture.dtype}{shape}"
-                )
-            picture = Image.fromarray(picture)
-        return from_image(picture, geometry), None
 
 
 def _require_k(k: int) -> None:

@@ -85,7 +85,7 @@ def test_query_table_json_and_paths(photos: list[Path], tll_index: Cli) -> None:
     printed = tll_index("query", photos[0], "-k", 3, "--json").out
     hits = [json.loads(line) for line in printed.splitlines()]
     assert [hit["rank"] for hit in hits] == [1, 2, 3]
-    assert set(hits[0]) == {"query", "rank", "score", "path", "paths", "width", "height"}
+    assert set(hits[0]) == {"query", "rank", "score", "path", "paths", "width", "height", "sha256"}
     assert [f"{hit['score']:.3f}" for hit in hits] == [line.split()[1] for line in lines[1:]]
     wanted = [hit["path"] for hit in hits]
     assert tll_index("query", photos[0], "-k", 3, "--paths").out.splitlines() == wanted

@@ -11,8 +11,9 @@ ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted(
     path
     for path in ROOT.rglob("*.py")
-    if path.relative_to(ROOT).parts[0] in {"engine", "indexer"} or path.parent == ROOT
+    if path.relative_to(ROOT).parts[0] in {"engine", "indexer", "web"} or path.parent == ROOT
 )
+SKINS = tuple(f"tll_index.{skin}" for skin in ("render", "progress", "cli", "web"))
 HEAVY = {"torch", "timm", "open_clip", "torchvision", "sklearn", "huggingface_hub", "safetensors"}
 
 
@@ -37,8 +38,8 @@ def test_nothing_goes_back_up(path: Path) -> None:
         return  # the door, which opens on the command line
     used = imports(path, top_only=False)
     forbidden = {
-        "engine": ("tll_index.indexer", "tll_index.render", "tll_index.progress", "tll_index.cli"),
-        "indexer": ("tll_index.render", "tll_index.progress", "tll_index.cli"),
+        "engine": ("tll_index.indexer", *SKINS),
+        "indexer": SKINS,
     }.get(floor, ("tll_index.cli",))
     assert not [name for name in used if name.startswith(forbidden)]
 

@@ -12,12 +12,16 @@ import os
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 
 from tll_index.engine.backbones.checkpoint import fill, read_tensors
 from tll_index.engine.decode import Geometry
+from tll_index.engine.hubs import HubPenalty
+from tll_index.engine.lens import Lens, unit
 from tll_index.engine.registry import BackboneSpec, Layer, register
 
 SPEC = BackboneSpec(
@@ -61,6 +65,14 @@ def write_weights(path: Path, seed: int = 7) -> Path:
     generator = torch.Generator().manual_seed(seed)
     save_file({"conv.weight": torch.randn(16, 3, 8, 8, generator=generator) / 14}, path)
     return path
+
+
+def asked_and_answered(**rest: Any) -> Lens:
+    """A lens with a hub penalty that is large enough to change places."""
+    random = np.random.default_rng(4)
+    adaptation = random.normal(size=(6, 16)).astype(np.float32)
+    bank = unit(random.normal(size=(9, 6)).astype(np.float32))
+    return Lens("tiny", 16, adaptation=adaptation, hubs=HubPenalty(bank, 2, 0.8), **rest)
 
 
 def install() -> None:

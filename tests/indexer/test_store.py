@@ -9,18 +9,15 @@ import os
 import shutil
 import threading
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from pictures import encoded, fill_folder, noise
-from tiny import SPEC
-from tll_index import Lens, Recipe, Store, build
+from tiny import SPEC, asked_and_answered
+from tll_index import Recipe, Store, build
 from tll_index.engine.decode import decode
-from tll_index.engine.hubs import HubPenalty
-from tll_index.engine.lens import unit
 from tll_index.errors import (
     MissingPictureError,
     NoStoreError,
@@ -52,14 +49,6 @@ def test_ranking_is_the_matrix_product(photos: list[Path]) -> None:
             assert [hit.path for hit in hits] == [str(photos[i]) for i in order]
             assert np.allclose([hit.score for hit in hits], products[order], atol=2e-6)
             assert [hit.rank for hit in hits] == list(range(1, 13))
-
-
-def asked_and_answered(**rest: Any) -> Lens:
-    """A lens with a hub penalty that is large enough to change places."""
-    random = np.random.default_rng(4)
-    adaptation = random.normal(size=(6, 16)).astype(np.float32)
-    bank = unit(random.normal(size=(9, 6)).astype(np.float32))
-    return Lens("tiny", 16, adaptation=adaptation, hubs=HubPenalty(bank, 2, 0.8), **rest)
 
 
 def test_stored_vectors_answer_and_queries_ask(here: Path) -> None:

@@ -1,0 +1,103 @@
+"""What a store can say of itself and of the pictures that it holds."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from ..contracts import Indexed
+from ..errors import NotIndexedError, StoreDamagedError
+from .about import About
+from .layout import VECTORS, is_ours
+from .reader import Reader
+from .vectors import glance
+
+
+def number_of(reader: Reader, sha256: str) -> int:
+    """The image with this content (see `Hit.sha256`), which some path shows.
+
+    Raises:
+        NotIndexedError: there is none.
+    """
+    is_digest = re.fullmatch("[0-9a-f]{64}", sha256)
+    number = reader.image_of(bytes.fromhex(sha256)) if is_digest else None
+    if number is None or not reader.paths_of(number, 1):
+        raise NotIndexedError(f"the store has no picture {sha256[:64]!r}")
+    return number
+
+
+def indexed(reader: Reader, number: int) -> Indexed:
+    """What the catalog knows of an image.
+
+    Raises:
+        StoreDamagedError: it has lost the record.
+    """
+    record = reader.image(number)
+    if record is None:
+        raise StoreDamagedError(
+            f"the catalog has lost the record of image {number}; 'tll-index repair' mends it"
+        )
+    paths = tuple(os.fsdecode(path) for path in reader.paths_of(number))
+    return Indexed(
+        record.sha256, paths, record.width, record.height, record.format, record.file_bytes
+    )
+
+
+def sampled(reader: Reader, count: int, seed: int = 0) -> Iterator[Indexed]:
+    """`count` images that some path shows (or all there are), by chance but the same each time."""
+    numbers = [int(number) for number in reader.image_numbers()]
+    random.Random(seed).shuffle(numbers)
+    shown = (number for number in numbers if reader.paths_of(number, 1))
+    for number in islice(shown, count):
+        yield indexed(reader, number)
+
+
+def about_store(path: Path, about: About, reader: Reader) -> dict[str, Any]:
+    """What made the store in the folder `path`, what it holds and what it takes on disk (bytes);
+    JSON values."""
+    made_by = about.made_by
+    disk = {
+        name: (path / name).stat().st_blocks * 512
+        for name in sorted(os.listdir(path))
+        if is_ours(name)
+    }
+    return {
+        "store": os.fspath(path),
+        "format": about.format,
+        "created": about.created,
+        "made_with": about.made_with,
+        "folders": [os.fsdecode(root) for root in reader.roots()],
+        "images": reader.images - reader.orphans,
+        "paths": reader.places,
+        "unusable_files": reader.rejected,
+        "generation": reader.generation,
+        "backbone": made_by["backbone"],
+        "weights_sha256": made_by["weights_sha256"],
+        "lens": made_by["lens_sha256"],
+        "dimension": made_by["dimension"],
+        "metric": made_by["metric"],
+        "index": _about_index(path, about),
+        "disk_bytes": disk,
+    }
+
+
+def _about_index(path: Path, about: About) -> dict[str, Any]:
+    """What the FAISS file says of itself."""
+    known = glance(path / VECTORS, about.id)
+    if known is None:
+        return {"kind": "none yet: the next build makes it"}
+    notes = known[0]
+    exact = notes.exact
+    return {
+        "kind": notes.factory,
+        "vectors": notes.images,
+        "recall_at_10": 1.0 if exact else notes.effort.recall,
+        "recall_at_10_unlike": 1.0 if exact else notes.effort.recall_unlike,
+        "recall_measured_with": None if exact else notes.effort.queries,
+        "recall_measured_at": None if exact else notes.measured_on,
+    }
