@@ -11,7 +11,7 @@ IMAGES ?= $(RUN)/gallery
 STORE  = $(RUN)/store-$(shell echo "$(IMAGES)" | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench bench-tll torture study lens clean
+.PHONY: help setup run test lint bench bench-tll torture study lens docs clean
 
 help:  ## list these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 11
@@ -68,6 +68,12 @@ study: $(READY)  ## every system of the paper, with whichever backbones are here
 lens: $(READY)  ## train the shipped lens on TLL_ROOT (default ../shared/data/tll)
 	$(BIN)/tll-index train "$(or $(TLL_ROOT),../shared/data/tll)" --out lenses/efficientnet_lite0.npz
 
+docs: $(READY)  ## the documentation as a site: site/index.html
+	@rm -rf $(VENV)/package && mkdir -p $(VENV)/package/tll_index  # and nothing but the package
+	@ln -s $(CURDIR)/*.py $(CURDIR)/engine $(CURDIR)/indexer $(CURDIR)/web $(VENV)/package/tll_index
+	TLL_SOURCE=$(VENV)/package NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "now open site/index.html"
+
 clean:  ## remove what these commands made (not your stores)
-	rm -rf $(VENV) $(RUN) lookalikes.html benchmarks/results build *.egg-info
+	rm -rf $(VENV) $(RUN) lookalikes.html benchmarks/results build site *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
