@@ -17,6 +17,7 @@ from .parameters import (
     INTERRUPTED,
     OUTPUT,
     PATH,
+    bars,
     batch_size_option,
     debug_option,
     device_option,
@@ -125,14 +126,12 @@ def build(
     from .indexer.build import Recipe
     from .indexer.build import build as build_store
     from .indexer.layout import place_to_build
-    from .indexer.report import Progress
     from .indexer.walk import Rules
-    from .progress import Bars
 
     loaded = load_settings(store=store, **settings)
     started = time.monotonic()
     try:
-        with Progress() if quiet else Bars() as progress:
+        with bars(quiet) as progress:
             result = build_store(
                 folders,
                 recipe=Recipe(backbone, weights, lens if lens in (None, "none") else Path(lens)),

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 import click
 
 from .config import RUNTIMES
 from .engine.options import RECIPES, TrainingOptions
 from .names import shown
+
+if TYPE_CHECKING:
+    from .indexer.report import Progress
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -143,6 +147,16 @@ def network_options(backbone: str) -> Callable[[_F], _F]:
         return function
 
     return add
+
+
+@contextmanager
+def bars(quiet: bool) -> Iterator[Progress]:
+    """Bars on standard error for long work on a store; none if `quiet`."""
+    from .indexer.report import Progress
+    from .progress import Bars
+
+    with Progress() if quiet else Bars() as progress:
+        yield progress
 
 
 def require_place(path: Path) -> None:

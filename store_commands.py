@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from .names import shown
-from .parameters import PATH, debug_option, store_option
-
-if TYPE_CHECKING:
-    from .indexer.report import Progress
+from .parameters import PATH, bars, debug_option, store_option
 
 _quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
 
@@ -36,7 +30,7 @@ def verify(store: Path | None, deep: bool, as_json: bool, quiet: bool) -> None:
     from .config import load_settings
     from .indexer.verifying import verify as verify_store
 
-    with _bars(quiet) as progress:
+    with bars(quiet) as progress:
         found = verify_store(deep=deep, progress=progress, settings=load_settings(store=store))
     if as_json:
         findings = [asdict(finding) for finding in found.findings]
@@ -74,7 +68,7 @@ def repair(store: Path | None, quiet: bool) -> None:
     from .config import load_settings
     from .indexer.repairing import repair as repair_store
 
-    with _bars(quiet) as progress:
+    with bars(quiet) as progress:
         result = repair_store(progress=progress, settings=load_settings(store=store))
     for line in result.lost:
         click.echo(f"lost: {shown(line)}")
@@ -99,7 +93,7 @@ def backup(destination: Path, store: Path | None, quiet: bool) -> None:
     from .config import load_settings
     from .indexer.backup import backup as back_up
 
-    with _bars(quiet) as progress:
+    with bars(quiet) as progress:
         path = back_up(destination, progress=progress, settings=load_settings(store=store))
     if not quiet:
         click.echo(f"wrote {shown(path)}")
@@ -119,7 +113,7 @@ def forget(paths: tuple[Path, ...], store: Path | None, copies: bool, quiet: boo
     from .config import load_settings
     from .indexer.forgetting import forget as forget_paths
 
-    with _bars(quiet) as progress:
+    with bars(quiet) as progress:
         result = forget_paths(
             paths, copies=copies, progress=progress, settings=load_settings(store=store)
         )
@@ -134,15 +128,6 @@ def forget(paths: tuple[Path, ...], store: Path | None, copies: bool, quiet: boo
         )
     if not quiet:
         click.echo(f"forgot {result.paths:,} paths, {result.images:,} pictures")
-
-
-@contextmanager
-def _bars(quiet: bool) -> Iterator[Progress]:
-    from .indexer.report import Progress
-    from .progress import Bars
-
-    with Progress() if quiet else Bars() as progress:
-        yield progress
 
 
 COMMANDS = (backup, forget, repair, verify)
