@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 import warnings
 from pathlib import Path
@@ -12,17 +11,21 @@ from typing import Any, ClassVar, NoReturn
 import click
 
 from . import __version__, signals, streams
+from .completion import answer_shell
 from .names import shown
 from .parameters import (
     INTERRUPTED,
     OUTPUT,
     PATH,
+    backbone_option,
     bars,
     batch_size_option,
     debug_option,
     device_option,
+    format_option,
     runtime_option,
     store_option,
+    write_result,
 )
 
 
@@ -32,6 +35,8 @@ class _Commands(click.Group):
 
     _elsewhere: ClassVar[dict[str, str]] = {
         **dict.fromkeys(("eval", "submit", "train"), "lens_commands"),
+        "completion": "completion",
+        "query": "query_command",
         **dict.fromkeys(("backup", "forget", "repair", "verify"), "store_commands"),
     }
 
@@ -67,7 +72,7 @@ def cli() -> None:
 @cli.command()
 @click.argument("folders", nargs=-1, type=PATH, metavar="[DIR]...")
 @store_option
-@click.option("--backbone", default="auto", show_default=True, help="See 'tll-index backbones'.")
+@backbone_option("auto")
 @click.option("--weights", type=PATH, help="Weights file of the backbone.")
 @click.option("--lens", metavar="FILE|none", help="Trained lens.  [default: the backbone's own]")
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out names like this.")
@@ -146,7 +151,7 @@ def build(
         _end_stopped()
     if report is not None:
         lines = "".join(f"{line}\n" for line in render.skipped_lines(result.skipped))
-        _write_text(report, lines)
+        write_result(report, lines.encode())
     if not quiet:
         seconds = time.monotonic() - started
         path = shown(place_to_build(None, loaded))
@@ -156,112 +161,42 @@ def build(
 
 
 @cli.command()
-@click.argument("pictures", nargs=-1, type=PATH, metavar="[PICTURE]...")
 @store_option
-@click.option("-k", type=click.IntRange(min=1), default=10, show_default=True, help="How many.")
-@click.option("--include-self", is_flag=True, help="Also the picture itself, if indexed.")
-@click.option("--sample", type=click.IntRange(min=1), help="Ask with N pictures of the store.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a hit and line.")
-@click.option("--paths", is_flag=True, help="Only the paths.")
-@click.option("-0", "null", is_flag=True, help="Only the paths, each ended by a null byte.")
-@click.option("--weights", type=PATH, help="The weights that made the store, if they moved.")
-@click.option("--html", type=OUTPUT, help="Also write a page with pictures.")
-@device_option
-@runtime_option
-@click.option("--max-megapixels", type=int, help="Refuse larger pictures.  [default: 178]")
+@format_option("table", "json", "jsonl", "csv")
 @debug_option
-def query(
-    pictures: tuple[Path, ...],
-    store: Path | None,
-    k: int,
-    include_self: bool,
-    sample: int | None,
-    as_json: bool,
-    paths: bool,
-    null: bool,
-    html: Path | None,
-    weights: Path | None,
-    **settings: Any,
-) -> None:
-    """Show the indexed pictures that look most like PICTURE; '-' reads one from standard input."""
-    from . import render
-    from .config import load_settings
-    from .contracts import Hits
-    from .engine.decode import Limits
-    from .errors import PictureError, StoreError
-    from .indexer.store import Store
-
-    if not pictures and not sample:
-        raise click.UsageError("name a picture, or let --sample N choose some of the store")
-    if as_json and (paths or null):
-        raise click.UsageError("--json and --paths exclude each other")
-    asked = [os.fspath(picture) for picture in pictures]
-    if asked.count("-") > 1:
-        raise click.UsageError("standard input holds one picture: name '-' once")
-    loaded = load_settings(store=store, **settings)
-    results: list[tuple[Hits, bytes | None]] = []
-    failed = False
-    with Store.open(weights=weights, settings=loaded) as opened:
-        if (held := len(opened)) == 0:
-            raise StoreError(f"the store {opened.path} is empty; fill it with 'tll-index build'")
-        for picture in (*asked, *(opened.sample(sample) if sample else ())):
-            data = _standard_input(loaded.max_megabytes << 20) if picture == "-" else None
-            try:
-                hits = opened.query(
-                    picture if data is None else data, k, include_self=include_self, name=picture
-                )
-            except PictureError as error:
-                failed = True
-                _complain(error if error.source is not None else error.at("standard input"))
-                continue
-            results.append((hits, data))
-            if as_json:
-                for line in render.json_lines(hits):
-                    click.echo(line.encode())  # JSON is UTF-8, whatever the terminal speaks
-            elif paths or null:
-                for path in render.raw_paths(hits, b"\0" if null else b"\n"):
-                    click.echo(path, nl=False)
-            else:
-                click.echo(("\n" if len(results) > 1 else "") + render.table(hits))
-        if results and k > held:
-            click.echo(f"(asked for {k}; the store holds {held:,} pictures)", err=True)
-        if html is not None and results:
-            title = f"Lookalikes among {held:,} pictures"
-            _write_text(html, render.page(results, Limits.of(loaded), title))
-            click.echo(f"wrote {html}", err=True)
-    if failed:
-        sys.exit(1)
-
-
-@cli.command()
-@store_option
-@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
-@debug_option
-def info(store: Path | None, as_json: bool) -> None:
+def info(store: Path | None, format: str) -> None:
     """Say what made the store, what it holds, and what it takes on disk."""
     from . import render
     from .config import load_settings
+    from .formats import facts_as
     from .indexer.store import Store
 
     with Store.open(settings=load_settings(store=store)) as opened:
         facts = opened.info()
-    click.echo(render.to_json(facts, indent=2) if as_json else render.facts(facts))
+    if format == "table":
+        click.echo(render.facts(facts))
+    else:
+        click.echo(facts_as(format, facts), nl=False)
 
 
 @cli.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="As JSON lines.")
+@format_option("table", "json", "jsonl", "csv", json="jsonl")
 @debug_option
 @click.pass_context
-def backbones(context: click.Context, as_json: bool) -> None:
+def backbones(context: click.Context, format: str) -> None:
     """List the backbones: what they are, whether their weights are here, how to get them."""
     if context.invoked_subcommand is not None:
         return
     from . import render
     from .config import load_settings
     from .engine.listing import listing
+    from .formats import rows_as
 
     rows = listing(load_settings())
-    click.echo("\n".join(map(render.to_json, rows)) if as_json else render.backbones(rows))
+    if format == "table":
+        click.echo(render.backbones(rows))
+    else:
+        click.echo(rows_as(format, rows), nl=False)
 
 
 @backbones.command()
@@ -279,28 +214,6 @@ def fetch(name: str) -> None:
 def _end_stopped() -> NoReturn:
     click.echo("stopped; run the same command again to go on", err=True)
     sys.exit(INTERRUPTED)
-
-
-def _standard_input(max_bytes: int) -> bytes:
-    if sys.stdin is None:
-        from .errors import MissingPictureError
-
-        raise MissingPictureError("is closed", "standard input")
-    data = sys.stdin.buffer.read(max_bytes + 1)
-    if len(data) > max_bytes:
-        from .errors import TooLargePictureError
-
-        raise TooLargePictureError(f"has more than {max_bytes >> 20} MiB", "standard input")
-    return data
-
-
-def _write_text(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, "utf-8")
-    except OSError as error:
-        from .errors import TllError
-
-        raise TllError(f"{path} can't be written: {error.strerror}") from None
 
 
 def _complain(error: object) -> None:
@@ -326,6 +239,8 @@ def _run(arguments: list[str]) -> int:
     """Run a command; its exit status."""
     context: dict[str, Any] = {}
     try:
+        if (answered := answer_shell(cli)) is not None:
+            return answered
         with cli.make_context("tll-index", arguments) as root:
             context = root.meta
             cli.invoke(root)

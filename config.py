@@ -16,7 +16,10 @@ from .errors import UsageError
 
 STORE_NAME = ".tll-index"
 RUNTIMES = ("auto", "onnx", "torch")
+HYPERLINKS = ("auto", "always", "never")
 INDEXES = ("auto", "flat", "ivf", "hnsw")
+
+_CHOICES = {"runtime": RUNTIMES, "hyperlinks": HYPERLINKS}
 
 
 def user_folder() -> Path:
@@ -53,6 +56,9 @@ class Settings:
     decode_seconds: int = 30
     """Seconds of computing for the largest picture, a tenth for the smallest; one that takes longer
     is skipped and its decoder replaced."""
+    hyperlinks: str = "auto"
+    """auto, always or never: whether paths in tables are hyperlinks; auto is on terminals that are
+    known to do it."""
     index: str = ""
     """auto, flat, ivf, hnsw or a FAISS factory string; empty is what the store was last told, and
     auto in the beginning: exact while there are few pictures, then lists of quantised vectors."""
@@ -97,9 +103,9 @@ def _parsed(name: str, value: object, origin: str) -> object:
         return str(value)
     if name == "memory":
         return _bytes(value, origin)
-    if name == "runtime":
-        if value not in RUNTIMES:
-            raise UsageError(f"{origin}: {value!r} is none of {', '.join(RUNTIMES)}")
+    if (choices := _CHOICES.get(name)) is not None:
+        if value not in choices:
+            raise UsageError(f"{origin}: {value!r} is none of {', '.join(choices)}")
         return value
     try:
         number = int(str(value))

@@ -19,6 +19,7 @@ from .parameters import (
     OUTPUT,
     PATH,
     debug_option,
+    format_option,
     network_options,
     require_place,
     training_options,
@@ -56,7 +57,7 @@ _quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress.")
 )
 @_recipe_option
 @training_options
-@click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object.")
+@format_option("table", "json", "jsonl", "csv", json="jsonl")
 @click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
 @debug_option
 def train(
@@ -69,7 +70,7 @@ def train(
     batch_size: int | None,
     folds: int,
     recipe: str | None,
-    as_json: bool,
+    format: str,
     quiet: bool,
     **chosen: Any,
 ) -> None:
@@ -85,6 +86,7 @@ def train(
     from .engine import learning
     from .engine.options import options_of
     from .errors import TllError
+    from .formats import facts_as
 
     if folds == 1:
         raise click.UsageError("--folds is 0 for none, or at least 2")
@@ -119,8 +121,8 @@ def train(
             message = f"wrote {shown(out)}, but it can't be cross-validated: {error}"
             raise type(error)(message) from None
     facts = _facts(lens, out)
-    if as_json:
-        click.echo(render.to_json({**facts, "stopped": bool(stopped)}))
+    if format != "table":
+        click.echo(facts_as(format, {**facts, "stopped": bool(stopped)}), nl=False)
     elif not quiet:
         click.echo(render.trained(facts, settings.lens_dir))
     if stopped:
@@ -151,7 +153,7 @@ def train(
 @_recipe_option
 @_candidates_option(help="Rank the lists in this file: left,c0,c1,…")
 @network_options("auto")
-@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@format_option("table", "json", "jsonl", "csv", json="jsonl")
 @_quiet_option
 @debug_option
 def evaluate(
@@ -167,7 +169,7 @@ def evaluate(
     device: str | None,
     runtime: str | None,
     batch_size: int | None,
-    as_json: bool,
+    format: str,
     quiet: bool,
 ) -> None:
     """Say how well look-alikes find each other.
@@ -180,6 +182,7 @@ def evaluate(
     from .config import load_settings
     from .engine import learning
     from .engine.tll import read_pairs
+    from .formats import facts_as
 
     given = {"--folds": folds, "--seed": seed, "--recipe": recipe}
     if split == "all" and (odd := [name for name, value in given.items() if value is not None]):
@@ -230,7 +233,10 @@ def evaluate(
         else:
             scores = learning.score(material, judged)
     facts = {**scores.as_dict(), "backbone": name, "lens": label}
-    click.echo(render.to_json(facts) if as_json else render.scores(facts))
+    if format == "table":
+        click.echo(render.scores(facts))
+    else:
+        click.echo(facts_as(format, facts), nl=False)
 
 
 @click.command()

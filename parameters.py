@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 import click
+from click.shell_completion import CompletionItem
 
-from .config import RUNTIMES
+from .config import HYPERLINKS, RUNTIMES
 from .engine.options import RECIPES, TrainingOptions
 from .names import shown
 
@@ -56,7 +58,69 @@ def debug_option(function: _F) -> _F:
     )(function)
 
 
+FORMATS = {
+    "table": "for people",
+    "json": "one JSON value",
+    "jsonl": "a JSON object a line",
+    "csv": "a line with the columns' names, then the rows",
+    "paths": "paths only",
+    "paths0": "the same, each ended by a null byte",
+}
+"""What results can be printed as."""
+
+
+def format_option(*formats: str, json: str = "json") -> Callable[[_F], _F]:
+    """--format, whose value the command gets as `format`, and its short forms: --json, and where
+    there are paths, --paths and -0. Two that contradict each other are refused.
+
+    Args:
+        formats: of `FORMATS`; the first is the default.
+        json: what --json is short for.
+    """
+    known = "; ".join(f"{name}: {FORMATS[name]}" for name in formats)
+    short = {"as_json": json, "as_paths": "paths", "null": "paths0"}
+    options = [
+        click.option(
+            "--format",
+            "format",
+            type=click.Choice(formats),
+            help=f"How results are printed. {known}.  [default: {formats[0]}]",
+        ),
+        click.option("--json", "as_json", is_flag=True, help=f"Short for --format {json}."),
+    ]
+    if "paths" in formats:
+        options += [
+            click.option("--paths", "as_paths", is_flag=True, help="Short for --format paths."),
+            click.option("-0", "null", is_flag=True, help="Short for --format paths0."),
+        ]
+
+    def add(function: _F) -> _F:
+        @functools.wraps(function)
+        def with_one(*arguments: Any, format: str | None, **rest: Any) -> Any:
+            flags = [wanted for flag, wanted in short.items() if rest.pop(flag, False)]
+            asked = {*flags, *([format] if format is not None else [])}
+            if "paths0" in asked:
+                asked.discard("paths")
+            if len(asked) > 1:
+                first, second = sorted(asked, key=formats.index)[:2]
+                raise click.UsageError(f"formats exclude each other: {first} and {second}")
+            return function(*arguments, format=asked.pop() if asked else formats[0], **rest)
+
+        adorned: Any = with_one
+        for option in reversed(options):
+            adorned = option(adorned)
+        return adorned
+
+    return add
+
+
 device_option = click.option("--device", help="auto, cpu, cuda, cuda:N.  [default: auto]")
+
+hyperlinks_option = click.option(
+    "--hyperlinks",
+    type=click.Choice(HYPERLINKS),
+    help="Paths that can be clicked.  [default: auto, on terminals that are known to do it]",
+)
 
 runtime_option = click.option(
     "--runtime",
@@ -129,12 +193,36 @@ def _defaults(name: str) -> str:
     return "; ".join([f"default: {said('ours')}", *others])
 
 
+def folders(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Lets the shell complete a folder."""
+    return [CompletionItem(incomplete, type="dir")]
+
+
+def _backbones(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from .engine.registry import specs
+
+    return [
+        CompletionItem(spec.name, help=spec.title)
+        for spec in specs()
+        if spec.name.startswith(incomplete)
+    ]
+
+
+def backbone_option(default: str) -> Callable[[_F], _F]:
+    """Which network looks at pictures."""
+    return click.option(
+        "--backbone",
+        default=default,
+        show_default=True,
+        shell_complete=_backbones,
+        help="See 'tll-index backbones'.",
+    )
+
+
 def network_options(backbone: str) -> Callable[[_F], _F]:
     """Which network looks at pictures, and how; `backbone` is the default."""
     options = (
-        click.option(
-            "--backbone", default=backbone, show_default=True, help="See 'tll-index backbones'."
-        ),
+        backbone_option(backbone),
         click.option("--weights", type=PATH, help="Weights file of the backbone."),
         device_option,
         runtime_option,
@@ -174,8 +262,23 @@ def require_place(path: Path) -> None:
         raise TllError(f"{shown(path)} can't be written: {shown(folder)} is not writable")
 
 
+def write_result(path: Path, data: bytes) -> None:
+    """Write a file that was asked for.
+
+    Raises:
+        TllError: says why it can't be.
+    """
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        from .errors import TllError
+
+        raise TllError(f"{shown(path)} can't be written: {error.strerror}") from None
+
+
 store_option = click.option(
     "--store",
     type=PATH,
+    shell_complete=folders,
     help="The store's folder.  [default: TLL_STORE, or the nearest .tll-index here or above]",
 )

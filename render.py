@@ -1,54 +1,55 @@
-"""Hits and reports -> a table, JSON lines, paths, or one HTML page with the pictures inside."""
+"""Hits and reports -> text for people, rows for programs, an HTML page with pictures inside."""
 
 from __future__ import annotations
 
 import base64
-import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from .answers import Answer, picture_at, sign
 from .contracts import Hit, Hits
-from .engine.decode import Limits, read_bytes, thumbnail
-from .errors import PictureError
+from .engine.decode import Limits, jpeg
+from .formats import to_json
 from .indexer.report import BuildReport, Skipped
 from .names import near, shown
+from .terminals import PLAIN, Style
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 THUMBNAIL_SIDE = 320
 
 
-def table(hits: Hits) -> str:
+def table(hits: Hits, style: Style = PLAIN, *, nothing: str = "nothing else is indexed") -> str:
     """Rank, score and path, a line each, under the query's name."""
-    lines = [shown(near(hits.query))]
-    lines += [f"{hit.rank:>6}  {hit.score:6.3f}  {_with_copies(hit)}" for hit in hits]
+    lines = [style.strong(shown(near(hits.query)))]
+    lines += [
+        f"{style.faint(f'{hit.rank:>6}')}  {hit.score:6.3f}  "
+        + (f"{style.bar(hit.score)}  " if style.bars else "")
+        + style.path(hit.path)
+        + style.faint(_copies(hit))
+        for hit in hits
+    ]
     if not hits:
-        lines.append("        (nothing else is indexed)")
+        lines.append(f"        ({nothing})")
     return "\n".join(lines)
 
 
-def json_lines(hits: Hits) -> Iterator[str]:
-    """One JSON object a hit. Bytes of a path that are not UTF-8 are PEP 383 surrogates, written
-    as \\udcXX escapes, so that every line is valid JSON and no name is lost."""
+def hit_rows(hits: Hits) -> Iterator[dict[str, Any]]:
+    """JSON values of each hit, with the query's name."""
     for hit in hits:
-        yield to_json({"query": hits.query, **asdict(hit)})
+        yield {"query": hits.query, **asdict(hit)}
 
 
-def to_json(value: Any, indent: int | None = None) -> str:
-    """JSON that stays readable in any script, and encodable whatever a path holds."""
-    text = json.dumps(value, ensure_ascii=False, indent=indent)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return json.dumps(value, indent=indent)
-    return text
+HIT_COLUMNS = ("query", *(field.name for field in fields(Hit)))
 
 
-def raw_paths(hits: Hits, end: bytes) -> Iterator[bytes]:
+def raw_paths(hits: Hits, end: bytes) -> bytes:
     """The hits' paths as the file system spells them, each followed by `end`."""
-    for hit in hits:
-        yield os.fsencode(hit.path) + end
+    return b"".join(os.fsencode(hit.path) + end for hit in hits)
 
 
 def summary(report: BuildReport, seconds: float, store: str, dry_run: bool = False) -> str:
@@ -174,16 +175,23 @@ def trained(facts: dict[str, Any], lens_dir: Path) -> str:
     return "\n".join(f"{name:<9} {value}" for name, value in rows.items())
 
 
-def page(results: Sequence[tuple[Hits, bytes | None]], limits: Limits, title: str) -> str:
-    """One self-contained HTML page: each query beside what looks like it. Thumbnails are inside,
-    so that the page can be moved and mailed. With each of `results` come the query's bytes, or
-    None to read them from its path."""
+def page(answers: Sequence[Answer], limits: Limits, title: str) -> str:
+    """One self-contained HTML page: each question beside what looks like it. Thumbnails are inside,
+    so that the page can be moved and mailed."""
     from jinja2 import Environment, PackageLoader
 
     jinja = Environment(loader=PackageLoader("tll_index"), autoescape=True, trim_blocks=True)
     rows = [
         {
-            "query": {"path": shown(near(hits.query)), "image": _inline(hits.query, data, limits)},
+            "asked": [
+                {
+                    "path": shown(near(asked.name)),
+                    "sign": "" if answer.is_plain else sign(asked.weight),
+                    "is_less": asked.weight < 0,
+                    "image": _inline(asked.shown(THUMBNAIL_SIDE, limits)),
+                }
+                for asked in answer.asked
+            ],
             "hits": [
                 {
                     "path": shown(near(hit.path)),
@@ -192,30 +200,25 @@ def page(results: Sequence[tuple[Hits, bytes | None]], limits: Limits, title: st
                     "width": hit.width,
                     "height": hit.height,
                     "copies": len(hit.paths) - 1,
-                    "image": _inline(hit.path, None, limits),
+                    "image": _inline(picture_at(hit.path, THUMBNAIL_SIDE, limits)),
                 }
-                for hit in hits
+                for hit in answer.hits
             ],
         }
-        for hits, data in results
+        for answer in answers
     ]
     return jinja.get_template("lookalikes.html").render(title=title, rows=rows)
 
 
-def _inline(path: str, data: bytes | None, limits: Limits) -> str | None:
-    """A data: URL of a thumbnail; None where the picture can't be shown any more."""
-    try:
-        small = thumbnail(
-            read_bytes(path, limits) if data is None else data, THUMBNAIL_SIDE, limits
-        )
-    except PictureError:
+def _inline(picture: Image.Image | None) -> str | None:
+    """A data: URL; None where the picture can't be shown any more."""
+    if picture is None:
         return None
-    return "data:image/jpeg;base64," + base64.b64encode(small).decode("ascii")
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg(picture)).decode("ascii")
 
 
-def _with_copies(hit: Hit) -> str:
-    more = f"  (and {len(hit.paths) - 1} copies)" if len(hit.paths) > 1 else ""
-    return shown(near(hit.path)) + more
+def _copies(hit: Hit) -> str:
+    return f"  (and {len(hit.paths) - 1} copies)" if len(hit.paths) > 1 else ""
 
 
 def _size(count: int) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from .names import shown
-from .parameters import PATH, bars, debug_option, store_option
+from .parameters import PATH, bars, debug_option, format_option, store_option
 
 _quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
 
@@ -16,26 +16,30 @@ _quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress, n
 @click.command()
 @store_option
 @click.option("--deep", is_flag=True, help="Also read every indexed picture.")
-@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@format_option("table", "json", "jsonl", "csv")
 @click.option("-q", "--quiet", is_flag=True, help="No progress, and nothing where all is well.")
 @debug_option
-def verify(store: Path | None, deep: bool, as_json: bool, quiet: bool) -> None:
+def verify(store: Path | None, deep: bool, format: str, quiet: bool) -> None:
     """Check every record, vector, path and index entry; exit status 1 if anything is wrong.
 
     Changes nothing. Others may read and write the store meanwhile.
     """
-    from dataclasses import asdict
+    from dataclasses import asdict, fields
 
-    from . import render
     from .config import load_settings
+    from .formats import facts_as, rows_as
+    from .indexer.verifying import Finding
     from .indexer.verifying import verify as verify_store
 
     with bars(quiet) as progress:
         found = verify_store(deep=deep, progress=progress, settings=load_settings(store=store))
-    if as_json:
-        findings = [asdict(finding) for finding in found.findings]
+    findings = [asdict(finding) for finding in found.findings]
+    if format == "json":
         facts = {"whole": found.whole, "findings": findings, "checked": found.checked}
-        click.echo(render.to_json(facts, indent=2))
+        click.echo(facts_as(format, facts), nl=False)
+    elif format != "table":
+        columns = [column.name for column in fields(Finding)]
+        click.echo(rows_as(format, findings, columns), nl=False)
     else:
         for finding in found.findings:
             click.echo(f"{finding.part}: {shown(finding.what)} ({_mended(finding.mends)})")

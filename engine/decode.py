@@ -225,7 +225,31 @@ def thumbnail(data: bytes, side: int, limits: Limits = Limits()) -> bytes:
     Raises:
         As `decode`.
     """
+    return jpeg(smaller(data, side, limits))
+
+
+def jpeg(image: Image.Image) -> bytes:
+    """The bytes of a JPEG file of an RGB image."""
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=85)
+    return out.getvalue()
+
+
+def smaller(
+    data: bytes, side: int, limits: Limits = Limits(), crop: Crop | None = None
+) -> Image.Image:
+    """The picture, or the part of it that `crop` says, as people may see it: upright, in RGB, its
+    longer side at most `side` pixels.
+
+    Raises:
+        As `decode`.
+    """
     with _opened(data, limits) as image:
+        if crop is not None:
+            image.load()
+            upright = _cut(image, crop)
+            upright.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
+            return upright
         ratio = side / max(image.size)
         _shrunk(image, image.width * ratio, image.height * ratio)
         image.load()
@@ -233,9 +257,7 @@ def thumbnail(data: bytes, side: int, limits: Limits = Limits()) -> bytes:
         if image.mode.startswith(("I", "F")):  # which Pillow can't make smaller as they are
             image = to_rgb(image)
         image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
-        out = io.BytesIO()
-        _turned(to_rgb(image), orientation).save(out, "JPEG", quality=85)
-        return out.getvalue()
+        return _turned(to_rgb(image), orientation)
 
 
 def from_image(image: Image.Image, geometry: Geometry, crop: Crop | None = None) -> Picture:
@@ -289,10 +311,15 @@ def _fitted(
 
 def _part(image: Image.Image, geometry: Geometry, crop: Crop) -> Picture:
     """What `crop` leaves of a loaded image."""
+    return replace(_fitted(_cut(image, crop), geometry), format=image.format or "")
+
+
+def _cut(image: Image.Image, crop: Crop) -> Image.Image:
+    """The same, upright, in RGB."""
     upright = _turned(to_rgb(image), _orientation(image))
     part = upright.crop(crop.box(*upright.size))
     part.info = {}  # or it would be turned once more
-    return replace(_fitted(part, geometry), format=image.format or "")
+    return part
 
 
 def _orientation(image: Image.Image) -> int:

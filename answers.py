@@ -1,0 +1,67 @@
+"""What was asked and what came of it, as every way of showing it wants to have it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .contracts import Hits
+from .engine.decode import Limits, read_bytes, smaller
+from .errors import PictureError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from .engine.crops import Crop
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One of the pictures that a question is made of."""
+
+    name: str
+    """Its path, or '-'."""
+    data: bytes | None = None
+    """The bytes of its file; None reads them from its path."""
+    weight: float = 1.0
+    """As in `Look`."""
+    crop: Crop | None = None
+    """The part of it that was looked at."""
+
+    def shown(self, side: int, limits: Limits) -> Image.Image | None:
+        """See `picture_at`."""
+        return _small(self.name, self.data, side, limits, self.crop)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A question and its hits."""
+
+    asked: tuple[Asked, ...]
+    hits: Hits
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it was one picture, as it is."""
+        return len(self.asked) == 1 and self.asked[0].weight == 1
+
+
+def sign(weight: float) -> str:
+    """What a weight is in front of a name: +, – or how much."""
+    size = abs(weight)
+    return ("–" if weight < 0 else "+") + ("" if size == 1 else f"{size:g}")
+
+
+def picture_at(path: str, side: int, limits: Limits) -> Image.Image | None:
+    """The picture in RGB, upright, its longer side at most `side` pixels; None where it can't be
+    shown any more."""
+    return _small(path, None, side, limits, None)
+
+
+def _small(
+    path: str, data: bytes | None, side: int, limits: Limits, crop: Crop | None
+) -> Image.Image | None:
+    try:
+        return smaller(read_bytes(path, limits) if data is None else data, side, limits, crop)
+    except PictureError:
+        return None

@@ -1,0 +1,269 @@
+"""The command that asks: which pictures look like these?"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .names import shown
+from .parameters import (
+    OUTPUT,
+    PATH,
+    debug_option,
+    device_option,
+    format_option,
+    hyperlinks_option,
+    require_place,
+    runtime_option,
+    store_option,
+    write_result,
+)
+from .questions import Weighed, WeighedPicture, questions
+from .terminals import PROTOCOLS
+
+if TYPE_CHECKING:
+    from .answers import Asked
+    from .engine.crops import Crop
+    from .engine.decode import Limits
+    from .indexer.looks import Look
+    from .indexer.store import Store
+    from .sheets import Plan
+    from .strips import Canvas
+    from .terminals import Protocol, Style
+
+
+class _CropType(click.ParamType["Crop"]):
+    """x,y,w,h."""
+
+    name = "x,y,w,h"
+
+    def convert(self, value: Any, parameter: Any, context: Any) -> Crop:
+        """See `Crop.parse`."""
+        from .engine.crops import Crop
+        from .errors import UsageError
+
+        try:
+            return value if isinstance(value, Crop) else Crop.parse(value)
+        except UsageError as error:
+            self.fail(str(error), parameter, context)
+
+
+@click.command()
+@click.argument("pictures", nargs=-1, type=PATH, metavar="[PICTURE]...")
+@store_option
+@click.option("-k", type=click.IntRange(min=1), default=10, show_default=True, help="How many.")
+@click.option("--together", is_flag=True, help="One question: what looks like all of PICTURE...?")
+@click.option(
+    "--plus",
+    type=WeighedPicture(),
+    multiple=True,
+    metavar="PICTURE[=W]",
+    help="The same, also like this, by weight.",
+)
+@click.option(
+    "--minus",
+    type=WeighedPicture(),
+    multiple=True,
+    metavar="PICTURE[=W]",
+    help="The same, less like this, by weight.",
+)
+@click.option("--crop", type=_CropType(), help="Only this part, in pixels or all in %.")
+@click.option(
+    "--filter",
+    "only",
+    multiple=True,
+    metavar="GLOB",
+    help="Only indexed names like this, or in folders like this.",
+)
+@click.option("--min-score", type=float, metavar="X", help="Only hits that score at least this.")
+@click.option("--include-self", is_flag=True, help="Also the picture itself, if indexed.")
+@click.option("--sample", type=click.IntRange(min=1), help="Ask with N pictures of the store.")
+@format_option("table", "json", "jsonl", "csv", "paths", "paths0", json="jsonl")
+@click.option("--show", is_flag=True, help="Show the pictures, on a terminal.")
+@click.option(
+    "--show-as",
+    type=click.Choice(PROTOCOLS),
+    help="The same in this way, also where output is no terminal.",
+)
+@click.option("--sheet", type=OUTPUT, help="Also draw a contact sheet, .png or .jpg.")
+@click.option("--html", type=OUTPUT, help="Also write a page with pictures.")
+@hyperlinks_option
+@click.option("--weights", type=PATH, help="The weights that made the store, if they moved.")
+@device_option
+@runtime_option
+@click.option("--max-megapixels", type=int, help="Refuse larger pictures.  [default: 178]")
+@debug_option
+def query(
+    pictures: tuple[Path, ...],
+    store: Path | None,
+    k: int,
+    together: bool,
+    plus: tuple[Weighed, ...],
+    minus: tuple[Weighed, ...],
+    crop: Crop | None,
+    only: tuple[str, ...],
+    min_score: float | None,
+    include_self: bool,
+    sample: int | None,
+    format: str,
+    show: bool,
+    show_as: Protocol | None,
+    sheet: Path | None,
+    html: Path | None,
+    weights: Path | None,
+    **settings: Any,
+) -> None:
+    """Show the indexed pictures that look most like PICTURE; '-' reads one from standard input.
+
+    Several pictures are asked with one after the other. With --together, --plus or --minus they are
+    one question.
+    """
+    from .answers import Answer
+    from .config import load_settings
+    from .engine.decode import Limits
+    from .errors import PictureError, StoreError
+    from .indexer.store import Store
+    from .printing import Printer
+    from .terminals import style_of
+
+    asked = questions(
+        [os.fspath(picture) for picture in pictures],
+        plus=plus,
+        minus=minus,
+        together=together,
+        crop=crop,
+        sample=sample,
+    )
+    if min_score is not None and not math.isfinite(min_score):
+        raise click.UsageError("--min-score is a number")
+    loaded = load_settings(store=store, **settings)
+    style, limits = style_of(loaded.hyperlinks), Limits.of(loaded)
+    canvas = _canvas(show_as, style, limits, format) if show or show_as else None
+    out = Printer(format, style, canvas)
+    if only or min_score is not None:
+        out.nothing = "no indexed picture is let through"
+    for path in (html, sheet):
+        if path is not None:
+            require_place(path)
+    answers: list[Answer] = []
+    failed = False
+    with Store.open(weights=weights, settings=loaded) as opened:
+        if (held := len(opened)) == 0:
+            raise StoreError(f"the store {opened.path} is empty; fill it with 'tll-index build'")
+        if sample:
+            asked += _sampled(opened, sample)
+        plan = None if sheet is None else _plan(sheet, asked, min(k, held))
+        for question in asked:
+            try:
+                looks, question = _looked(opened, question)
+            except PictureError as error:
+                failed = True
+                complaint = error if error.source is not None else error.at("standard input")
+                click.echo(f"tll-index: {shown(str(complaint))}", err=True)
+                continue
+            hits = opened.ask(looks, k, only=only, min_score=min_score, include_self=include_self)
+            answer = Answer(question, hits)
+            out.print(answer)
+            if html is not None or sheet is not None:
+                answers.append(answer)
+        out.finish()
+    if out.count and k > held:
+        click.echo(f"(asked for {k}; the store holds {held:,} pictures)", err=True)
+    if answers and html is not None:
+        from .render import page
+
+        _write(html, page(answers, limits, f"Lookalikes among {held:,} pictures").encode())
+    if answers and sheet is not None and plan is not None:
+        from .sheets import sheet as drawn
+
+        _write(sheet, drawn(answers, limits, plan, sheet))
+    if failed:
+        sys.exit(1)
+
+
+def _sampled(store: Store, count: int) -> list[tuple[Asked, ...]]:
+    from .answers import Asked
+
+    return [(Asked(path),) for path in store.sample(count)]
+
+
+def _looked(store: Store, question: tuple[Asked, ...]) -> tuple[list[Look], tuple[Asked, ...]]:
+    """How its pictures look; and the question, with what came from standard input.
+
+    Raises:
+        PictureError: one of them can't be used.
+    """
+    looks, read = [], []
+    for asked in question:
+        if asked.name == "-":
+            asked = replace(asked, data=_standard_input(store.settings.max_megabytes << 20))
+        source = asked.name if asked.data is None else asked.data
+        look = store.look(source, crop=asked.crop, name=asked.name)
+        looks.append(look.weighing(asked.weight))
+        read.append(asked)
+    return looks, tuple(read)
+
+
+def _canvas(show_as: Protocol | None, style: Style, limits: Limits, format: str) -> Canvas:
+    """Where pictures are shown.
+
+    Raises:
+        click.UsageError: they can't be, here.
+    """
+    from . import terminals
+    from .strips import Canvas
+
+    if format != "table":
+        raise click.UsageError(f"--show goes with tables, not with --format {format}")
+    if show_as is None and not terminals.is_terminal():
+        raise click.UsageError(
+            "--show is for terminals; elsewhere take --show-as, --sheet or --html"
+        )
+    return Canvas(
+        show_as or terminals.protocol_here(),
+        terminals.size_here(),
+        style,
+        terminals.has_true_colour(),
+        limits,
+    )
+
+
+def _plan(sheet: Path, asked: Sequence[tuple[Asked, ...]], hits: int) -> Plan:
+    """How the sheet will be.
+
+    Raises:
+        UsageError: it can't be.
+    """
+    from .sheets import Plan, require_sheet
+
+    plan = Plan(hits, max(map(len, asked)))
+    require_sheet(sheet, len(asked), plan)
+    return plan
+
+
+def _standard_input(max_bytes: int) -> bytes:
+    if sys.stdin is None:
+        from .errors import MissingPictureError
+
+        raise MissingPictureError("is closed", "standard input")
+    data = sys.stdin.buffer.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        from .errors import TooLargePictureError
+
+        raise TooLargePictureError(f"has more than {max_bytes >> 20} MiB", "standard input")
+    return data
+
+
+def _write(path: Path, data: bytes) -> None:
+    write_result(path, data)
+    click.echo(f"wrote {shown(path)}", err=True)
+
+
+COMMANDS = (query,)

@@ -1,0 +1,83 @@
+"""What 'query' was told on the command line -> questions: which pictures, by which weights."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .names import shown
+
+if TYPE_CHECKING:
+    from .answers import Asked
+    from .engine.crops import Crop
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """PICTURE or PICTURE=WEIGHT."""
+
+    path: str
+    weight: float = 1.0
+
+
+class WeighedPicture(click.ParamType[Weighed]):
+    """What --plus and --minus take. A file whose own name ends like a weight is that file."""
+
+    name = "picture[=weight]"
+
+    def convert(self, value: Any, parameter: Any, context: Any) -> Weighed:
+        """See `Weighed`."""
+        if isinstance(value, Weighed):
+            return value
+        path, equals, number = value.rpartition("=")
+        if not equals or not path or os.path.lexists(value):
+            return Weighed(value)
+        try:
+            weight = float(number)
+        except ValueError:
+            return Weighed(value)
+        if not math.isfinite(weight) or weight <= 0:
+            self.fail(f"{shown(value)}: a weight is a number above 0", parameter, context)
+        return Weighed(path, weight)
+
+    def shell_complete(
+        self, context: click.Context, parameter: click.Parameter, incomplete: str
+    ) -> list[Any]:
+        """Files."""
+        return click.Path().shell_complete(context, parameter, incomplete)
+
+
+def questions(
+    pictures: Sequence[str],
+    *,
+    plus: Sequence[Weighed] = (),
+    minus: Sequence[Weighed] = (),
+    together: bool = False,
+    crop: Crop | None = None,
+    sample: int | None = None,
+) -> list[tuple[Asked, ...]]:
+    """One question for each picture; a single one where they belong together.
+
+    Raises:
+        click.UsageError: they make no sense.
+    """
+    from .answers import Asked
+
+    given = [Asked(path, crop=crop) for path in pictures]
+    given += [Asked(one.path, weight=one.weight, crop=crop) for one in plus]
+    given += [Asked(one.path, weight=-one.weight, crop=crop) for one in minus]
+    is_one = together or bool(plus or minus)
+    if not given and not sample:
+        raise click.UsageError("name a picture, or let --sample N choose some of the store")
+    if [one.name for one in given].count("-") > 1:
+        raise click.UsageError("standard input holds one picture: name '-' once")
+    if sample and is_one:
+        raise click.UsageError("--sample asks with each picture by itself")
+    if crop is not None and (sample or len(given) > 1):
+        raise click.UsageError("--crop is for one picture")
+    return [tuple(given)] if is_one else [(one,) for one in given]

@@ -1,0 +1,266 @@
+"""Answers -> a contact sheet: what was asked, large, and its hits in a grid, with their scores."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TypeAlias
+
+from PIL import Image, ImageDraw, ImageOps
+
+from .answers import Answer, Asked, picture_at, sign
+from .contracts import Hit
+from .engine.decode import Limits
+from .errors import UsageError
+from .lettering import fitted, font_for
+from .names import near, shown
+
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
+"""What a sheet can be, by its file's ending."""
+
+Box: TypeAlias = tuple[int, int, int, int]
+"""Left, top, right, bottom, in pixels."""
+
+# The colours of the page (templates/lookalikes.html): legible wherever the sheet is shown, since it
+# brings its own ground.
+_GROUND, _CARD, _INK, _FAINT = "#f6f5f2", "#ffffff", "#1d1c1a", "#6c6862"
+_LINE, _WARM = "#dedad2", "#b4470f"
+
+_MOST_PIXELS = 120_000_000
+_HIGHEST = 65_500
+"""JPEG's limit."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where things go on a sheet: how many there are at most, and sizes in pixels."""
+
+    hits: int
+    """Of one question, at most."""
+    asked: int = 1
+    """Pictures of one question, at most."""
+    columns: int = 5
+    tile: int = 224
+    """Width of a hit's frame; its height is three quarters of it."""
+    gap: int = 20
+    margin: int = 40
+    text: int = 15
+
+    @property
+    def across(self) -> int:
+        """How many hits stand side by side."""
+        return max(1, min(self.columns, self.hits))
+
+    @property
+    def large(self) -> int:
+        """Width of the frame of what was asked."""
+        return 2 * self.tile if self.hits > self.columns else self.tile * 5 // 4
+
+    @property
+    def line(self) -> int:
+        """Height of a line of text."""
+        return self.text * 7 // 5
+
+    @property
+    def width(self) -> int:
+        """Of the sheet."""
+        hits = self.across * (self.tile + self.gap) - self.gap
+        return 2 * self.margin + self.large + 2 * self.gap + hits
+
+    @property
+    def row(self) -> int:
+        """Height of one question's part, at most."""
+        return max(self.height_of_hits(self.hits), self.height_of_asked(self.asked))
+
+    def height(self, rows: Sequence[int]) -> int:
+        """Of a sheet with parts of these heights, a hairline between them."""
+        return 2 * self.margin + sum(rows) + (len(rows) - 1) * 2 * self.margin
+
+    def height_of_hits(self, count: int) -> int:
+        """Height of so many."""
+        lines = max(1, math.ceil(count / self.across))
+        return lines * (_high(self.tile) + self.caption(3) + self.gap) - self.gap
+
+    def height_of_asked(self, count: int) -> int:
+        """Height of so many pictures of one question."""
+        lines = math.ceil(count / self.asked_across(count))
+        return lines * (_high(self.asked_width(count)) + self.caption(2) + self.gap) - self.gap
+
+    def asked_across(self, count: int) -> int:
+        """How many pictures of one question stand side by side."""
+        return 1 if count == 1 else 2
+
+    def asked_width(self, count: int) -> int:
+        """Width of the frame of each."""
+        across = self.asked_across(count)
+        return (self.large - (across - 1) * self.gap) // across
+
+    def caption(self, lines: int) -> int:
+        """Height of a caption."""
+        return self.text // 2 + lines * self.line
+
+
+def require_sheet(path: Path, questions: int, plan: Plan) -> None:
+    """Refuse a sheet that can't be made, before the work.
+
+    Raises:
+        UsageError: its ending is no format, or it would be too large.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise UsageError(f"{shown(path)}: a sheet ends in {', '.join(FORMATS)}")
+    high = plan.height([plan.row] * questions)
+    if high > _HIGHEST or high * plan.width > _MOST_PIXELS:
+        raise UsageError(
+            f"a sheet of this would be {plan.width:,} x {high:,} pixels; ask for fewer pictures"
+        )
+
+
+def sheet(answers: Sequence[Answer], limits: Limits, plan: Plan, path: Path) -> bytes:
+    """The bytes of a contact sheet's file, in the format that its `path` says."""
+    out = io.BytesIO()
+    drawn(answers, limits, plan).save(out, FORMATS[path.suffix.lower()], quality=90, optimize=True)
+    return out.getvalue()
+
+
+def drawn(answers: Sequence[Answer], limits: Limits, plan: Plan) -> Image.Image:
+    """A contact sheet, in RGB. Pictures that can't be read any more are empty frames that say
+    so."""
+    rows = [
+        max(plan.height_of_hits(len(answer.hits)), plan.height_of_asked(len(answer.asked)))
+        for answer in answers
+    ]
+    image = Image.new("RGB", (plan.width, plan.height(rows)), _GROUND)
+    top = plan.margin
+    for answer, high in zip(answers, rows, strict=True):
+        if top > plan.margin:
+            ImageDraw.Draw(image).line(
+                (plan.margin, top - plan.margin, plan.width - plan.margin, top - plan.margin), _LINE
+            )
+        _Row(image, plan, limits, top).draw(answer)
+        top += high + 2 * plan.margin
+    return image
+
+
+def framed(picture: Image.Image | None, width: int, height: int) -> Image.Image:
+    """A picture in the middle of a frame of that size, in RGBA, transparent around it."""
+    frame = Image.new("RGBA", (width, height))
+    if picture is not None:
+        fits = ImageOps.contain(picture, (width, height), Image.Resampling.LANCZOS)
+        frame.paste(fits, ((width - fits.width) // 2, (height - fits.height) // 2))
+    return frame
+
+
+class _Row:
+    """One question's part of a sheet."""
+
+    def __init__(self, image: Image.Image, plan: Plan, limits: Limits, top: int) -> None:
+        self.image, self.plan, self.limits, self.top = image, plan, limits, top
+        self.pen = ImageDraw.Draw(image)
+
+    def draw(self, answer: Answer) -> None:
+        plan = self.plan
+        count = len(answer.asked)
+        across, wide = plan.asked_across(count), plan.asked_width(count)
+        for number, asked in enumerate(answer.asked):
+            down, right = divmod(number, across)
+            left = plan.margin + right * (wide + plan.gap)
+            top = self.top + down * (_high(wide) + plan.caption(2) + plan.gap)
+            self._asked(asked, (left, top, left + wide, top + _high(wide)), answer.is_plain)
+        first = plan.margin + plan.large + 2 * plan.gap
+        for number, hit in enumerate(answer.hits):
+            down, right = divmod(number, plan.across)
+            left = first + right * (plan.tile + plan.gap)
+            top = self.top + down * (_high(plan.tile) + plan.caption(3) + plan.gap)
+            self._hit(hit, (left, top, left + plan.tile, top + _high(plan.tile)))
+        if not answer.hits:
+            self._text("no picture was found", first, self.top, plan.tile, _FAINT)
+
+    def _asked(self, asked: Asked, box: Box, is_plain: bool) -> None:
+        outside = (box[0] - 3, box[1] - 3, box[2] + 3, box[3] + 3)
+        colour = _WARM if asked.weight > 0 else _FAINT
+        self.image.paste(colour, outside, _rounded(box[2] - box[0] + 6, box[3] - box[1] + 6))
+        self._frame(asked.shown(box[2] - box[0], self.limits), box)
+        left, top, wide = box[0], box[3] + self.plan.text // 2 + 2, box[2] - box[0]
+        used = 0.0
+        if not is_plain:
+            used = self._text(sign(asked.weight), left, top, wide, colour) + self.plan.text // 3
+        self._name(asked.name, left, top, wide, used, "")
+
+    def _hit(self, hit: Hit, box: Box) -> None:
+        plan = self.plan
+        self._frame(picture_at(hit.path, box[2] - box[0], self.limits), box)
+        left, top, wide = box[0], box[3] + plan.text // 2, box[2] - box[0]
+        score = f"{hit.score:.3f}"
+        room = font_for(score, plan.text).getlength(score)
+        self._text(score, round(left + wide - room), top, wide, _INK)
+        ranked = self._text(str(hit.rank), left, top, wide, _WARM)
+        start = left + max(round(ranked), round(1.2 * plan.text)) + plan.text // 2
+        end, middle = round(left + wide - room) - plan.text * 2 // 3, top + plan.text // 2 + 1
+        self._bar(min(max(hit.score, 0.0), 1.0), start, end, middle)
+        copies = f" (+{len(hit.paths) - 1})" if len(hit.paths) > 1 else ""
+        self._name(hit.path, left, top + plan.line, wide, 0, copies)
+
+    def _bar(self, share: float, start: int, end: int, middle: int) -> None:
+        for right, colour in ((end, _LINE), (start + round(share * (end - start)), _WARM)):
+            if right - start > 4:
+                self.pen.rounded_rectangle((start, middle - 2, right, middle + 2), 2, colour)
+
+    def _name(self, path: str, left: int, top: int, wide: int, used: float, after: str) -> None:
+        """A file's name, and its folder below it."""
+        folder, _, name = shown(near(path)).rpartition("/")
+        font = font_for(name, self.plan.text)
+        name = fitted(name, font.getlength, wide - used - font.getlength(after)) + after
+        self._text(name, left + round(used), top, wide, _INK)
+        small = self.plan.text - 2
+        font = font_for(folder, small)
+        self.pen.text(
+            (left, top + self.plan.line),
+            fitted(folder, font.getlength, wide, "start"),
+            _FAINT,
+            font,
+        )
+
+    def _text(self, text: str, left: int, top: int, wide: float, colour: str) -> float:
+        """How wide it is."""
+        font = font_for(text, self.plan.text)
+        text = fitted(text, font.getlength, wide)
+        self.pen.text((left, top), text, colour, font)
+        return font.getlength(text)
+
+    def _frame(self, picture: Image.Image | None, box: Box) -> None:
+        left, top, right, bottom = box
+        size = wide, high = right - left, bottom - top
+        card = Image.new("RGB", size, _CARD)
+        inside = framed(picture, wide, high)
+        card.paste(inside, (0, 0), inside)
+        self.image.paste(card, box, _rounded(*size))
+        if picture is None:
+            self._missing(box)
+        self.pen.rounded_rectangle((left, top, right - 1, bottom - 1), _RADIUS, None, _LINE)
+
+    def _missing(self, box: Box) -> None:
+        left, top, right, bottom = box
+        text = "can't be shown any more"
+        font = font_for(text, self.plan.text - 2)
+        text = fitted(text, font.getlength, right - left - 8)
+        self.pen.text(((left + right) / 2, (top + bottom) / 2), text, _FAINT, font, "mm")
+
+
+_RADIUS = 8
+
+
+@lru_cache(maxsize=16)
+def _rounded(width: int, height: int) -> Image.Image:
+    """(height, width) mask of a frame with round corners, smooth."""
+    fine = Image.new("L", (4 * width, 4 * height))
+    ImageDraw.Draw(fine).rounded_rectangle((0, 0, 4 * width - 1, 4 * height - 1), 4 * _RADIUS, 255)
+    return fine.resize((width, height), Image.Resampling.BOX)
+
+
+def _high(width: int) -> int:
+    """Height of a frame of that width."""
+    return width * 3 // 4

@@ -1,0 +1,135 @@
+"""An answer -> strips of pictures for a terminal, side by side, with a caption below each."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from PIL import Image
+
+from . import inline
+from .answers import Answer, picture_at, sign
+from .engine.decode import Limits
+from .lettering import fitted
+from .names import shown
+from .sheets import framed
+from .terminals import Protocol, Size, Style
+
+_GAP = 2
+"""Columns between pictures."""
+
+_NARROWEST, _WIDEST = 16, 32
+"""Columns of a picture."""
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """What strips are shown on."""
+
+    protocol: Protocol
+    size: Size
+    style: Style
+    true_colour: bool
+    limits: Limits
+
+
+@dataclass(frozen=True)
+class _Tile:
+    picture: Image.Image | None
+    name: str
+    path: str
+    head: tuple[str, str]
+    """At the left and at the right of the line above the name."""
+    is_asked: bool
+
+
+def strips(answer: Answer, canvas: Canvas) -> Iterator[bytes]:
+    """What was asked, then the hits, in as many strips as the terminal's width makes of them; each
+    with its line ends."""
+    size = canvas.size
+    count = len(answer.asked) + len(answer.hits)
+    across = max(1, min(count, (size.columns + _GAP) // (_NARROWEST + _GAP)))
+    wide = max(1, min(_WIDEST, (size.columns + _GAP) // across - _GAP))
+    pixels = wide * size.cell_width, wide * size.cell_width * 3 // 4
+    high = max(1, round(pixels[1] / size.cell_height))
+    tiles: list[_Tile] = []
+    for tile in _tiles(answer, canvas.limits, max(pixels)):
+        tiles.append(tile)
+        if len(tiles) == across:
+            yield _strip(tiles, wide, high, canvas)
+            tiles = []
+    if tiles:
+        yield _strip(tiles, wide, high, canvas)
+
+
+def _tiles(answer: Answer, limits: Limits, side: int) -> Iterator[_Tile]:
+    for asked in answer.asked:
+        said = "looks like" if answer.is_plain else sign(asked.weight)
+        picture = asked.shown(side, limits)
+        yield _Tile(picture, _name(asked.name), asked.name, (said, ""), True)
+    for hit in answer.hits:
+        head = str(hit.rank), f"{hit.score:.3f}"
+        yield _Tile(picture_at(hit.path, side, limits), _name(hit.path), hit.path, head, False)
+
+
+def _strip(tiles: list[_Tile], wide: int, high: int, canvas: Canvas) -> bytes:
+    size, style = canvas.size, canvas.style
+    columns = len(tiles) * (wide + _GAP) - _GAP
+    step = (wide + _GAP) * size.cell_width
+    image = Image.new("RGBA", (columns * size.cell_width, high * size.cell_height))
+    for number, tile in enumerate(tiles):
+        frame = framed(tile.picture, wide * size.cell_width, high * size.cell_height)
+        image.paste(frame, (number * step, 0))
+    heads = (_head(tile, wide, style) for tile in tiles)
+    names = (style.linked(_cell(tile.name, wide), tile.path) for tile in tiles)
+    gap = " " * _GAP
+    lines = [gap.join(heads).rstrip(), gap.join(names).rstrip(), ""]
+    return _shown(image, columns, high, canvas) + "\n".join([*lines, ""]).encode()
+
+
+def _shown(image: Image.Image, columns: int, rows: int, canvas: Canvas) -> bytes:
+    """The picture, and the cursor at the start of the line below it."""
+    if canvas.protocol == "blocks":
+        lines = inline.blocks(image, columns, rows, canvas.true_colour)
+        return "\n".join([*lines, ""]).encode()
+    if canvas.protocol == "sixel":
+        picture = inline.sixel(image)
+    else:
+        encode = inline.kitty if canvas.protocol == "kitty" else inline.iterm
+        picture = encode(image, columns, rows)
+    # Terminals disagree where a picture leaves the cursor, and whether it scrolls: so there is room
+    # before it is drawn, and the cursor is put back (DECSC, DECRC) and moved down.
+    room = b"\n" * rows + b"\x1b[%dA" % rows
+    return room + b"\x1b7" + picture + b"\x1b8\x1b[%dB" % rows
+
+
+def _head(tile: _Tile, wide: int, style: Style) -> str:
+    left, right = tile.head
+    if tile.picture is None:
+        right = "can't be shown"
+    left = fitted(left, _width, max(0, wide - len(right) - 1))
+    adorned = style.warm(left) if tile.is_asked else style.strong(left)
+    return adorned + " " * (wide - _width(left) - len(right)) + style.faint(right)
+
+
+def _name(path: str) -> str:
+    return shown(path).rpartition("/")[2]
+
+
+def _cell(text: str, wide: int) -> str:
+    """So many columns of it."""
+    text = fitted(text, _width, wide)
+    return text + " " * (wide - _width(text))
+
+
+def _width(text: str) -> int:
+    """How many columns it takes: letters of East Asia two, accents none."""
+    return sum(
+        0
+        if unicodedata.category(character) in ("Mn", "Me")
+        else 2
+        if unicodedata.east_asian_width(character) in "WF"
+        else 1
+        for character in text
+    )
