@@ -25,10 +25,12 @@ if TYPE_CHECKING:
     from .engine.features import Backbone as Backbone
     from .engine.features import load_backbone as load_backbone
     from .engine.lens import Lens as Lens
+    from .engine.reasons import Reasons as Reasons
     from .errors import TllError as TllError
     from .indexer.backup import backup as backup
     from .indexer.build import Recipe as Recipe
     from .indexer.build import build as build
+    from .indexer.explaining import why as why
     from .indexer.forgetting import Forgotten as Forgotten
     from .indexer.forgetting import forget as forget
     from .indexer.looks import Look as Look
@@ -62,6 +64,8 @@ _HOMES = {
     "Indexed": ".contracts",
     "Look": ".indexer.looks",
     "Crop": ".engine.crops",
+    "Reasons": ".engine.reasons",
+    "why": ".indexer.explaining",
 }
 
 __all__ = ["__version__", *_HOMES]

@@ -38,6 +38,7 @@ class _Commands(click.Group):
         "completion": "completion",
         "query": "query_command",
         **dict.fromkeys(("backup", "forget", "repair", "verify"), "store_commands"),
+        "why": "why_command",
     }
 
     def list_commands(self, context: click.Context) -> list[str]:

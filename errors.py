@@ -88,6 +88,10 @@ class MissingCodecError(PictureError):
     reason = "needs an extra"
 
 
+class NoPlacesError(UsageError):
+    """A backbone of which it can't be said where in a picture its features come from."""
+
+
 class WeightsError(TllError):
     """The weights of a backbone are missing, damaged or not what they should be."""
 

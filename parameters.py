@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
@@ -245,6 +246,24 @@ def bars(quiet: bool) -> Iterator[Progress]:
 
     with Progress() if quiet else Bars() as progress:
         yield progress
+
+
+def standard_input(max_bytes: int) -> bytes:
+    """The bytes of the picture that standard input holds.
+
+    Raises:
+        MissingPictureError, TooLargePictureError
+    """
+    if sys.stdin is None:
+        from .errors import MissingPictureError
+
+        raise MissingPictureError("is closed", "standard input")
+    data = sys.stdin.buffer.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        from .errors import TooLargePictureError
+
+        raise TooLargePictureError(f"has more than {max_bytes >> 20} MiB", "standard input")
+    return data
 
 
 def require_place(path: Path) -> None:

@@ -22,6 +22,7 @@ from .parameters import (
     hyperlinks_option,
     require_place,
     runtime_option,
+    standard_input,
     store_option,
     write_result,
 )
@@ -203,7 +204,7 @@ def _looked(store: Store, question: tuple[Asked, ...]) -> tuple[list[Look], tupl
     looks, read = [], []
     for asked in question:
         if asked.name == "-":
-            asked = replace(asked, data=_standard_input(store.settings.max_megabytes << 20))
+            asked = replace(asked, data=standard_input(store.settings.max_megabytes << 20))
         source = asked.name if asked.data is None else asked.data
         look = store.look(source, crop=asked.crop, name=asked.name)
         looks.append(look.weighing(asked.weight))
@@ -246,19 +247,6 @@ def _plan(sheet: Path, asked: Sequence[tuple[Asked, ...]], hits: int) -> Plan:
     plan = Plan(hits, max(map(len, asked)))
     require_sheet(sheet, len(asked), plan)
     return plan
-
-
-def _standard_input(max_bytes: int) -> bytes:
-    if sys.stdin is None:
-        from .errors import MissingPictureError
-
-        raise MissingPictureError("is closed", "standard input")
-    data = sys.stdin.buffer.read(max_bytes + 1)
-    if len(data) > max_bytes:
-        from .errors import TooLargePictureError
-
-        raise TooLargePictureError(f"has more than {max_bytes >> 20} MiB", "standard input")
-    return data
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -175,6 +175,25 @@ def trained(facts: dict[str, Any], lens_dir: Path) -> str:
     return "\n".join(f"{name:<9} {value}" for name, value in rows.items())
 
 
+def why(facts: dict[str, Any]) -> str:
+    """What `Reasons.facts` says, for people."""
+    score = f"score {facts['score']:.3f}"
+    if penalty := round(facts["score"] - facts["cosine"], 3):
+        score += (
+            f" (cosine {facts['cosine']:.3f}; {penalty:+.3f} for how near B is to many pictures)"
+        )
+    lines = [score]
+    for side in ("a", "b"):
+        found = facts[side]
+        hottest = max(map(max, found["thirds"]))
+        lines += ["", f"{side.upper()}  {shown(near(found['picture']))}"]
+        lines += [
+            f"hottest: {found['where']}, with {hottest:.0%} of the heat" if hottest else "no heat"
+        ]
+        lines += ["".join(f"{share:6.0%}" for share in row) for row in found["thirds"]]
+    return "\n".join(lines)
+
+
 def page(answers: Sequence[Answer], limits: Limits, title: str) -> str:
     """One self-contained HTML page: each question beside what looks like it. Thumbnails are inside,
     so that the page can be moved and mailed."""

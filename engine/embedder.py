@@ -43,10 +43,14 @@ class Embedder:
         be added and subtracted before `Lens.asks_of` makes a question of the sum."""
         return self.lens.apply(self._features(pixels))
 
-    def _features(self, pixels: Pixels) -> Features:
+    def seen(self, pixels: Pixels) -> Pixels:
+        """(n, size, size, 3) uint8 RGB -> the same shape: what the backbone is shown of it."""
         if self.lens.grey and len(pixels):
-            pixels = np.stack([greyed(one) for one in pixels])
-        return self.backbone.features(pixels)
+            return np.stack([greyed(one) for one in pixels])
+        return pixels
+
+    def _features(self, pixels: Pixels) -> Features:
+        return self.backbone.features(self.seen(pixels))
 
     @cached_property
     def identity(self) -> dict[str, Any]:

@@ -137,8 +137,7 @@ class Lens:
 
     def answers(self, features: Features) -> UnitVectors:
         """(n, D) -> (n, dimension): the vectors that a store keeps, each of length 1."""
-        vectors = self.apply(features)
-        return vectors if self.hubs is None else self.hubs.answers(vectors)
+        return self.answers_of(self.apply(features))
 
     def asks(self, features: Features) -> UnitVectors:
         """(n, D) -> (n, dimension): the vectors that a query searches with, each of length 1."""
@@ -148,6 +147,10 @@ class Lens:
         """(n, dimension) stored -> (n, d): what `apply` said of the same pictures."""
         return answers if self.hubs is None else self.hubs.looks_of(answers)
 
+    def answers_of(self, looks: UnitVectors) -> UnitVectors:
+        """(n, d), as `apply` returns them -> (n, dimension): what a store keeps."""
+        return looks if self.hubs is None else self.hubs.answers(looks)
+
     def asks_of(self, looks: UnitVectors) -> UnitVectors:
         """(n, d), as `apply` returns them -> (n, dimension): what a query searches with."""
         return looks if self.hubs is None else self.hubs.asks(looks)
@@ -155,16 +158,39 @@ class Lens:
     def apply(self, features: Features) -> UnitVectors:
         """(n, D) -> (n, d): how pictures look, without any hub penalty; each row of length 1 (a row
         of zeros stays one)."""
-        values = features
+        return unit(self._projected(features))
+
+    def worth(self, features: Features, looks: UnitVectors) -> NDArray[np.floating]:
+        """What each feature is worth to the likeness: the cosine of `apply(features)` and `looks`,
+        row by row, is the sum of worth * (features - mean). Exact for these features; of others
+        only the direction, for the norm (and with a ReLU what is cut off) depends on them.
+
+        Args:
+            features: (n, D), of one picture of each pair.
+            looks: (n, d), of the other one, as `apply` returns it.
+
+        Returns:
+            (n, D).
+        """
+        values = self._projected(features)
+        lengths = np.linalg.norm(values, axis=1, keepdims=True)
+        worth = looks / np.where(lengths > 0, lengths, np.inf)
+        if self.relu:
+            worth = worth * (values > 0)
+        for step in (self.adaptation, self.components):
+            if step is not None:
+                worth = worth @ step
+        return worth
+
+    def _projected(self, features: Features) -> NDArray[np.floating]:
+        """`apply`, before the norm."""
+        values: NDArray[np.floating] = features
         if self.mean is not None:
             values = values - self.mean
-        if self.components is not None:
-            values = values @ self.components.T
-        if self.adaptation is not None:
-            values = values @ self.adaptation.T
-        if self.relu:
-            values = np.maximum(values, 0)
-        return unit(values)
+        for step in (self.components, self.adaptation):
+            if step is not None:
+                values = values @ step.T
+        return np.maximum(values, 0) if self.relu else values
 
     def with_hubs(self, hubs: HubPenalty) -> Lens:
         """The same lens with a hub penalty."""

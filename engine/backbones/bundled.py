@@ -7,6 +7,7 @@ a count or a shape that differs is refused. timm's own checkpoints load by name.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +17,13 @@ from torch.nn.functional import pad
 from ...errors import WeightsError
 from ..registry import BackboneSpec, Layer
 from .checkpoint import fill, read_tensors
-from .pooling import pooled
+from .pooling import PooledNetwork
 
 if TYPE_CHECKING:
     from timm.models.efficientnet import EfficientNet
 
 
-class PooledBlocks(torch.nn.Module):
+class PooledBlocks(PooledNetwork):
     """The layers of an EfficientNet that `layers` names, pooled, side by side.
 
     A layer is `blocks.S.B`, the output of block B of stage S, or `conv_head`. What comes after the
@@ -31,7 +32,8 @@ class PooledBlocks(torch.nn.Module):
 
     def __init__(self, network: EfficientNet, layers: tuple[Layer, ...]) -> None:
         super().__init__()
-        self.layers = {layer.name: layer for layer in layers}
+        self.pooled_layers = layers
+        wanted = [layer.name for layer in layers]
         blocks: Any = network.blocks
         steps = {
             f"blocks.{stage}.{block}": module
@@ -40,24 +42,27 @@ class PooledBlocks(torch.nn.Module):
         }
         steps["conv_head"] = torch.nn.Sequential(network.conv_head, network.bn2)
         names = list(steps)
-        if unknown := self.layers.keys() - steps.keys():
+        if unknown := set(wanted) - steps.keys():
             raise ValueError(f"no layers {sorted(unknown)}; there are {names}")
-        if list(self.layers) != [name for name in names if name in self.layers]:
-            raise ValueError(f"layers {list(self.layers)} are not in the network's order")
+        if wanted != [name for name in names if name in wanted]:
+            raise ValueError(f"layers {wanted} are not in the network's order")
         last = names.index(layers[-1].name)
         self.stem = torch.nn.Sequential(network.conv_stem, network.bn1)
         self.names = names[: last + 1]
         self.steps = torch.nn.ModuleList(steps[name] for name in self.names)
 
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        """(n, 3, size, size) float32 -> (n, D) float32."""
+    def each(
+        self, pixels: torch.Tensor, use: Callable[[torch.Tensor, Layer], torch.Tensor]
+    ) -> list[torch.Tensor]:
+        """See `PooledNetwork.each`."""
+        layers = {layer.name: layer for layer in self.pooled_layers}
         maps = self.stem(pixels)
-        vectors = []
+        made = []
         for name, step in zip(self.names, self.steps, strict=True):
             maps = step(maps)
-            if name in self.layers:
-                vectors.append(pooled(maps, self.layers[name]))
-        return torch.cat(vectors, dim=1)
+            if name in layers:
+                made.append(use(maps, layers[name]))
+        return made
 
 
 def load(spec: BackboneSpec, weights: Path) -> torch.nn.Module:

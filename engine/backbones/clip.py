@@ -9,28 +9,32 @@ projection.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
-from ..registry import BackboneSpec, Pool
+from ..registry import BackboneSpec, Layer, Pool
 from .checkpoint import fill, read_tensors
+from .pooling import PooledNetwork
 
 
-class PooledTower(torch.nn.Module):
+class PooledTower(PooledNetwork):
     """The layers of a CLIP image tower, mean over positions, then its output, side by side."""
 
-    def __init__(self, visual: torch.nn.Module, skip_stem: bool) -> None:
+    def __init__(self, visual: torch.nn.Module, layers: tuple[Layer, ...], skip_stem: bool) -> None:
         super().__init__()
         self.visual = visual
+        self.pooled_layers = layers
         self.skip = 1 if skip_stem else 0
 
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        """(n, 3, size, size) float32 -> (n, D) float32."""
+    def each(
+        self, pixels: torch.Tensor, use: Callable[[torch.Tensor, Layer], torch.Tensor]
+    ) -> list[torch.Tensor]:
+        """See `PooledNetwork.each`."""
         out = self.visual.forward_intermediates(pixels)  # type: ignore[operator]
-        maps = out["image_intermediates"][self.skip :]
-        pooled = [layer.mean((2, 3)) for layer in maps]
-        return torch.cat([*pooled, out["image_features"]], dim=1)
+        activations = [*out["image_intermediates"][self.skip :], out["image_features"]]
+        return [use(one, layer) for one, layer in zip(activations, self.pooled_layers, strict=True)]
 
 
 _MEAN = (Pool(),)
@@ -57,4 +61,4 @@ def load(spec: BackboneSpec, weights: Path) -> torch.nn.Module:
     for extra in ("input_resolution", "context_length", "vocab_size"):
         tensors.pop(extra, None)  # settings that OpenAI stored among the tensors
     fill(network, {name: value.float() for name, value in tensors.items()}, weights)
-    return PooledTower(network.visual, skip_stem=hasattr(network.visual, "layer4"))
+    return PooledTower(network.visual, spec.layers, hasattr(network.visual, "layer4"))

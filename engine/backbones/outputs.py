@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from functools import partial
 
 import torch
 
 from ..registry import Layer
-from .pooling import pooled
+from .pooling import PooledNetwork
 
 
-class PooledOutputs(torch.nn.Module):
+class PooledOutputs(PooledNetwork):
     """A network whose output is the pooled outputs of some of its modules.
 
     A layer's name is its module's, as `named_modules` gives it. What a module puts out is pooled
     at once, so no more maps are alive than in the network's own pass. Threads don't see each
     other's pictures.
-
-    Args:
-        prefix: how many tokens of a sequence have no place in the picture, the class token first.
 
     Raises:
         ValueError: the network has no module of some layer's name.
@@ -30,7 +28,7 @@ class PooledOutputs(torch.nn.Module):
     ) -> None:
         super().__init__()
         self.network = network
-        self.layers = layers
+        self.pooled_layers = layers
         self.prefix = prefix
         self.caught = threading.local()
         modules = dict(network.named_modules())
@@ -39,15 +37,17 @@ class PooledOutputs(torch.nn.Module):
         for layer in layers:
             modules[layer.name].register_forward_hook(partial(self._catch, layer))
 
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        """(n, 3, size, size) float32 -> (n, D) float32."""
-        self.caught.vectors = {}
+    def each(
+        self, pixels: torch.Tensor, use: Callable[[torch.Tensor, Layer], torch.Tensor]
+    ) -> list[torch.Tensor]:
+        """See `PooledNetwork.each`."""
+        self.caught.use, self.caught.made = use, {}
         self.network(pixels)
-        vectors: dict[str, torch.Tensor] = self.caught.vectors
-        del self.caught.vectors
-        return torch.cat([vectors[layer.name] for layer in self.layers], dim=1)
+        made: dict[str, torch.Tensor] = self.caught.made
+        del self.caught.use, self.caught.made
+        return [made[layer.name] for layer in self.pooled_layers]
 
     def _catch(
         self, layer: Layer, module: torch.nn.Module, inputs: object, output: torch.Tensor
     ) -> None:
-        self.caught.vectors[layer.name] = pooled(output, layer, self.prefix)
+        self.caught.made[layer.name] = self.caught.use(output, layer)

@@ -1,8 +1,12 @@
-"""Activations of one layer -> one vector: means and deviations by cells, or the class token."""
+"""Activations of one layer -> one vector: means and deviations by cells, or the class token.
+
+And back: what the values of that vector are worth -> what each position gave.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -10,6 +14,37 @@ import torch
 from numpy.typing import NDArray
 
 from ..registry import Layer, Pool
+
+
+class PooledNetwork(torch.nn.Module):
+    """A network whose output is the activations of some of its layers, pooled, side by side.
+
+    Subclasses say with `each` how to get at the activations.
+    """
+
+    pooled_layers: tuple[Layer, ...]
+    """Those that are pooled, in the order of the output."""
+    prefix = 0
+    """How many tokens of a sequence have no place in the picture, the class token first."""
+
+    def each(
+        self, pixels: torch.Tensor, use: Callable[[torch.Tensor, Layer], torch.Tensor]
+    ) -> list[torch.Tensor]:
+        """What `use` makes of the activations of each layer, in order; it gets them as soon as they
+        are computed, and keeps what it wants of them."""
+        raise NotImplementedError
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """(n, 3, size, size) float32 -> (n, D) float32."""
+        return torch.cat(self.each(pixels, self._pooled), dim=1)
+
+    def activations(self, pixels: torch.Tensor) -> list[torch.Tensor]:
+        """Those of each layer that have a place, before they are pooled: (n, channels, height,
+        width); of one position where a layer has lost all places."""
+        return self.each(pixels, lambda activations, layer: placed(activations, layer, self.prefix))
+
+    def _pooled(self, activations: torch.Tensor, layer: Layer) -> torch.Tensor:
+        return pooled(activations, layer, self.prefix)
 
 
 def pooled(activations: torch.Tensor, layer: Layer, prefix: int = 0) -> torch.Tensor:
@@ -23,7 +58,7 @@ def pooled(activations: torch.Tensor, layer: Layer, prefix: int = 0) -> torch.Te
     Raises:
         ValueError: they are not what `layer` says.
     """
-    maps = _maps(activations, layer, prefix)
+    maps = placed(activations, layer, prefix)
     if maps.shape[1] != layer.channels:
         raise ValueError(f"{layer.name} has {maps.shape[1]} channels, not {layer.channels}")
     return torch.cat(
@@ -35,8 +70,8 @@ def pooled(activations: torch.Tensor, layer: Layer, prefix: int = 0) -> torch.Te
     )
 
 
-def _maps(activations: torch.Tensor, layer: Layer, prefix: int) -> torch.Tensor:
-    """Those of them that have a place, (n, channels, height, width)."""
+def placed(activations: torch.Tensor, layer: Layer, prefix: int = 0) -> torch.Tensor:
+    """Those of them that have a place, (n, channels, height, width); see `pooled`."""
     has_class = activations.ndim == 3 and prefix > 0
     if not has_class and any(pool.statistic == "class" for pool in layer.pools):
         raise ValueError(f"{layer.name} has no class token")
@@ -49,6 +84,50 @@ def _maps(activations: torch.Tensor, layer: Layer, prefix: int) -> torch.Tensor:
     if side**2 != tokens.shape[1]:
         raise ValueError(f"{layer.name} has {tokens.shape[1]} tokens, which make no square")
     return tokens.transpose(1, 2).unflatten(2, (side, side))
+
+
+def shared_out(
+    maps: torch.Tensor, layer: Layer, worth: torch.Tensor, centre: torch.Tensor
+) -> torch.Tensor:
+    """(n, height, width): what each position gives to the sum of `worth * (pooled - centre)`; over
+    all positions it adds up to that.
+
+    A mean is the sum of its positions' parts. A deviation s is the sum of (x - mean)^2 / (s count):
+    the positions that differ most from their cell's mean made it. Of `centre` every position of a
+    cell has the same part.
+
+    Args:
+        maps: (n, channels, height, width), with which `pooled` made the layer's vector.
+        worth, centre: (n, layer.width).
+
+    Raises:
+        ValueError: a class token was pooled, which has no place.
+    """
+    given = maps.new_zeros((len(maps), *maps.shape[2:]))
+    at = 0
+    for pool, width in zip(layer.pools, layer.blocks(), strict=True):
+        if pool.statistic == "class":
+            raise ValueError(f"the class token of {layer.name} has no place")
+        by_cell = (len(maps), pool.grid, pool.grid, layer.channels)
+        cell_worth, cell_centre = (
+            some[:, at : at + width].reshape(by_cell) for some in (worth, centre)
+        )
+        rows, columns = (
+            torch.from_numpy(_cells_of(side, pool.grid)).to(maps) for side in maps.shape[2:]
+        )
+        for row in range(pool.grid):
+            for column in range(pool.grid):
+                share = rows[row, :, None] * columns[column]  # of each position, in the cell's mean
+                values, weights = maps, cell_worth[:, row, column]
+                lost = (weights * cell_centre[:, row, column]).sum(1)[:, None, None]
+                if pool.statistic == "std":
+                    means = (maps * share).sum((2, 3), keepdim=True)
+                    values = (maps - means).square()
+                    deviations = (values * share).sum((2, 3)).sqrt()
+                    weights = torch.where(deviations > 0, weights / deviations, 0)
+                given += share * (torch.einsum("nc,nchw->nhw", weights, values) - lost)
+        at += width
+    return given
 
 
 def _pooled(maps: torch.Tensor, pool: Pool) -> torch.Tensor:

@@ -31,14 +31,18 @@ def seen(pixels: torch.Tensor, view: View) -> torch.Tensor:
     That is linear in rows and in columns, so it is two products with one matrix: exporters know
     those, and have no antialiasing.
     """
-    side = int(pixels.shape[-1])
-    kept = round(side * view.keep)
-    start = (side - kept) // 2
+    start, kept = kept_of(int(pixels.shape[-1]), view)
     middle = pixels[:, :, start : start + kept, start : start + kept]
     if kept == view.size:
         return middle
     matrix = torch.from_numpy(_resampling(kept, view.size)).to(pixels.device, pixels.dtype)
     return matrix @ middle @ matrix.T
+
+
+def kept_of(side: int, view: View) -> tuple[int, int]:
+    """Where what the view keeps of a square begins, and how long it is, in pixels."""
+    kept = round(side * view.keep)
+    return (side - kept) // 2, kept
 
 
 @lru_cache(maxsize=32)

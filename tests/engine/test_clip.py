@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+import why
 from tll_index import load_backbone
 from tll_index.config import load_settings
 from tll_index.engine.decode import Geometry
@@ -149,3 +150,14 @@ def test_missing_weights_say_how_to_get_them() -> None:
     assert "tll-index backbones fetch clip_rn50x4" in str(error.value)
     assert "TLL_WEIGHTS_DIR" in str(error.value)
     assert load_settings().weights_dir.is_dir()
+
+
+@pytest.mark.parametrize("name", list(_SMALL))
+def test_why_is_asked_with_masks(name: str, home: Path) -> None:
+    """The joint embedding is of the whole picture."""
+    save_file(
+        {key: value.contiguous() for key, value in random_network(name).state_dict().items()},
+        home / "weights" / f"{name}.safetensors",
+    )
+    found = why.of_noise(name)
+    assert found.method == "mask" and found.heat_a.shape == (7, 7) and found.heat_b.std() > 0

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional
 
+import why
 from tll_index import load_backbone
 from tll_index.engine.backbones.facenet import InceptionResnetV1
 from tll_index.engine.features import normalised
@@ -188,3 +189,8 @@ def test_never_a_partly_random_network(tensors: Tensors, tmp_path: Path) -> None
         torch.save(broken, path)
         with pytest.raises(WeightsError, match="another architecture"):
             load_backbone("facenet", weights=path)
+
+
+def test_why_is_asked_with_masks(file: Path) -> None:
+    found = why.of_noise("facenet", weights=file)
+    assert found.method == "mask" and min(found.heat_a.std(), found.heat_b.std()) > 0

@@ -17,6 +17,7 @@ import torchvision
 from safetensors.torch import save_file
 from torchvision.models.resnet import Bottleneck, ResNet
 
+import why
 from tll_index import load_backbone
 from tll_index.engine.backbones.outputs import PooledOutputs
 from tll_index.engine.backbones.timm_networks import VARIANTS, build, named_for
@@ -330,3 +331,15 @@ def test_a_resnets_dimension_is_its_four_stages() -> None:
     for name in ("resnext101_32x48d_wsl", "barlow_twins", "dino_resnet50", "resnet50"):
         assert spec_of(name).dimension == 256 + 512 + 1024 + 2048
     assert spec_of("vit_b16").dimension == 13 * 768 and spec_of("vgg16").dimension == 4096
+
+
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [("tll_test_resnext", "sum"), ("tll_test_vit", "mask"), ("tll_test_vgg", "mask")],
+)
+def test_why_is_a_sum_where_all_layers_have_places(name: str, method: str, home: Path) -> None:
+    saved(random_network(name).state_dict(), home / "weights" / f"{name}.safetensors")
+    found = why.of_noise(name)
+    assert found.method == method and min(found.heat_a.std(), found.heat_b.std()) > 0
+    if method == "sum":
+        assert abs(found.heat_a.sum(dtype=np.float64) - found.cosine) < 1e-5

@@ -1,0 +1,86 @@
+"""Why two pictures look alike: whatever they are called, with a store and without."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_sample_image
+
+import tiny_layers
+from pictures import encoded, fill_folder, noise
+from tiny import asked_and_answered
+from tll_index import Reasons, Recipe, Store, build, why
+from tll_index.config import load_settings
+from tll_index.engine.decode import decode
+from tll_index.engine.embedder import load_embedder
+from tll_index.engine.registry import spec_of
+from tll_index.errors import MissingPictureError, NotAPictureError, UsageError
+
+
+@pytest.fixture(autouse=True)
+def rows(home: Path) -> None:
+    tiny_layers.install(home / "weights")
+
+
+def test_a_picture_by_whatever_name(here: Path) -> None:
+    path, other = fill_folder(here, 2)
+    image = noise(0)
+    decoded = decode(encoded(image, "PNG"), tiny_layers.SPEC.geometry)
+    wanted = why(path, other, backbone="tiny-layers")
+    assert wanted.a.subject.name == str(path) and wanted.method == "sum"
+    for source in (str(path), path.read_bytes(), image, np.asarray(image), decoded):
+        found = why(source, other, backbone="tiny-layers")
+        assert isinstance(found, Reasons) and np.allclose(found.heat_a, wanted.heat_a, atol=1e-6)
+        assert found.a.subject.name in ("-", str(path))
+        assert found.image().size == wanted.image().size
+
+
+def test_a_stores_own_backbone_and_lens(here: Path) -> None:
+    paths = fill_folder(here / "photos", 3)
+    build(["photos"], recipe=Recipe("tiny", lens=asked_and_answered()))
+    with Store.open() as store:
+        hit = store.query(paths[0], k=1)[0]
+        found = why(paths[0], hit.path, store=store)
+        assert found.backbone == "tiny" and found.score == pytest.approx(hit.score, abs=1e-5)
+        assert found.cosine - found.score > 0.01  # what is lost to hubs
+        indexed = store.indexed_look(hit.sha256)
+        assert found.cosine == pytest.approx(
+            (indexed.vector @ store.look(paths[0]).vector.T).item(), abs=1e-5
+        )
+    assert why(paths[0], hit.path, store=here / ".tll-index").score == found.score
+    assert why(paths[0], hit.path, store=store).score == found.score  # though it is closed
+
+
+def test_what_can_not_be_compared(here: Path) -> None:
+    path, other = fill_folder(here / "photos", 2)
+    build(["photos"], recipe=Recipe("tiny", lens="none"))
+    with pytest.raises(UsageError, match="name those, or a store"):
+        why(path, other, store=".tll-index", lens="none")
+    with pytest.raises(MissingPictureError, match=r"absent\.png"):
+        why("absent.png", other, backbone="tiny")
+    with pytest.raises(NotAPictureError):
+        why(path, b"no picture", backbone="tiny")
+    with pytest.raises(UsageError, match="must have 64 x 64 pixels"):
+        why(decode(path.read_bytes(), spec_of("tiny").geometry), other, backbone="tiny-layers")
+
+
+@pytest.mark.parametrize("lens", [None, "none"])
+def test_the_bundled_backbone(lens: str | None) -> None:
+    """Without a store: its shipped lens, which holds hubs back; and the sum is the whole cosine."""
+    flower, china = (
+        Image.fromarray(load_sample_image(f"{one}.jpg")) for one in ("flower", "china")
+    )
+    found = why(flower, china, lens=lens)
+    embedder = load_embedder("efficientnet_lite0", load_settings(), lens=lens)
+    squares = np.stack([side.subject.picture.pixels for side in (found.a, found.b)])
+    looks = embedder.looks(squares)
+    cosine = float(looks[0] @ looks[1])
+    assert found.method == "sum" and found.cosine == pytest.approx(cosine, abs=1e-5)
+    for heat in (found.heat_a, found.heat_b):
+        assert heat.sum(dtype=np.float64) == pytest.approx(cosine, abs=1e-5)
+    score = (embedder.asks(squares[:1]) @ embedder.answers(squares[1:]).T).item()
+    assert found.score == pytest.approx(score * embedder.lens.scale, abs=1e-5)
+    assert (found.cosine - found.score > 0.01) == (lens is None)

@@ -1,0 +1,25 @@
+"""What tests of `reasons` share: two pictures of random numbers, compared by a backbone."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tll_index.config import load_settings
+from tll_index.engine.decode import Picture
+from tll_index.engine.embedder import load_embedder
+from tll_index.engine.reasons import Reasons, Subject, reasons
+
+
+def of_noise(backbone: str, **options: object) -> Reasons:
+    """Of two such pictures; `options` as for `load_embedder`."""
+    embedder = load_embedder(backbone, load_settings(), lens="none", **options)  # type: ignore[arg-type]
+    size = embedder.backbone.spec.geometry.size
+    random = np.random.default_rng(6)
+    a, b = (
+        Subject(name, Picture(random.integers(0, 256, (size, size, 3), np.uint8), size, size, ""))
+        for name in "ab"
+    )
+    found = reasons(embedder, a, b, settings=load_settings())
+    looks = embedder.looks(np.stack([a.picture.pixels, b.picture.pixels]))
+    assert abs(found.cosine - looks[0] @ looks[1]) < 1e-5
+    return found

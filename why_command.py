@@ -1,0 +1,107 @@
+"""The command that says why: which regions make two pictures alike."""
+
+from __future__ import annotations
+
+import functools
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .names import shown
+from .parameters import (
+    OUTPUT,
+    PATH,
+    debug_option,
+    device_option,
+    format_option,
+    require_place,
+    runtime_option,
+    standard_input,
+    store_option,
+)
+
+
+@click.command()
+@click.argument("a", type=PATH)
+@click.argument("b", type=PATH)
+@store_option
+@click.option("--out", type=OUTPUT, help="Also draw it: both pictures, with heat (.png, .jpg).")
+@click.option(
+    "--method",
+    type=click.Choice(["auto", "sum", "mask"]),
+    default="auto",
+    show_default=True,
+    help="sum: exact parts of the score; mask: what it loses when a part is blurred, with any "
+    "backbone; auto: sum where that can be.",
+)
+@format_option("table", "json", "jsonl")
+@click.option("--backbone", help="Use no store, but this backbone; see 'tll-index backbones'.")
+@click.option("--weights", type=PATH, help="Weights file of the backbone, or of the store's.")
+@click.option("--lens", metavar="FILE|none", help="Without a store: the trained lens.")
+@device_option
+@runtime_option
+@click.option("--max-megapixels", type=int, help="Refuse larger pictures.  [default: 178]")
+@debug_option
+def why(
+    a: Path,
+    b: Path,
+    store: Path | None,
+    out: Path | None,
+    method: str,
+    format: str,
+    backbone: str | None,
+    weights: Path | None,
+    lens: str | None,
+    **settings: Any,
+) -> None:
+    """Show which regions make pictures A and B alike; '-' reads one of them from standard input.
+
+    What is alike is for the backbone and lens of a store to say; where none is named or near, for
+    the bundled ones.
+    """
+    from . import render
+    from .config import load_settings
+    from .engine.reasons import format_for
+    from .errors import PictureError, UsageError
+    from .formats import facts_as
+    from .indexer.explaining import why as why_alike
+    from .indexer.layout import locate_store
+    from .indexer.store import Store
+    from .progress import TickBars
+
+    loaded = load_settings(store=store, **settings)
+    asked = [os.fspath(picture) for picture in (a, b)]
+    if asked == ["-", "-"]:
+        raise click.UsageError("standard input holds one picture: name '-' once")
+    own = backbone is not None or lens is not None
+    if own and store is not None:
+        raise UsageError("--store has a backbone and a lens: name it, or --backbone and --lens")
+    if out is not None:
+        format_for(out)
+        require_place(out)
+    pictures = [standard_input(loaded.max_megabytes << 20) if it == "-" else it for it in asked]
+    explain = functools.partial(why_alike, *pictures, method=method, settings=loaded)
+    try:
+        with TickBars() as progress:
+            if own or locate_store(None, loaded) is None:
+                if not own:
+                    click.echo("no store here: the bundled backbone and its lens say", err=True)
+                found = explain(backbone=backbone, weights=weights, lens=lens, progress=progress)
+            else:
+                with Store.open(weights=weights, settings=loaded) as opened:
+                    found = explain(store=opened, progress=progress)
+    except PictureError as error:
+        raise error if error.source is not None else error.at("standard input") from None
+    facts = found.facts()
+    if format == "table":
+        click.echo(render.why(facts))
+    else:
+        click.echo(facts_as(format, facts), nl=False)
+    if out is not None:
+        found.save(out)
+        click.echo(f"wrote {shown(out)}", err=True)
+
+
+COMMANDS = (why,)
