@@ -38,6 +38,7 @@ class _Commands(click.Group):
         "completion": "completion",
         "query": "query_command",
         **dict.fromkeys(("backup", "forget", "repair", "verify"), "store_commands"),
+        "serve": "serve_command",
         "why": "why_command",
     }
 

@@ -219,13 +219,21 @@ def decode(
         return _fitted(image, geometry, size)
 
 
-def thumbnail(data: bytes, side: int, limits: Limits = Limits()) -> bytes:
+def thumbnail(
+    data: bytes,
+    side: int,
+    limits: Limits = Limits(),
+    sized: Callable[[int, int], None] | None = None,
+) -> bytes:
     """A JPEG of the picture, upright, its longer side at most `side` pixels.
+
+    Args:
+        sized: as in `decode`.
 
     Raises:
         As `decode`.
     """
-    return jpeg(smaller(data, side, limits))
+    return jpeg(smaller(data, side, limits, sized=sized))
 
 
 def jpeg(image: Image.Image) -> bytes:
@@ -236,15 +244,24 @@ def jpeg(image: Image.Image) -> bytes:
 
 
 def smaller(
-    data: bytes, side: int, limits: Limits = Limits(), crop: Crop | None = None
+    data: bytes,
+    side: int,
+    limits: Limits = Limits(),
+    crop: Crop | None = None,
+    sized: Callable[[int, int], None] | None = None,
 ) -> Image.Image:
     """The picture, or the part of it that `crop` says, as people may see it: upright, in RGB, its
     longer side at most `side` pixels.
+
+    Args:
+        sized: as in `decode`.
 
     Raises:
         As `decode`.
     """
     with _opened(data, limits) as image:
+        if sized is not None:
+            sized(*image.size)
         if crop is not None:
             image.load()
             upright = _cut(image, crop)

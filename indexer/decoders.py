@@ -6,8 +6,9 @@ may use is limited (`fence.py`), and what it says is not believed unless it make
 travel, never pickles:
 
     once      the child: "ready"
-    request   length, then the picture file's bytes
-    answer    length of header, length of pixels; header (JSON); pixels (size x size x 3)
+    request   length of task, length of file; task (JSON: crop, or side of a thumbnail); the file
+    answer    length of header, length of body; header (JSON); body: pixels (size x size x 3) or,
+              where a thumbnail was asked for, its file
 """
 
 from __future__ import annotations
@@ -20,23 +21,28 @@ import struct
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import numpy as np
 
-from ..engine.decode import Geometry, Limits, Picture, decode, without_threads
+from ..engine.crops import Crop
+from ..engine.decode import Geometry, Limits, Picture, decode, thumbnail, without_threads
 from ..errors import DecoderFailedError, PictureError, TllError
 from .children import command
 from .fence import OUT_OF_TIME, Fence
 
-_REQUEST = struct.Struct("<Q")
+_T = TypeVar("_T")
+_REQUEST = struct.Struct("<IQ")
 _ANSWER = struct.Struct("<IQ")
 _READY = b"ready"
 _START_SECONDS = 60
 _LONGEST_HEADER = 1 << 16
+_BESIDE_PIXELS = 1 << 17
+"""Bytes that a thumbnail's file may have besides those of its pixels: tables, a comment."""
 
-
+_SENSELESS = "a senseless answer"
 _FAILURES = {kind.__name__: kind for kind in PictureError.__subclasses__()}
 
 
@@ -99,24 +105,23 @@ class Decoder:
                 raise TllError(f"decoder processes can't be started here ({error})") from None
             self._is_ready = True
 
-    def decode(self, data: bytes) -> Picture:
+    def decode(self, data: bytes, crop: Crop | None = None) -> Picture:
         """`engine.decode.decode`, over there.
 
         Raises:
             PictureError: as `decode`; also where the decoder hung on this picture, or crashed
                 twice (once may be chance: the system was short of memory, say).
         """
-        try:
-            try:
-                return self._ask(data)
-            except _Died:
-                if self._is_over:
-                    raise
-                self.stop()
-                return self._ask(data)
-        except (_Died, _Hangs) as error:
-            self.stop()
-            raise DecoderFailedError(f"made the decoder fail ({error})") from None
+        return self._twice(lambda: self._picture(data, crop))
+
+    def thumbnail(self, data: bytes, side: int) -> bytes:
+        """`engine.decode.thumbnail`, over there.
+
+        Raises:
+            PictureError: as `decode`.
+        """
+        most = 3 * side**2 + _BESIDE_PIXELS
+        return self._twice(lambda: self._ask(data, {"side": side}, 1, most)[1])
 
     def kill(self) -> None:
         """End the process now and for good, from any thread: whoever waits for it gets an error."""
@@ -136,32 +141,66 @@ class Decoder:
                     with contextlib.suppress(OSError):
                         pipe.close()
 
-    def _ask(self, data: bytes) -> Picture:
+    def _twice(self, ask: Callable[[], _T]) -> _T:
+        try:
+            try:
+                return ask()
+            except _Died:
+                if self._is_over:
+                    raise
+                self.stop()
+                return ask()
+        except (_Died, _Hangs) as error:
+            self.stop()
+            raise DecoderFailedError(f"made the decoder fail ({error})") from None
+
+    def _picture(self, data: bytes, crop: Crop | None) -> Picture:
+        size = 3 * self._size**2
+        task = {} if crop is None else {"crop": asdict(crop)}
+        told, pixels = self._ask(data, task, size, size)
+        square = np.frombuffer(pixels, np.uint8).reshape(self._size, self._size, 3)
+        try:
+            return Picture(square, int(told["width"]), int(told["height"]), str(told["format"]))
+        except (ValueError, LookupError, TypeError):
+            raise _Died(_SENSELESS) from None
+
+    def _ask(
+        self, data: bytes, task: dict[str, Any], least: int, most: int
+    ) -> tuple[dict[str, Any], bytes]:
+        """Header and body of the answer; a body has `least` to `most` bytes.
+
+        Raises:
+            PictureError: the answer is that.
+            _Died, _Hangs
+        """
         self.start()
         process = self._process
         assert process is not None and process.stdin is not None and process.stdout is not None
         deadline = time.monotonic() + self._seconds
-        _send(process, _REQUEST.pack(len(data)), deadline)
+        text = json.dumps(task).encode()
+        _send(process, _REQUEST.pack(len(text), len(data)) + text, deadline)
         _send(process, data, deadline)
-        header_size, pixel_size = _ANSWER.unpack(_receive(process, _ANSWER.size, deadline))
-        if header_size > _LONGEST_HEADER or pixel_size not in (0, 3 * self._size**2):
-            raise _Died("a senseless answer")
-        header = _receive(process, header_size, deadline)
-        return _answer(header, _receive(process, pixel_size, deadline), self._size)
+        header_size, body_size = _ANSWER.unpack(_receive(process, _ANSWER.size, deadline))
+        if header_size > _LONGEST_HEADER or not (body_size == 0 or least <= body_size <= most):
+            raise _Died(_SENSELESS)
+        told = _header(_receive(process, header_size, deadline))
+        if not body_size:
+            raise _failure(told)
+        return told, _receive(process, body_size, deadline)
 
 
-def _answer(header: bytes, pixels: bytes, size: int) -> Picture:
-    """Raises the `PictureError` that it tells of; `_Died` where it makes no sense."""
+def _header(text: bytes) -> dict[str, Any]:
+    with contextlib.suppress(ValueError):
+        if isinstance(told := json.loads(text), dict):
+            return told
+    raise _Died(_SENSELESS)
+
+
+def _failure(told: dict[str, Any]) -> PictureError | _Died:
     try:
-        told: dict[str, Any] = json.loads(header)
-        if kind := told.get("error"):
-            failure: PictureError = _FAILURES[kind](told["message"])
-        else:
-            square = np.frombuffer(pixels, np.uint8).reshape(size, size, 3)
-            return Picture(square, int(told["width"]), int(told["height"]), str(told["format"]))
-    except (ValueError, LookupError, TypeError, AttributeError):
-        raise _Died("a senseless answer") from None
-    raise failure
+        return _FAILURES[told["error"]](told["message"])
+    except (LookupError, TypeError):
+        return _Died(_SENSELESS)
 
 
 def _send(process: subprocess.Popen[bytes], data: bytes, deadline: float) -> None:
@@ -211,25 +250,30 @@ def serve(
 ) -> None:
     """Answer requests until there are no more, or until this process has grown too much."""
     is_fit = True
-    while is_fit and (length := requests.read(_REQUEST.size)):
-        (size,) = _REQUEST.unpack(length)
+    while is_fit and (lengths := requests.read(_REQUEST.size)):
+        task_size, size = _REQUEST.unpack(lengths)
+        task = json.loads(requests.read(task_size))
         fence.begin(size)
-        pixels = b""
-        header: dict[str, Any]
+        body = b""
+        header: dict[str, Any] = {}
         try:
-            picture = decode(requests.read(size), geometry, limits, fence.sized)
+            data = requests.read(size)
+            if "side" in task:
+                body = thumbnail(data, task["side"], limits, fence.sized)
+            else:
+                crop = Crop(**task["crop"]) if "crop" in task else None
+                picture = decode(data, geometry, limits, fence.sized, crop)
+                body = picture.pixels.tobytes()
+                header = {
+                    "width": picture.width,
+                    "height": picture.height,
+                    "format": picture.format,
+                }
         except PictureError as error:
             header = {"error": type(error).__name__, "message": error.message}
-        else:
-            pixels = picture.pixels.tobytes()
-            header = {
-                "width": picture.width,
-                "height": picture.height,
-                "format": picture.format,
-            }
         is_fit = fence.end()
         text = json.dumps(header).encode()
-        answers.write(_ANSWER.pack(len(text), len(pixels)) + text + pixels)
+        answers.write(_ANSWER.pack(len(text), len(body)) + text + body)
         answers.flush()
 
 

@@ -103,7 +103,7 @@ def test_a_decoder_that_talks_nonsense(answer: str) -> None:
     decoder = Decoder(GEOMETRY, Limits(), 20)
     code = (
         "import sys; from struct import pack; out = sys.stdout.buffer\n"
-        "out.write(b'ready'); out.flush(); sys.stdin.buffer.read(9)\n"
+        "out.write(b'ready'); out.flush(); sys.stdin.buffer.read(13)\n"
         f"out.write({answer}); out.flush(); sys.stdin.read()"
     )
     decoder._command = [sys.executable, "-S", "-c", code]

@@ -1,0 +1,107 @@
+"""The command that serves the page and its API."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .parameters import PATH, debug_option, device_option, runtime_option, store_option
+
+if TYPE_CHECKING:
+    from .web.server import Address
+
+_MIB = 1 << 20
+
+
+@click.command()
+@store_option
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option("--port", type=int, default=8017, show_default=True, help="0 takes a free one.")
+@click.option(
+    "--allow-host",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="Also answer to this name, such as a reverse proxy's.",
+)
+@click.option(
+    "--token-file",
+    type=PATH,
+    help="Demand the token in this file.  [default: TLL_TOKEN; none on this machine's own "
+    "address, a new one on any other]",
+)
+@click.option("--open", "opens", is_flag=True, help="Open the page in a browser.")
+@click.option(
+    "--max-upload",
+    type=click.IntRange(min=1),
+    default=32,
+    show_default=True,
+    metavar="MIB",
+    help="Refuse larger uploads.",
+)
+@device_option
+@runtime_option
+@click.option("--workers", type=int, help="Decoder processes.  [default: one for each core]")
+@click.option("--max-megapixels", type=int, help="Refuse larger pictures.  [default: 178]")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but the address.")
+@debug_option
+def serve(
+    store: Path | None,
+    host: str,
+    port: int,
+    names: tuple[str, ...],
+    token_file: Path | None,
+    opens: bool,
+    max_upload: int,
+    quiet: bool,
+    **settings: Any,
+) -> None:
+    """Serve a page to look on from picture to picture, and a JSON API, until Ctrl-C.
+
+    Only this machine reaches it, unless --host says otherwise; then everyone needs a token.
+    """
+    from .config import load_settings
+    from .errors import TllError
+
+    try:
+        from .web.options import Options
+        from .web.server import serve as serve_store
+    except ModuleNotFoundError as error:
+        raise TllError(
+            f"'serve' needs an extra ({error.name} is missing): pip install 'tll-index[serve]'"
+        ) from None
+
+    def ready(address: Address) -> None:
+        click.echo(address.url)
+        if not quiet:
+            click.echo("Ctrl-C stops.", err=True)
+        if opens:
+            click.launch(address.url)
+
+    serve_store(
+        host=host,
+        port=port,
+        token=_token(token_file),
+        names=names,
+        options=Options(upload_bytes=max_upload * _MIB),
+        settings=load_settings(store=store, **settings),
+        ready=ready,
+    )
+
+
+def _token(file: Path | None) -> str | None:
+    from .errors import TllError
+
+    if file is None:
+        return os.environ.get("TLL_TOKEN") or None
+    try:
+        return file.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise TllError(f"--token-file: {file} can't be read: {why}") from None
+
+
+COMMANDS = (serve,)

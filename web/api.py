@@ -1,0 +1,271 @@
+"""The routes below /api: ask, show, look on."""
+
+from __future__ import annotations
+
+import os
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from ..engine.crops import Crop
+from ..errors import PictureError, UsageError
+from . import questions
+from .answers import COME_AGAIN, Json, refuse
+from .facts import found, of_picture
+from .guard import cookie_name, cookie_value, kind_of
+from .looks import see
+from .originals import MEDIA_TYPES, original
+from .places import Places, text
+from .questions import Filters, Part, Question
+from .thumbnails import SIDES
+from .uploads import json_in, picture_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.types import Receive, Scope, Send
+
+    from ..indexer.looks import Look
+    from .desk import Desk
+
+_FOREVER = "private, max-age=31536000, immutable"
+"""How long browsers may keep what is named by its content."""
+
+_MOST_SAMPLED = 200
+
+_PICTURE = {"schema": {"type": "string", "format": "binary"}}
+_FORM = {
+    "schema": {
+        "type": "object",
+        "properties": {"picture": {"type": "string", "format": "binary"}},
+        "required": ["picture"],
+    }
+}
+_UPLOAD = {
+    "image/*": _PICTURE,
+    "application/octet-stream": _PICTURE,
+    "multipart/form-data": _FORM,
+}
+
+_Id = Annotated[str, Path(pattern=questions.ID, description="SHA-256 of its content, in hex")]
+
+
+def _fails(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {status: {"model": questions.Failure} for status in statuses}
+
+
+def _in_query(model: type[Filters]) -> list[dict[str, Any]]:
+    """The model's fields as parameters of a URL, for the docs."""
+    fields = model.model_json_schema()["properties"]
+    rows = [{"name": name, "in": "query", "schema": schema} for name, schema in fields.items()]
+    return [*rows, {"name": "crop", "in": "query", "schema": {"type": "string"}}]
+
+
+def routes(desk: Desk) -> APIRouter:
+    """Everything below /api that answers for the store of `desk`."""
+    api = APIRouter(prefix="/api")
+    store, crew = desk.store, desk.crew
+
+    @api.get("/info", response_model=questions.Info)
+    async def info() -> Response:
+        """What is served: the store, its folders, the limits."""
+        return Json(await crew.asking.do(desk.info))
+
+    @api.post("/session", status_code=204, responses=_fails(401))
+    async def begin_session(request: Request) -> Response:
+        """Get a cookie for the token, which comes as `Authorization: Bearer`."""
+        response = Response(status_code=204)
+        if (token := desk.options.token) is not None:
+            response.set_cookie(
+                cookie_name(request.scope),
+                cookie_value(token),
+                httponly=True,
+                samesite="strict",
+                secure=request.url.scheme == "https",
+            )
+        return response
+
+    @api.delete("/session", status_code=204)
+    async def end_session(request: Request) -> Response:
+        """Let the browser forget the cookie."""
+        response = Response(status_code=204)
+        response.delete_cookie(cookie_name(request.scope), httponly=True, samesite="strict")
+        return response
+
+    @api.post(
+        "/looks",
+        response_model=questions.LookTaken,
+        responses=_fails(400, 408, 413, 415, 422, 503),
+        openapi_extra={"requestBody": {"required": True, "content": _UPLOAD}},
+    )
+    async def look(request: Request, crop: str | None = None) -> Response:
+        """Show a picture, to ask with it by name as long as it is remembered. Only its vector is
+        kept, in memory. `crop`: the part to look at, x,y,width,height in pixels or percent."""
+        seen = await see(await picture_in(request), _crop(crop), store, crew)
+        return Json(
+            {
+                "look": desk.looks.keep(seen),
+                "width": seen.width,
+                "height": seen.height,
+                "known": seen.known,
+            }
+        )
+
+    @api.post(
+        "/query",
+        response_model=questions.Answer,
+        responses=_fails(400, 404, 408, 410, 413, 415, 422, 503),
+        openapi_extra={
+            "parameters": _in_query(Filters),
+            "requestBody": {
+                "required": True,
+                "content": {
+                    "application/json": {"schema": {"$ref": "#/components/schemas/Question"}},
+                    **_UPLOAD,
+                },
+            },
+        },
+    )
+    async def query(request: Request) -> Response:
+        """The indexed pictures that look most like some and least like others, best first. A
+        picture itself may be sent instead of JSON; what else is wanted is then said in the URL."""
+        started = time.perf_counter()
+        if kind_of(request.headers) == "application/json":
+            wanted = Question.model_validate(await json_in(request))
+            parts = [(part, 1) for part in wanted.like] + [(part, -1) for part in wanted.unlike]
+            shown = {name: _shown(name) for part, _ in parts if (name := part.look) is not None}
+
+            def looks() -> list[Look]:
+                return [
+                    (shown[part.look] if part.look else store.indexed_look(part.id or "")).weighing(
+                        sign * part.weight
+                    )
+                    for part, sign in parts
+                ]
+
+            return Json(await crew.asking.do(lambda: _answered(looks(), wanted, started)))
+        filters = questions.from_query(request.query_params)
+        seen = await see(
+            await picture_in(request), _crop(request.query_params.get("crop")), store, crew
+        )
+        return Json(await crew.asking.do(lambda: _answered([seen.look], filters, started)))
+
+    def _shown(name: str) -> Look:
+        if (seen := desk.looks.get(name)) is None:
+            refuse(410, "that picture is no longer remembered: upload it again")
+        return seen.look
+
+    def _answered(looks: list[Look], wanted: Filters, started: float) -> dict[str, Any]:
+        places = Places(store.roots())
+        try:
+            only = places.patterns(wanted.folder, wanted.only)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        end = wanted.offset + wanted.limit
+        hits = store.ask(
+            looks,
+            end + 1,
+            only=only,
+            min_score=wanted.min_score,
+            include_self=wanted.include_self,
+        )
+        return {
+            "hits": [found(hit, places) for hit in hits[wanted.offset : end]],
+            "total_pictures": len(store),
+            "more": len(hits) > end,
+            "took_ms": round((time.perf_counter() - started) * 1000, 3),
+        }
+
+    @api.get("/random", response_model=questions.Sample)
+    async def sample(
+        count: Annotated[int, Query(ge=1, le=_MOST_SAMPLED)] = 24,
+    ) -> Response:
+        """Pictures to begin with, others each time."""
+        return Json(await crew.asking.do(lambda: {"pictures": desk.sample(count)}))
+
+    @api.get("/pictures/{id}", response_model=questions.PictureFacts, responses=_fails(404))
+    async def picture(id: _Id) -> Response:
+        """What the store knows of a picture."""
+        return Json(
+            await crew.asking.do(lambda: of_picture(store.picture(id), Places(store.roots())))
+        )
+
+    @api.get(
+        "/pictures/{id}/thumbnail",
+        responses={200: {"content": {"image/jpeg": {}}}, **_fails(404, 422, 503)},
+        response_class=Response,
+    )
+    async def thumbnail(
+        request: Request,
+        id: _Id,
+        side: Annotated[int, Query(description=f"one of {SIDES}")] = SIDES[1],
+    ) -> Response:
+        """A small JPEG of it, the longer side so many pixels."""
+        if side not in SIDES:
+            refuse(422, f"side: one of {', '.join(map(str, SIDES))}")
+        headers = {"etag": f'"{id}-{side}"', "cache-control": _FOREVER}
+        if request.headers.get("if-none-match") == headers["etag"]:
+            await crew.asking.do(lambda: store.picture(id))
+            return Response(status_code=304, headers=headers)
+        data = await desk.thumbnails.of(id, side)
+        return Response(data, media_type="image/jpeg", headers=headers)
+
+    @api.get(
+        "/pictures/{id}/file",
+        responses={200: {"content": {"image/*": {}}}, **_fails(404, 503)},
+        response_class=Response,
+    )
+    async def file(id: _Id) -> Response:
+        """The picture's file, as long as it is the one that was indexed."""
+        found = await crew.asking.do(lambda: store.picture(id))
+        if not desk.budget.take(found.file_bytes):
+            refuse(503, "too much is sent at once; try again soon", COME_AGAIN)
+        give_back = partial(desk.budget.give_back, found.file_bytes)
+        try:
+            data = await crew.reading.do(lambda: original(found))
+        except PictureError as error:
+            give_back()
+            refuse(404, f"the picture {error.message}")
+        except BaseException:
+            give_back()
+            raise
+        return _Lent(
+            data,
+            give_back,
+            media_type=MEDIA_TYPES.get(found.format, "application/octet-stream"),
+            headers={
+                "etag": f'"{id}"',
+                "cache-control": _FOREVER,
+                "content-security-policy": "sandbox; default-src 'none'; img-src 'self' data:; "
+                "style-src 'unsafe-inline'; frame-ancestors 'none'",
+                "content-disposition": _disposition(found.paths[0]),
+            },
+        )
+
+    return api
+
+
+class _Lent(Response):
+    """A response whose bytes count as in memory until they are sent."""
+
+    def __init__(self, content: bytes, give_back: Callable[[], None], **options: Any) -> None:
+        super().__init__(content, **options)
+        self._give_back = give_back
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._give_back()
+
+
+def _crop(said: str | None) -> Crop | None:
+    return None if said is None else Crop.parse(said[:200])
+
+
+def _disposition(path: str) -> str:
+    """Content-Disposition that tells the file's name, whatever is in it (RFC 6266)."""
+    return f"inline; filename*=UTF-8''{quote(text(os.path.basename(os.fsencode(path))), safe='')}"

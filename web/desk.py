@@ -1,0 +1,121 @@
+"""What the routes share: the store, who works for it, what was uploaded, what is counted."""
+
+from __future__ import annotations
+
+import os
+import random
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import __version__
+from ..engine.decode import Picture
+from ..errors import StoreError
+from ..indexer.describing import sampled
+from . import questions
+from .answers import log
+from .budget import Budget
+from .crew import Crew
+from .facts import of_picture
+from .looks import Looks
+from .metrics import Metrics
+from .places import Folders, Places
+from .thumbnails import ThumbnailFiles, Thumbnails
+
+if TYPE_CHECKING:
+    from ..indexer.store import Store
+    from .options import Options
+
+
+class Desk:
+    """Of one server."""
+
+    def __init__(self, store: Store, options: Options) -> None:
+        """Loads the network.
+
+        Raises:
+            StoreMismatchError, WeightsError, LensError: what made the store is not what is here.
+        """
+        settings = store.settings
+        geometry = store.embedder.backbone.spec.geometry
+        self.store = store
+        self.options = options
+        self.budget = Budget(options.held_bytes)
+        self.crew = Crew(geometry, settings, options.waiting)
+        self.looks = Looks(options.looks, options.look_seconds)
+        self.thumbnails = Thumbnails(
+            store,
+            self.crew,
+            ThumbnailFiles(settings.cache_dir / "thumbnails", options.thumbnail_bytes),
+        )
+        self.metrics = Metrics()
+        self._folders = Folders(store)
+        self._watch()
+
+    def warm_up(self) -> None:
+        """Look at a grey square and ask with it, so that the first question is as quick as others.
+
+        Raises:
+            StoreError: the store can't be read.
+        """
+        size = self.store.embedder.backbone.spec.geometry.size
+        grey = Picture(np.full((size, size, 3), 128, np.uint8), size, size, "")
+        self.store.ask([self.store.look_at(grey)], 1)
+
+    def info(self) -> dict[str, Any]:
+        """A `questions.Info`."""
+        with self.store.catalog.reading() as reader:
+            counts = {
+                "pictures": reader.images - reader.orphans,
+                "paths": reader.places,
+                "generation": reader.generation,
+            }
+        made_by = self.store.about.made_by
+        return {
+            "version": __version__,
+            "store": os.path.basename(self.store.path),
+            **counts,
+            "backbone": made_by["backbone"],
+            "lens": made_by["lens_sha256"] is not None,
+            "dimension": made_by["dimension"],
+            "words": False,
+            "folders": self._folders.now(),
+            "limits": {
+                "upload_bytes": self.options.upload_bytes,
+                "page": questions.LARGEST_PAGE,
+                "deepest": questions.DEEPEST,
+                "pictures_a_query": questions.MOST_PICTURES,
+            },
+        }
+
+    def sample(self, count: int) -> list[dict[str, Any]]:
+        """Pictures by chance, each a `questions.PictureFacts`."""
+        with self.store.catalog.reading() as reader:
+            found = list(sampled(reader, count, random.randrange(1 << 30)))
+            places = Places(reader.roots())
+        return [of_picture(picture, places) for picture in found]
+
+    def stop(self) -> None:
+        """End the threads and processes; the store stays open."""
+        self.crew.stop()
+
+    def _watch(self) -> None:
+        self.metrics.watch("pictures", "Pictures in the store.", self._pictures)
+        self.metrics.watch(
+            "looks", "Uploaded pictures that are remembered.", lambda: len(self.looks)
+        )
+        self.metrics.watch(
+            "decoders_lost",
+            "Decoder processes that died or were given up.",
+            lambda: self.crew.decoders.lost,
+        )
+        self.metrics.watch(
+            "held_bytes", "Bytes of uploads and originals in memory.", lambda: self.budget.taken
+        )
+
+    def _pictures(self) -> float:
+        try:
+            return len(self.store)
+        except StoreError as error:
+            log.error("%s", error)
+            return float("nan")

@@ -1,0 +1,118 @@
+"""Where pictures lie, as clients see it: below the folders that were built from, never above."""
+
+from __future__ import annotations
+
+import glob
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from ..indexer.walk import is_below
+from ..names import shown
+
+if TYPE_CHECKING:
+    from ..indexer.reader import Reader
+    from ..indexer.store import Store
+
+_COUNTED = 200_000
+"""Up to so many paths, the pictures of each folder are counted."""
+
+
+class Places:
+    """Paths below the roots of a store. Where there are several roots, the first part of a folder
+    says which; of one, folders are named from there on, and the root itself is ''."""
+
+    def __init__(self, roots: Sequence[bytes]) -> None:
+        """`roots`: absolute paths."""
+        self._roots: dict[str, bytes] = {"": roots[0]} if len(roots) == 1 else {}
+        for root in roots if len(roots) > 1 else ():
+            name = plain = text(os.path.basename(root)) or "root"
+            while name in self._roots:
+                name = f"{plain} ({len(self._roots) + 1})"
+            self._roots[name] = root
+
+    @property
+    def roots(self) -> dict[str, bytes]:
+        """What each is called."""
+        return self._roots
+
+    def of(self, path: str) -> tuple[str, str]:
+        """Folder and name of the file at this absolute path."""
+        raw = os.fsencode(path)
+        holding = [one for one in self._roots.items() if is_below(raw, one[1])]
+        above, name = os.path.split(raw)
+        if not holding:
+            return "", text(name)
+        label, root = max(holding, key=lambda one: len(one[1]))
+        below = above[len(root.rstrip(b"/")) + 1 :]
+        return "/".join(part for part in (label, text(below)) if part), text(name)
+
+    def patterns(self, folder: str | None, only: Sequence[str]) -> tuple[str, ...]:
+        """Shell patterns, for `Store.ask`, of what lies in `folder` and is let through by `only`,
+        whose patterns are then about paths below that folder.
+
+        Raises:
+            ValueError: there can't be such a folder, or a pattern is of an absolute path.
+        """
+        if any(one.startswith("/") for one in only):
+            raise ValueError("only: patterns are of names and of paths below the indexed folders")
+        if folder is None:
+            return tuple(only)
+        above = glob.escape(os.fsdecode(self._absolute(folder)).rstrip("/"))
+        if not only:
+            return (above or "/",)
+        anywhere = [f"{above}/*/{one}" for one in only if "/" not in one]
+        return (*(f"{above}/{one}" for one in only), *anywhere)
+
+    def _absolute(self, folder: str) -> bytes:
+        label, below = "", folder.strip("/")
+        if len(self._roots) != 1:
+            label, _, below = below.partition("/")
+        if label not in self._roots or ".." in PurePosixPath(below).parts or "\0" in below:
+            raise ValueError(f"folder: there is no {folder!r}")
+        return os.path.join(self._roots[label], os.fsencode(below))
+
+
+class Folders:
+    """The topmost folders of a store, and how many pictures each holds; kept until they change."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._of = -1
+        self._known: list[dict[str, Any]] = []
+
+    def now(self) -> list[dict[str, Any]]:
+        """Each: `name` and, where there are not too many to count, `pictures`; JSON values."""
+        with self._lock, self._store.catalog.reading() as reader:
+            if self._of != reader.transaction:
+                self._known = _tops(reader)
+                self._of = reader.transaction
+            return self._known
+
+
+def _tops(reader: Reader) -> list[dict[str, Any]]:
+    roots = reader.roots()
+    places = Places(roots)
+    counts = reader.places <= _COUNTED
+    tops: dict[str, set[int]] = {}
+    for number, path in reader.folders():
+        folder, _ = places.of(os.fsdecode(os.path.join(path, b"-")))
+        top = folder.partition("/")[0]
+        if top:
+            shows = tops.setdefault(top, set())
+            if counts:
+                shows.update(image for _, image in reader.images_in(number))
+    if not counts:
+        return [{"name": name} for name in sorted(tops)]
+    return [{"name": name, "pictures": len(tops[name])} for name in sorted(tops) if tops[name]]
+
+
+def text(path: bytes) -> str:
+    """`path` as JSON can hold it: as it is, or with escapes where it isn't UTF-8."""
+    try:
+        return path.decode()
+    except UnicodeDecodeError:
+        return shown(path)
