@@ -2,11 +2,14 @@
 
 What a notebook types::
 
-    from tll_index.web import serve
-    serve("photos.tll", port=8017)        # until it is interrupted
+    from tll_index.web import Server, serve
+    serve("photos.tll")                   # until it is interrupted
+
+    with Server(store, port=0) as server: # beside what else the program does
+        print(server.address.url)
 
 `app(store)` is the FastAPI application itself, for another server or to be mounted in another
-application. Both are loaded on first use: they need the extra `serve`.
+application. All are loaded on first use: they need the extra `serve`.
 """
 
 from __future__ import annotations
@@ -17,9 +20,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .application import app as app
     from .options import Options as Options
+    from .server import Server as Server
     from .server import serve as serve
 
-_HOMES = {"app": ".application", "Options": ".options", "serve": ".server"}
+_HOMES = {"app": ".application", "Options": ".options", "Server": ".server", "serve": ".server"}
 
 __all__ = [*_HOMES]
 

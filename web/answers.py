@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tll_index.web")
 
+
 class Json(JSONResponse):
     """JSON of whatever a path holds."""
 
@@ -71,10 +72,6 @@ def add_to(app: FastAPI) -> None:
     @app.exception_handler(TllError)
     async def _failed(request: Request, error: TllError) -> Json:
         return _of(error)
-
-    @app.exception_handler(Exception)
-    async def _surprised(request: Request, error: Exception) -> Json:
-        return answer(500, "unexpected: a bug; the server's own output says more")
 
 
 def _of(error: TllError) -> Json:

@@ -19,7 +19,7 @@ from .guard import cookie_name, cookie_value, kind_of
 from .looks import see
 from .originals import MEDIA_TYPES, original
 from .places import Places, text
-from .questions import Filters, Part, Question
+from .questions import Filters, Question
 from .thumbnails import SIDES
 from .uploads import json_in, picture_in
 

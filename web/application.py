@@ -38,6 +38,7 @@ def app(store: Store, options: Options | None = None) -> FastAPI:
     """
     options = options or Options()
     desk = Desk(store, options)
+    desk.warm_up()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -72,9 +73,7 @@ def _add_pages(made: FastAPI, desk: Desk) -> None:
 
     @made.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:
-        return Response(
-            desk.metrics.text(), headers={"content-type": CONTENT_TYPE_LATEST}
-        )
+        return Response(desk.metrics.text(), headers={"content-type": CONTENT_TYPE_LATEST})
 
     @made.get("/api/openapi.json", include_in_schema=False)
     async def description(request: Request) -> Response:

@@ -47,14 +47,14 @@ class Threads:
 
 class Decoders:
     """Decoder processes, as many as the settings say, each with a thread that waits for it. They
-    are started when first needed."""
+    are started when first needed; who was busy last is asked first, so few are for few."""
 
     def __init__(self, geometry: Geometry, settings: Settings, waiting: int) -> None:
         limits = Limits.of(settings)
         self._all = [
             Decoder(geometry, limits, settings.decode_seconds) for _ in range(settings.decoders())
         ]
-        self._free: queue.SimpleQueue[Decoder] = queue.SimpleQueue()
+        self._free: queue.LifoQueue[Decoder] = queue.LifoQueue()
         for decoder in self._all:
             self._free.put(decoder)
         self._threads = Threads(len(self._all), waiting, "decode")

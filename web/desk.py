@@ -11,7 +11,7 @@ import numpy as np
 from .. import __version__
 from ..engine.decode import Picture
 from ..errors import StoreError
-from ..indexer.describing import sampled
+from ..indexer.describing import indexed, sampled
 from . import questions
 from .answers import log
 from .budget import Budget
@@ -23,8 +23,16 @@ from .places import Folders, Places
 from .thumbnails import ThumbnailFiles, Thumbnails
 
 if TYPE_CHECKING:
+    from ..contracts import Indexed
+    from ..indexer.reader import Reader
     from ..indexer.store import Store
     from .options import Options
+
+_FEW = 10_000
+"""Up to so many pictures are listed to take some by chance."""
+
+_DRAWS = 8
+"""Numbers that are drawn for each picture wanted, most of which some picture has."""
 
 
 class Desk:
@@ -91,7 +99,7 @@ class Desk:
     def sample(self, count: int) -> list[dict[str, Any]]:
         """Pictures by chance, each a `questions.PictureFacts`."""
         with self.store.catalog.reading() as reader:
-            found = list(sampled(reader, count, random.randrange(1 << 30)))
+            found = _by_chance(reader, count)
             places = Places(reader.roots())
         return [of_picture(picture, places) for picture in found]
 
@@ -119,3 +127,13 @@ class Desk:
         except StoreError as error:
             log.error("%s", error)
             return float("nan")
+
+
+def _by_chance(reader: Reader, count: int) -> list[Indexed]:
+    """Different pictures, `count` of them or all there are."""
+    if reader.images > _FEW:
+        numbers = random.sample(range(1, reader.last_image + 1), _DRAWS * count)
+        shown = [number for number in numbers if reader.paths_of(number, 1)]
+        if len(shown) >= count:
+            return [indexed(reader, number) for number in shown[:count]]
+    return list(sampled(reader, count, random.randrange(1 << 30)))

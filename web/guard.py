@@ -1,8 +1,8 @@
 """Who may ask, from where and how much: the outermost layer of the server, plain ASGI.
 
-It keeps away foreign pages (names that lead here by DNS rebinding, requests that a browser sends for
-another site), those without the token, and bodies that are too large or too slow; and it tells
-browsers that what is sent here concerns nobody else.
+It keeps away foreign pages (names that lead here by DNS rebinding, requests that a browser sends
+for another site), those without the token, and bodies that are too large or too slow; it tells
+browsers that what is sent here concerns nobody else; and nobody gets to see a traceback.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 
-from .answers import COME_AGAIN, answer
+from .answers import COME_AGAIN, answer, log
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -34,6 +34,8 @@ _LARGEST_JSON = 256 << 10
 
 _OPEN = ("/", "/healthz", "/favicon.ico")
 """What is there for everyone, besides /static/: nothing in it is about anybody's pictures."""
+
+_SURPRISE = "unexpected: a bug; the server's own output says more"
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
@@ -67,8 +69,12 @@ class Guard:
             await self._app(scope, receive, send)
             return
 
+        has_begun = False
+
         async def send_guarded(message: Message) -> None:
+            nonlocal has_begun
             if message["type"] == "http.response.start":
+                has_begun = True
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
@@ -84,6 +90,11 @@ class Guard:
         body = _Body(receive, self._largest(headers), self._options, self._budget)
         try:
             await self._app(scope, body.receive, send_guarded)
+        except Exception:
+            log.exception("%s %s failed", scope["method"], scope["path"])
+            if has_begun:
+                raise
+            await answer(500, _SURPRISE)(scope, receive, send_guarded)
         finally:
             body.done()
 
@@ -206,7 +217,7 @@ def is_loopback(host: str) -> bool:
 
 def _is_own(scope: Scope, headers: Headers) -> bool:
     """Whether no page of another site has a browser ask this. What is no browser says nothing of
-    where it comes from, and may come in; one may follow a link to here, or have the address typed."""
+    where it comes from, and may come in; one may follow a link to here, or type the address."""
     changes = scope["method"] not in ("GET", "HEAD", "OPTIONS")
     origin = headers.get("origin")
     if origin is not None and changes:

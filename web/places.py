@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 _COUNTED = 200_000
 """Up to so many paths, the pictures of each folder are counted."""
+
+_RARELY = 20
+"""Times as long as a count took, until the next."""
 
 
 class Places:
@@ -50,15 +54,15 @@ class Places:
         return "/".join(part for part in (label, text(below)) if part), text(name)
 
     def patterns(self, folder: str | None, only: Sequence[str]) -> tuple[str, ...]:
-        """Shell patterns, for `Store.ask`, of what lies in `folder` and is let through by `only`,
-        whose patterns are then about paths below that folder.
+        """Shell patterns, for `Store.ask`, of what lies in `folder` (None or '': anywhere) and is
+        let through by `only`, whose patterns are then about paths below that folder.
 
         Raises:
             ValueError: there can't be such a folder, or a pattern is of an absolute path.
         """
         if any(one.startswith("/") for one in only):
             raise ValueError("only: patterns are of names and of paths below the indexed folders")
-        if folder is None:
+        if not folder:
             return tuple(only)
         above = glob.escape(os.fsdecode(self._absolute(folder)).rstrip("/"))
         if not only:
@@ -76,20 +80,24 @@ class Places:
 
 
 class Folders:
-    """The topmost folders of a store, and how many pictures each holds; kept until they change."""
+    """The topmost folders of a store, and how many pictures each holds. While a build changes them
+    all the time, they are not counted all the time: a twentieth of it at most."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._lock = threading.Lock()
         self._of = -1
+        self._until = 0.0
         self._known: list[dict[str, Any]] = []
 
     def now(self) -> list[dict[str, Any]]:
         """Each: `name` and, where there are not too many to count, `pictures`; JSON values."""
         with self._lock, self._store.catalog.reading() as reader:
-            if self._of != reader.transaction:
+            started = time.monotonic()
+            if self._of != reader.transaction and started >= self._until:
                 self._known = _tops(reader)
                 self._of = reader.transaction
+                self._until = started + _RARELY * (time.monotonic() - started)
             return self._known
 
 

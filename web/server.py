@@ -7,10 +7,11 @@ import os
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterable
-from contextlib import closing
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
@@ -25,10 +26,15 @@ from .options import Options
 if TYPE_CHECKING:
     from os import PathLike
 
+    from fastapi import FastAPI
+
 PORT = 8017
 
 _GRACE_SECONDS = 5
 """What is being answered when the end comes has so long to be finished."""
+
+_IDLE_SECONDS = 30
+"""A connection on which nothing is asked is closed after so long."""
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -49,54 +55,114 @@ class Address:
         return f"http://{host}:{self.port}/{fragment}"
 
 
+class Server:
+    """A store that is served, in threads beside the caller's, from `start` to `stop`, or in
+    `with`."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        host: str = "127.0.0.1",
+        port: int = PORT,
+        token: str | None = None,
+        names: Iterable[str] = (),
+        options: Options | None = None,
+    ) -> None:
+        """
+        Args:
+            store: stays open afterwards.
+            host: an address of this machine. All but loopback demand a token.
+            port: 0 takes one that is free.
+            token: whoever asks must know it; None makes one up where one is demanded.
+            names: by which it may be called besides `host`, such as a reverse proxy's.
+            options: limits; its host names and token are replaced.
+
+        Raises:
+            UsageError: an address, port or token that can't be.
+            TllError: the port is taken, or can't be had.
+            StoreMismatchError, WeightsError, LensError: what made the store is not what is here.
+        """
+        if token is None and not is_loopback(host):
+            token = secrets.token_urlsafe(32)
+        options = replace(options or Options(), token=token, hosts=_names(host, names))
+        self._listening = _listening(host, port)
+        try:
+            port = self._listening.getsockname()[1]
+            self.address = Address(_reached(host), port, token)
+            self._server = _server(app(store, options))
+        except BaseException:
+            self._listening.close()
+            raise
+        # Not in the main thread, where signals stay what they are everywhere in this package.
+        self._thread = threading.Thread(target=self._run, name="server", daemon=True)
+
+    def start(self) -> None:
+        """Begin; questions are answered when this returns.
+
+        Raises:
+            TllError: the server ended at once; the log says why.
+        """
+        self._thread.start()
+        while not self._server.started:
+            if not self._thread.is_alive():
+                raise TllError("the server did not start; what it printed says why")
+            time.sleep(0.01)
+
+    def wait(self) -> None:
+        """Until the server ends."""
+        self._thread.join()
+
+    def stop(self) -> None:
+        """End it; what is being answered is finished, within some seconds."""
+        self._server.should_exit = True
+        if self._thread.ident is not None:
+            self._thread.join()
+        self._listening.close()
+
+    def __enter__(self) -> Server:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _run(self) -> None:
+        self._server.run(sockets=[self._listening])
+
+
 def serve(
     store: Store | str | PathLike[str] | None = None,
     *,
-    host: str = "127.0.0.1",
-    port: int = PORT,
-    token: str | None = None,
-    names: Iterable[str] = (),
-    options: Options | None = None,
     settings: Settings | None = None,
-    ready: Callable[[Address], None] | None = None,
+    ready: Callable[[Address], object] | None = None,
+    **how: Any,
 ) -> None:
     """Serve a store until the process is told to stop (a `KeyboardInterrupt`).
 
     Args:
         store: an open store, or its folder as for `Store.open`.
-        host: an address of this machine. All but loopback demand a token.
-        port: 0 takes one that is free.
-        token: whoever asks must know it; None makes one up where one is demanded.
-        names: by which it may be called besides `host`, such as a reverse proxy's.
-        options: limits; host names and token in it are replaced.
         ready: is told the address as soon as questions are answered.
+        how: as for `Server`.
 
     Raises:
-        UsageError: an address, port or token that can't be.
-        TllError: the port is taken, or can't be had.
-        StoreError, WeightsError, LensError: the store can't be asked.
+        As `Server` and `Store.open`.
     """
-    is_open = isinstance(store, Store)
-    opened = store if isinstance(store, Store) else Store.open(store, settings=settings)
-    try:
-        with closing(_listening(host, port)) as listening:
-            if token is None and not is_loopback(host):
-                token = secrets.token_urlsafe(32)
-            options = replace(
-                options or Options(), token=token, hosts=_names(host, names)
-            )
-            address = Address(_reached(host), listening.getsockname()[1], token)
-            _run(opened, options, listening, lambda: ready and ready(address))
-    finally:
-        if not is_open:
-            opened.close()
+    with ExitStack() as stack:
+        if not isinstance(store, Store):
+            store = stack.enter_context(Store.open(store, settings=settings))
+        server = stack.enter_context(Server(store, **how))
+        if ready is not None:
+            ready(server.address)
+        server.wait()
 
 
-def _run(
-    store: Store, options: Options, listening: socket.socket, ready: Callable[[], object]
-) -> None:
-    application = app(store, options)
-    server = uvicorn.Server(
+def _server(application: FastAPI) -> uvicorn.Server:
+    return uvicorn.Server(
         uvicorn.Config(
             application,
             log_level="warning",
@@ -105,24 +171,10 @@ def _run(
             server_header=False,
             ws="none",
             lifespan="on",
-            timeout_keep_alive=30,
+            timeout_keep_alive=_IDLE_SECONDS,
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
     )
-    # In a thread of its own, so that signals stay what they are everywhere here: the main thread's.
-    thread = threading.Thread(
-        target=server.run, kwargs={"sockets": [listening]}, name="server", daemon=True
-    )
-    thread.start()
-    try:
-        while not server.started and thread.is_alive():
-            thread.join(0.02)
-        if server.started:
-            ready()
-        thread.join()
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -30,8 +30,8 @@ _USED_AGAIN = 3600.0
 
 
 class ThumbnailFiles:
-    """JPEG files, sealed, by content and side. Safe to use from several threads and processes: a file is
-    there whole or not at all, and may be gone at any time."""
+    """JPEG files, sealed, by content and side. Safe to use from several threads and processes: a
+    file is there whole or not at all, and may be gone at any time."""
 
     def __init__(self, folder: Path, most: int) -> None:
         """`most`: bytes that all of them may take."""
@@ -128,9 +128,7 @@ class Thumbnails:
         return self._files.get(sha256, side)
 
     async def _make(self, sha256: str, side: int) -> bytes:
-        return await self._crew.decoders.do(
-            lambda decoder: self._made(decoder, sha256, side)
-        )
+        return await self._crew.decoders.do(lambda decoder: self._made(decoder, sha256, side))
 
     def _made(self, decoder: Decoder, sha256: str, side: int) -> bytes:
         data = decoder.thumbnail(original(self._store.picture(sha256)), side)
