@@ -9,6 +9,7 @@ writes to the store next ends what was cut short.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from ..config import Settings, load_settings
 from ..errors import TllError, UsageError
 from ..names import shown
 from .about import FORMAT
-from .layout import is_ours, writer_lock
+from .layout import is_ours, thumbnails_of, writer_lock
 from .reader import Reader
 from .report import Progress
 from .rewriting import rewritten
@@ -105,13 +106,15 @@ def settle(store: Store, progress: Progress) -> None:
 
 
 def wipe(store: Store, progress: Progress) -> None:
-    """Leave no byte of what was removed in any file of the store; for its one writer."""
+    """Leave no byte of what was removed in any file of the store, nor a thumbnail in this user's
+    cache; for its one writer."""
     store.arranger.arrange(store.wanted(), progress, afresh=True)
     _rewrite(store, progress)
     for name in os.listdir(store.path):
         if name.endswith(".new") and is_ours(name):
             with suppress(FileNotFoundError):
                 (store.path / name).unlink()
+    shutil.rmtree(thumbnails_of(store.about.id, store.settings), ignore_errors=True)
 
 
 def _rewrite(store: Store, progress: Progress) -> None:

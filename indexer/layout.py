@@ -37,6 +37,11 @@ def is_ours(name: str) -> bool:
     return name in (ABOUT, LENS, VECTORS, LOCK) or is_catalog(name.removesuffix("-lock"))
 
 
+def thumbnails_of(store: bytes, settings: Settings) -> Path:
+    """Where small copies of a store's pictures are kept, in the cache; `store` is its id."""
+    return settings.cache_dir / "thumbnails" / store.hex()
+
+
 def locate_store(path: str | os.PathLike[str] | None, settings: Settings) -> Path | None:
     """The store's folder, absolute: as named, else as set, else the nearest; None if neither."""
     chosen = Path(path) if path is not None else settings.store or find_store()

@@ -12,6 +12,7 @@ from .. import __version__
 from ..engine.decode import Picture
 from ..errors import StoreError
 from ..indexer.describing import indexed, sampled
+from ..indexer.layout import thumbnails_of
 from . import questions
 from .answers import log
 from .budget import Budget
@@ -54,7 +55,7 @@ class Desk:
         self.thumbnails = Thumbnails(
             store,
             self.crew,
-            ThumbnailFiles(settings.cache_dir / "thumbnails", options.thumbnail_bytes),
+            ThumbnailFiles(thumbnails_of(store.about.id, settings), options.thumbnail_bytes),
         )
         self.metrics = Metrics()
         self._folders = Folders(store)

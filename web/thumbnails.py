@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..engine.sealed import read_sealed, write_sealed
+from ..errors import NotIndexedError
 from .answers import log
 from .originals import original
 
@@ -134,6 +135,10 @@ class Thumbnails:
         data = decoder.thumbnail(original(self._store.picture(sha256)), side)
         try:
             self._files.put(sha256, side, data)
+            self._store.picture(sha256)
+        except NotIndexedError:  # forgotten just now, so it must not stay
+            self._files.remove(sha256)
+            raise
         except OSError as error:
             log.warning("thumbnails can't be kept: %s", error)
         return data

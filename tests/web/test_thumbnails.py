@@ -24,6 +24,10 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def files_in(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
 @pytest.fixture
 def large(photos: list[Path]) -> Path:
     """An indexed picture of 900 x 600 pixels, that lies on its side."""
@@ -48,7 +52,7 @@ def test_made_once_and_kept(large: Path, served: Callable[..., httpx.Client], ho
     with ThreadPoolExecutor(20) as people:
         answers = list(people.map(lambda _: first.get(url).content, range(40)))
     assert len(set(answers)) == 1
-    kept = [path for path in (home / "cache/thumbnails").rglob("*") if path.is_file()]
+    kept = files_in(home / "cache/thumbnails")
     assert [path.name for path in kept] == [f"{digest(large)}-320"]
     large.unlink()  # so that nobody could make it again
     assert served().get(url).content == answers[0]
@@ -57,7 +61,7 @@ def test_made_once_and_kept(large: Path, served: Callable[..., httpx.Client], ho
 def test_a_damaged_one_is_made_again(large: Path, client: httpx.Client, home: Path) -> None:
     url = f"/api/pictures/{digest(large)}/thumbnail"
     whole = client.get(url).content
-    (kept,) = (path for path in (home / "cache/thumbnails").rglob("*") if path.is_file())
+    (kept,) = files_in(home / "cache/thumbnails")
     kept.write_bytes(kept.read_bytes()[:-9])
     assert client.get(url).content == whole
 
@@ -76,20 +80,23 @@ def test_the_longest_unused_make_room(tmp_path: Path) -> None:
         os.utime(tmp_path / "kept" / name[:2] / f"{name}-160", (at, at))
         if at == 5:
             files.get(names[0], 160)  # used again
-    sizes = [path.stat().st_size for path in (tmp_path / "kept").rglob("*") if path.is_file()]
+    sizes = [path.stat().st_size for path in files_in(tmp_path / "kept")]
     assert sum(sizes) <= 10_000
     there = [at for at, name in enumerate(names) if files.get(name, 160)]
     assert there[0] == 0 and there[1] > 4 and there[-1] == 13
     again = ThumbnailFiles(tmp_path / "kept", 3000)  # another process, that allows less
     again.put("f" * 64, 160, bytes(1000))
-    assert len([path for path in (tmp_path / "kept").rglob("*") if path.is_file()]) == 2
+    assert len(files_in(tmp_path / "kept")) == 2
 
 
-def test_what_was_forgotten_is_shown_to_nobody(large: Path, client: httpx.Client) -> None:
-    url = f"/api/pictures/{digest(large)}"
+def test_what_was_forgotten_is_shown_to_nobody(
+    large: Path, client: httpx.Client, home: Path
+) -> None:
+    url, etag = f"/api/pictures/{digest(large)}", {"if-none-match": f'"{digest(large)}-320"'}
     assert client.get(f"{url}/thumbnail").status_code == 200
+    assert files_in(home / "cache/thumbnails")
     forget([large])
-    etag = {"if-none-match": f'"{digest(large)}-320"'}
+    assert not files_in(home / "cache/thumbnails")
     for path in ("", "/thumbnail", "/file"):
         assert client.get(url + path).status_code == 404
         assert client.get(url + path, headers=etag).status_code == 404
@@ -165,5 +172,5 @@ def test_options_of_the_disk(served: Callable[..., httpx.Client], large: Path, h
     for side in (160, 320):
         url = f"/api/pictures/{digest(large)}/thumbnail?side={side}"
         assert client.get(url).status_code == 200
-    kept = [path for path in (home / "cache/thumbnails").rglob("*") if path.is_file()]
+    kept = files_in(home / "cache/thumbnails")
     assert kept == []

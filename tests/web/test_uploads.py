@@ -37,7 +37,7 @@ def test_what_is_no_picture(
     response = client.post(path, content=data, headers=JPEG)
     assert (response.status_code, list(response.json())) == (status, ["error"])
     assert says in response.json()["error"] and "\n" not in response.json()["error"]
-    good = client.post(path, content=encoded(noise(2), "PNG"), headers=JPEG)
+    good = client.post(path, content=encoded(noise(72), "PNG"), headers=JPEG)
     assert good.status_code == 200
 
 
@@ -110,10 +110,10 @@ def test_looks_are_forgotten(served: Callable[..., httpx.Client]) -> None:
 
 def test_a_decoder_that_dies_costs_nobody_anything(client: httpx.Client) -> None:
     """Killed under the server, as the system does when memory runs out."""
-    client.post("/api/looks", content=encoded(noise(5), "PNG"), headers=JPEG)
+    client.post("/api/looks", content=encoded(noise(75), "PNG"), headers=JPEG)
     for pid in decoders_of(os.getpid()):
         os.kill(pid, signal.SIGKILL)
-    answer = client.post("/api/looks", content=encoded(noise(6), "PNG"), headers=JPEG)
+    answer = client.post("/api/looks", content=encoded(noise(76), "PNG"), headers=JPEG)
     assert answer.status_code == 200
     lost = [line for line in client.get("/metrics").text.splitlines() if "lost" in line][-1]
     assert float(lost.split()[-1]) >= 1
