@@ -43,7 +43,10 @@ export function thumbnail(address, alt, options = {}) {
 
 function frame({ id, name, width, height }) {
   const sides = { width: width || 1, height: height || 1, loading: "lazy" };
-  const srcset = `${thumbnailOf(id, 320)} 320w, ${thumbnailOf(id, 640)} 640w`;
+  const across = Math.min(1, sides.width / sides.height); // of the longer side, which 320 and 640 are
+  const srcset = [320, 640]
+    .map((side) => `${thumbnailOf(id, side)} ${Math.max(1, Math.round(side * across))}w`)
+    .join(", ");
   const sizes = "(max-width: 40rem) 45vw, 18rem";
   return make(
     "span",
