@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .contracts import Hits
-from .engine.decode import Limits, read_bytes, smaller
+from .engine.decode import Limits, smaller
+from .engine.files import read_bytes
 from .errors import PictureError
 
 if TYPE_CHECKING:

@@ -9,14 +9,10 @@ from __future__ import annotations
 import contextlib
 import io
 import math
-import os
-import stat
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from PIL import (  # noqa: F401  (importing a plugin registers its format; Pillow would load all)
@@ -37,11 +33,9 @@ from ..errors import (
     DamagedPictureError,
     EmptyPictureError,
     MissingCodecError,
-    MissingPictureError,
     NotAPictureError,
     PictureError,
     TooLargePictureError,
-    UnreadablePictureError,
 )
 from .crops import Crop
 from .modes import to_rgb
@@ -70,9 +64,6 @@ _TURNS = {  # EXIF orientation -> the operation that undoes it (EXIF 2.32, tag 0
 _SPARE = 2.0
 """A large JPEG is decoded smaller, to sides that are at least so many times what is looked at. At 2
 vectors keep a cosine of 0.999 with those of the whole picture, in the mean over large pictures."""
-
-_PAUSES = (0.05, 0.25)
-"""Seconds before a file is read again that was written to while it was read."""
 
 _RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
@@ -121,72 +112,6 @@ class Picture:
     height: int
     """Of the whole picture, upright (after EXIF orientation), in pixels."""
     format: str
-
-
-class FileBytes(NamedTuple):
-    """What a file held at one moment."""
-
-    data: bytes
-    mtime_ns: int
-    """When it was last changed, at that moment."""
-
-
-def read_bytes(path: str | bytes | Path, limits: Limits = Limits()) -> bytes:
-    """The bytes of the picture file at `path`.
-
-    Raises:
-        As `read_file`.
-    """
-    return read_file(path, limits).data
-
-
-def read_file(path: str | bytes | Path, limits: Limits = Limits()) -> FileBytes:
-    """The bytes of the picture file at `path`, none of them older or newer than the others.
-
-    Raises:
-        MissingPictureError, EmptyPictureError, TooLargePictureError
-        UnreadablePictureError: also where it was written to each time that it was read.
-    """
-    try:
-        for pause in (*_PAUSES, 0.0):
-            read = _read_once(path, limits)
-            if read is not None:
-                break
-            time.sleep(pause)
-    except FileNotFoundError:
-        raise MissingPictureError("no such file", path) from None
-    except IsADirectoryError:
-        raise UnreadablePictureError("is a folder, not a picture", path) from None
-    except PermissionError:
-        raise UnreadablePictureError("permission denied", path) from None
-    except MemoryError:
-        raise UnreadablePictureError("can't be read: there is not enough memory", path) from None
-    except (OSError, ValueError) as error:  # ValueError: an embedded null character
-        reason = getattr(error, "strerror", None) or str(error)
-        raise UnreadablePictureError(f"can't be read: {reason}", path) from None
-    if read is None:
-        raise UnreadablePictureError("is being written to; try again when that is done", path)
-    if not read.data:
-        raise EmptyPictureError("is empty (0 bytes)", path)
-    return read
-
-
-def _read_once(path: str | bytes | Path, limits: Limits) -> FileBytes | None:
-    """None where the file changed meanwhile."""
-    # Non-blocking, so that opening a named pipe returns instead of waiting for a writer.
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
-    with open(descriptor, "rb") as file:
-        before = os.fstat(descriptor)
-        if stat.S_ISDIR(before.st_mode):
-            raise UnreadablePictureError("is a folder, not a picture", path)
-        if not stat.S_ISREG(before.st_mode):
-            raise UnreadablePictureError("is not a regular file", path)
-        if before.st_size > limits.max_bytes:
-            raise TooLargePictureError(_too_many_bytes(before.st_size, limits), path)
-        data = file.read(before.st_size + 1)
-        after = os.fstat(descriptor)
-    same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
-    return FileBytes(data, after.st_mtime_ns) if same and len(data) == after.st_size else None
 
 
 def decode(
@@ -427,7 +352,3 @@ def _too_many_pixels(size: tuple[int, int], limits: Limits) -> str:
 
 def _megapixels(limits: Limits) -> str:
     return f"{limits.max_pixels / 1e6:.0f} megapixels"
-
-
-def _too_many_bytes(size: int, limits: Limits) -> str:
-    return f"has {size >> 20} MiB, more than the limit of {limits.max_bytes >> 20} MiB"

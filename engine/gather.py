@@ -21,8 +21,9 @@ from ..config import Settings, load_settings
 from ..contracts import Features, Pixels
 from ..errors import DataError, PictureError
 from ..names import shown
-from .decode import Geometry, Limits, decode, greyed, read_bytes
+from .decode import Geometry, Limits, decode, greyed
 from .features import Backbone
+from .files import read_bytes
 from .registry import BackboneSpec
 from .runtime import pictures_a_pass
 from .sealed import read_sealed, write_sealed

@@ -10,7 +10,8 @@ import numpy as np
 
 from ..errors import PictureError, UsageError
 from .crops import Crop
-from .decode import Geometry, Limits, Picture, decode, from_image, read_bytes
+from .decode import Geometry, Limits, Picture, decode, from_image
+from .files import read_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..names import shown
-from .decode import SUFFIXES, read_bytes
+from .decode import SUFFIXES
+from .files import read_bytes
 from .tables import check_name, read_table, row_error
 
 SIDES = ("left", "right")

@@ -11,7 +11,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from ..engine.decode import Limits, Picture, read_file
+from ..engine.decode import Limits, Picture
+from ..engine.files import read_file
 from ..engine.threads import calm_blas
 from ..errors import PictureError
 from .decoders import Decoder

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from ..config import Settings, load_settings
-from ..engine.decode import Limits, decode, read_bytes
+from ..engine.decode import Limits, decode
+from ..engine.files import read_bytes
 from ..engine.indexes import ids_in
 from ..errors import LensError, MissingPictureError, PictureError, StoreDamagedError
 from ..names import shown

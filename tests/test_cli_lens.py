@@ -21,9 +21,10 @@ import tiny
 from conftest import Result
 from pictures import fill_folder, noise
 from tll_index.config import load_settings
-from tll_index.engine.decode import decode, read_bytes
+from tll_index.engine.decode import decode
 from tll_index.engine.embedder import load_embedder
 from tll_index.engine.evaluation import evaluate
+from tll_index.engine.files import read_bytes
 from tll_index.engine.lens import Lens
 from tll_index.engine.options import RECIPES, TrainingOptions
 from tll_index.engine.registry import DEFAULT

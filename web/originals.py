@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from ..engine.decode import Limits, read_bytes
+from ..engine.decode import Limits
+from ..engine.files import read_bytes
 from ..errors import MissingPictureError, PictureError
 
 if TYPE_CHECKING:

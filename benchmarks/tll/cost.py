@@ -11,8 +11,9 @@ from typing import TypeVar
 import numpy as np
 
 from tll_index.config import Settings
-from tll_index.engine.decode import Limits, decode, read_bytes
+from tll_index.engine.decode import Limits, decode
 from tll_index.engine.features import Backbone
+from tll_index.engine.files import read_bytes
 from tll_index.engine.learning import Material
 from tll_index.engine.lens import Lens
 from tll_index.engine.registry import BackboneSpec, Layer

@@ -6,7 +6,8 @@ import base64
 from pathlib import Path
 from typing import Any
 
-from tll_index.engine.decode import Limits, read_bytes, thumbnail
+from tll_index.engine.decode import Limits, thumbnail
+from tll_index.engine.files import read_bytes
 from tll_index.engine.learning import Material
 from tll_index.errors import PictureError
 from tll_index.names import shown

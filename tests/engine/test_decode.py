@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from pictures import encoded, noise, png_claiming, quadrants
-from tll_index.engine.decode import Geometry, Limits, decode, from_image, read_bytes, thumbnail
+from tll_index.engine.decode import Geometry, Limits, decode, from_image, thumbnail
+from tll_index.engine.files import read_bytes
 from tll_index.engine.modes import to_rgb
 from tll_index.errors import (
     DamagedPictureError,

@@ -11,7 +11,8 @@ import pytest
 
 from pictures import fill_folder, noise
 from tll_index import BuildReport, Recipe, Store, build
-from tll_index.engine.decode import Geometry, Limits, read_bytes, read_file
+from tll_index.engine.decode import Geometry, Limits
+from tll_index.engine.files import read_bytes, read_file
 from tll_index.errors import TooLargePictureError, UnreadablePictureError
 from tll_index.indexer.decoders import Decoder
 from tll_index.indexer.pipeline import File, Pipeline
