@@ -31,9 +31,13 @@ if TYPE_CHECKING:
     from .indexer.build import Recipe as Recipe
     from .indexer.build import build as build
     from .indexer.explaining import why as why
+    from .indexer.exporting import Exported as Exported
+    from .indexer.exporting import export as export
     from .indexer.forgetting import Forgotten as Forgotten
     from .indexer.forgetting import forget as forget
     from .indexer.looks import Look as Look
+    from .indexer.merging import Merged as Merged
+    from .indexer.merging import merge as merge
     from .indexer.repairing import Repair as Repair
     from .indexer.repairing import repair as repair
     from .indexer.report import BuildReport as BuildReport
@@ -66,6 +70,10 @@ _HOMES = {
     "Crop": ".engine.crops",
     "Reasons": ".engine.reasons",
     "why": ".indexer.explaining",
+    "Merged": ".indexer.merging",
+    "merge": ".indexer.merging",
+    "Exported": ".indexer.exporting",
+    "export": ".indexer.exporting",
 }
 
 __all__ = ["__version__", *_HOMES]

@@ -40,6 +40,7 @@ class _Commands(click.Group):
         **dict.fromkeys(("backup", "forget", "repair", "verify"), "store_commands"),
         "serve": "serve_command",
         "why": "why_command",
+        **dict.fromkeys(("export", "merge"), "exchange_commands"),
     }
 
     def list_commands(self, context: click.Context) -> list[str]:

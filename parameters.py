@@ -40,6 +40,7 @@ class _Output(click.Path):
 
 
 OUTPUT = _Output(path_type=Path, dir_okay=False)
+OUTPUT_OR_FOLDER = _Output(path_type=Path)
 
 
 def debug_option(function: _F) -> _F:
@@ -238,16 +239,6 @@ def network_options(backbone: str) -> Callable[[_F], _F]:
     return add
 
 
-@contextmanager
-def bars(quiet: bool) -> Iterator[Progress]:
-    """Bars on standard error for long work on a store; none if `quiet`."""
-    from .indexer.report import Progress
-    from .progress import Bars
-
-    with Progress() if quiet else Bars() as progress:
-        yield progress
-
-
 def standard_input(max_bytes: int) -> bytes:
     """The bytes of the picture that standard input holds.
 
@@ -301,3 +292,15 @@ store_option = click.option(
     shell_complete=folders,
     help="The store's folder.  [default: TLL_STORE, or the nearest .tll-index here or above]",
 )
+
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
+
+
+@contextmanager
+def bars(quiet: bool) -> Iterator[Progress]:
+    """Progress bars for long work on a store, or nothing."""
+    from .indexer.report import Progress
+    from .progress import Bars
+
+    with Progress() if quiet else Bars() as progress:
+        yield progress

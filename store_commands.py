@@ -8,9 +8,7 @@ from pathlib import Path
 import click
 
 from .names import shown
-from .parameters import PATH, bars, debug_option, format_option, store_option
-
-_quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
+from .parameters import PATH, bars, debug_option, format_option, quiet_option, store_option
 
 
 @click.command()
@@ -62,7 +60,7 @@ def _mended(by: str) -> str:
 
 @click.command()
 @store_option
-@_quiet_option
+@quiet_option
 @debug_option
 def repair(store: Path | None, quiet: bool) -> None:
     """Mend a damaged store: make anew what follows from the rest, drop what can't be read.
@@ -86,7 +84,7 @@ def repair(store: Path | None, quiet: bool) -> None:
 @click.command()
 @click.argument("destination", type=PATH, metavar="DEST")
 @store_option
-@_quiet_option
+@quiet_option
 @debug_option
 def backup(destination: Path, store: Path | None, quiet: bool) -> None:
     """Copy the store to the new folder DEST, consistent though a build may be writing to it.
@@ -107,7 +105,7 @@ def backup(destination: Path, store: Path | None, quiet: bool) -> None:
 @click.argument("paths", nargs=-1, required=True, type=PATH, metavar="PATH...")
 @store_option
 @click.option("--copies", is_flag=True, help="Also other paths that show the same pictures.")
-@_quiet_option
+@quiet_option
 @debug_option
 def forget(paths: tuple[Path, ...], store: Path | None, copies: bool, quiet: bool) -> None:
     """Really remove pictures, or all below a folder: no file of the store keeps a byte of them.

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -136,14 +136,29 @@ def require_same(made_by: dict[str, Any], embedder: Embedder) -> None:
     Raises:
         StoreMismatchError: says what differs.
     """
-    for key, theirs in made_by.items():
-        ours = embedder.identity.get(key)
-        if ours != theirs:
-            raise StoreMismatchError(
-                f"the store was made with another {key.replace('_', ' ')} "
-                f"({_short(theirs)}, now {_short(ours)}); vectors of the two can't be compared: "
-                "use what made it, or build another store with --store"
-            )
+    if found := difference(made_by, embedder.identity):
+        raise StoreMismatchError(
+            f"the store was made with another {found.what} ({found.one}, now {found.other}); "
+            "vectors of the two can't be compared: use what made it, or build another store with "
+            "--store"
+        )
+
+
+class Difference(NamedTuple):
+    """The first thing that tells two identities apart, in words."""
+
+    what: str
+    one: str
+    other: str
+
+
+def difference(one: dict[str, Any], other: dict[str, Any]) -> Difference | None:
+    """What tells apart two that an `Embedder.identity` was once; None where nothing does."""
+    for key in {**one, **other}:
+        if one.get(key) != other.get(key):
+            name = key.removesuffix("_sha256").replace("_", " ")
+            return Difference(name, _short(one.get(key)), _short(other.get(key)))
+    return None
 
 
 def _short(value: object) -> str:

@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..config import Settings, load_settings
-from ..errors import StoreError, UsageError
+from ..errors import StoreError
 from ..names import shown
 from .about import FORMAT, write_about
 from .environment import translated
-from .files import replace_file, sync_folder
+from .files import new_folder, place_for, replace_file
 from .layout import ABOUT, CATALOG, LENS, VECTORS
 from .report import Progress
 from .rewriting import rewritten
@@ -43,25 +43,13 @@ def backup(
         StoreError: the store can't be opened or is damaged, or the copy can't be written.
     """
     progress = progress or Progress()
-    path = Path(os.path.abspath(Path(destination).expanduser()))
-    if os.path.lexists(path):
-        raise UsageError(f"{shown(path)} is there already; name a folder that isn't")
-    if not path.parent.is_dir():
-        raise UsageError(f"{shown(path.parent)} is no folder")
-    part = path.with_name(f"{path.name}.part")
+    path = place_for(destination, new=True)
     with Store.open(store, settings=settings or load_settings()) as opened:
         try:
-            if part.is_dir():
-                shutil.rmtree(part)  # of a backup that was killed
-            part.mkdir()
-            _copy(opened, part, progress)
-            part.rename(path)
-            sync_folder(path.parent)
+            with new_folder(path) as part:
+                _copy(opened, part, progress)
         except OSError as error:
-            raise translated(part / ABOUT, error) from error
-        finally:
-            with suppress(OSError):
-                shutil.rmtree(part)
+            raise translated(path / ABOUT, error) from error
     return path
 
 

@@ -29,8 +29,6 @@ from .report import BuildReport, Progress
 from .store import Store
 from .walk import Rules, is_below, roots_of
 
-_ORPHANS_PER_TRANSACTION = 4096
-
 
 @dataclass(frozen=True)
 class Recipe:
@@ -148,8 +146,7 @@ def _bring_in_step(
             _embed(store, comparison, report, progress, keeper)
         if tally.gone or tally.stale:
             report.removed += comparison.sweep()
-        while store.catalog.write(lambda writer: writer.remove_orphans(_ORPHANS_PER_TRANSACTION)):
-            pass
+        store.catalog.remove_orphans()
         store.catalog.write(lambda writer: writer.forget_roots(os.path.isdir))
         keeper.finish(progress)
     except KeyboardInterrupt:

@@ -22,6 +22,8 @@ from .writer import Writer
 
 _T = TypeVar("_T")
 
+_ORPHANS_PER_TRANSACTION = 4096
+
 
 class Catalog:
     """The tables of one store. Read through `reading()`, change through `write()`."""
@@ -80,6 +82,13 @@ class Catalog:
                 return result
 
             return environment.write(in_transaction)
+
+    def remove_orphans(self) -> int:
+        """Delete the images that no path shows; returns how many. For the store's one writer."""
+        removed = 0
+        while count := self.write(lambda writer: writer.remove_orphans(_ORPHANS_PER_TRANSACTION)):
+            removed += count
+        return removed
 
     @contextmanager
     def in_use(self) -> Iterator[tuple[Environment, bool]]:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from ..errors import UsageError
+from ..names import shown
 
 
 def replace_file(path: Path, write: Callable[[Path], None]) -> None:
@@ -20,14 +24,19 @@ def replace_file(path: Path, write: Callable[[Path], None]) -> None:
     new = path.with_name(path.name + ".new")
     try:
         write(new)
-        with new.open("rb+") as file:
-            os.fsync(file.fileno())
+        sync_file(new)
         new.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
             new.unlink()
         raise
     sync_folder(path.parent)
+
+
+def sync_file(path: Path) -> None:
+    """Bring the bytes of a file to the disk."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:
@@ -37,3 +46,41 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def place_for(destination: str | os.PathLike[str], *, new: bool = False) -> Path:
+    """Where something is to be written, absolute.
+
+    Args:
+        new: nothing may be there yet.
+
+    Raises:
+        UsageError: the folder that it would be in is none, or something is there that may not be.
+    """
+    path = Path(os.path.abspath(Path(destination).expanduser()))
+    if new and os.path.lexists(path):
+        raise UsageError(f"{shown(path)} is there already; name a folder that isn't")
+    if not path.parent.is_dir():
+        raise UsageError(f"{shown(path.parent)} is no folder")
+    return path
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to be filled, which becomes `path` where that goes well and is removed where not.
+    What a killed process left of it is removed as well.
+
+    Raises:
+        OSError
+    """
+    part = path.with_name(f"{path.name}.part")
+    try:
+        if part.is_dir():
+            shutil.rmtree(part)
+        part.mkdir()
+        yield part
+        part.rename(path)
+        sync_folder(path.parent)
+    finally:
+        with contextlib.suppress(OSError):
+            shutil.rmtree(part)

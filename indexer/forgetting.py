@@ -21,6 +21,7 @@ from ..names import shown
 from .about import FORMAT
 from .layout import is_ours, thumbnails_of, writer_lock
 from .reader import Reader
+from .records import Place
 from .report import Progress
 from .rewriting import rewritten
 from .store import Store
@@ -152,11 +153,8 @@ def _at(reader: Reader, path: bytes) -> Iterator[tuple[tuple[bytes, bytes], int]
     the image, 0 for an unusable one."""
     folder, name = os.path.split(path)
     number = reader.folder_number(folder)
-    if number is not None:
-        if place := reader.places_in(number).get(name):
-            yield (folder, name), place.image
-        elif name in reader.rejects_in(number):
-            yield (folder, name), 0
+    if number is not None and (file := reader.file_in(number, name)) is not None:
+        yield (folder, name), file.image if isinstance(file, Place) else 0
     for number, below in reader.folders():
         if is_below(below, path):
             for name, place in reader.places_in(number).items():
@@ -179,7 +177,4 @@ def _remove(store: Store, chosen: _Chosen, named: Sequence[bytes]) -> int:
                 writer.remove_path(os.path.join(folder, name))
 
         store.catalog.write(remove)
-    images = 0
-    while count := store.catalog.write(lambda writer: writer.remove_orphans(_PER_TRANSACTION)):
-        images += count
-    return images
+    return store.catalog.remove_orphans()

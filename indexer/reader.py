@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..contracts import UnitVectors
 from ..errors import StoreDamagedError
 from .checks import BYTES, is_whole, without_check
-from .records import NUMBER, ImageRecord, Place, Reject, number_of, path_key
+from .records import LONGEST_KEY, NUMBER, ImageRecord, Place, Reject, number_of, path_key
 
 
 def _numbers(packed: Iterable[bytes]) -> NDArray[np.int64]:
@@ -157,6 +157,15 @@ class Reader:
             key[NUMBER.size :]: Reject.unpack(value)
             for key, value in self._scan("rejects", NUMBER.pack(folder))
         }
+
+    def file_in(self, folder: int, name: bytes) -> Place | Reject | None:
+        """What is known of one file of a folder."""
+        key = NUMBER.pack(folder) + name
+        if len(key) > LONGEST_KEY:
+            return None
+        if (value := self._get("places", key)) is not None:
+            return Place.unpack(value)
+        return None if (value := self._get("rejects", key)) is None else Reject.unpack(value)
 
     def paths_of(self, image: int, at_most: int | None = None) -> list[bytes]:
         """Absolute paths that show this image, sorted; `at_most` so many of them, any."""

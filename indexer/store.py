@@ -89,17 +89,39 @@ class Store:
         Raises:
             StoreError: the folder holds something else, or can't be written.
         """
+        store = cls.make(path, embedder.identity, embedder.lens, settings, weights_file)
+        store._embedder = embedder
+        return store
+
+    @classmethod
+    def make(
+        cls,
+        path: Path,
+        made_by: dict[str, Any],
+        lens: Lens,
+        settings: Settings,
+        weights_file: str | os.PathLike[str] | None = None,
+    ) -> Store:
+        """The same for vectors that are there already.
+
+        Args:
+            made_by: the identity of what made them (see `About.made_by`).
+            lens: that it made them with.
+
+        Raises:
+            StoreError: see `create`.
+        """
         refuse_foreign(path)
         about = About(
             id=uuid.uuid4().bytes,
             created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
             made_with=f"tll-index {__version__}",
-            made_by=embedder.identity,
+            made_by=made_by,
             weights_file=None if weights_file is None else os.path.abspath(weights_file),
         )
         try:
-            if embedder.lens.trained:
-                replace_file(path / LENS, embedder.lens.save)
+            if lens.trained:
+                replace_file(path / LENS, lens.save)
             folder = StoreFolder.create(path, about)
             try:
                 folder.finish()
@@ -108,9 +130,7 @@ class Store:
                 raise
         except OSError as error:
             raise translated(path / LENS, error) from error
-        store = cls(folder, settings)
-        store._embedder = embedder
-        return store
+        return cls(folder, settings)
 
     @property
     def about(self) -> About:

@@ -21,7 +21,7 @@ from ..errors import (
     TooLargePictureError,
     UsageError,
 )
-from ..render import to_json
+from ..formats import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -1,0 +1,76 @@
+"""The commands that exchange with others: with other stores, and with other tools' files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .names import shown
+from .parameters import OUTPUT_OR_FOLDER, PATH, bars, debug_option, quiet_option, store_option
+
+
+@click.command()
+@click.argument("sources", nargs=-1, required=True, type=PATH, metavar="SRC...")
+@store_option
+@quiet_option
+@debug_option
+def merge(sources: tuple[Path, ...], store: Path | None, quiet: bool) -> None:
+    """Put the pictures of the stores SRC into the store, made where there is none.
+
+    Nothing is embedded again, so all must be made by the same backbone and lens. SRC is only read.
+    Run again after Ctrl-C, it goes on.
+    """
+    from .config import load_settings
+    from .indexer.merging import merge as merge_stores
+
+    with bars(quiet) as progress:
+        merged = merge_stores(sources, progress=progress, settings=load_settings(store=store))
+    if quiet:
+        return
+    click.echo(
+        f"{merged.added:,} paths added ({merged.images:,} new pictures), "
+        f"{merged.known:,} known, {merged.unusable:,} unusable"
+    )
+    if merged.replaced or merged.kept:
+        click.echo(
+            f"{merged.replaced + merged.kept:,} paths showed another picture: {merged.replaced:,} "
+            f"replaced, as their files are now; {merged.kept:,} kept"
+        )
+
+
+@click.command()
+@click.argument("destination", type=OUTPUT_OR_FOLDER, metavar="DEST")
+@store_option
+@click.option(
+    "--layout",
+    type=click.Choice(("parquet", "npz", "clip-retrieval")),
+    help="clip-retrieval: DEST is a new folder.  [default: by DEST's ending]",
+)
+@click.option(
+    "--vectors",
+    type=click.Choice(("looks", "stored")),
+    default="looks",
+    show_default=True,
+    help="Plain unit vectors, or what the store keeps, with its hub penalty.",
+)
+@quiet_option
+@debug_option
+def export(destination: Path, store: Path | None, quiet: bool, **how: Any) -> None:
+    """Write vectors and metadata of all pictures into DEST.parquet, DEST.npz or a folder.
+
+    DEST appears whole or not at all. docs/exchange.md says what is in it.
+    """
+    from .config import load_settings
+    from .indexer.exporting import export as export_store
+
+    with bars(quiet) as progress:
+        done = export_store(
+            destination, progress=progress, settings=load_settings(store=store), **how
+        )
+    if not quiet:
+        click.echo(f"wrote {shown(done.path)}: {done.rows:,} rows, {done.dimension} values each")
+
+
+COMMANDS = (export, merge)

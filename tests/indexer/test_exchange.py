@@ -1,0 +1,241 @@
+"""Vectors out of a store and into others: what files say, that they are whole, what comes back."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from conftest import Result
+from pictures import encoded, fill_folder, noise
+from tll_index import Recipe, Store, build, export
+from tll_index.engine.hubs import HubPenalty
+from tll_index.engine.lens import Lens, unit
+from tll_index.errors import TllError, UsageError
+from tll_index.indexer import clip_layout, extracts
+
+TINY = Recipe("tiny")
+
+
+@pytest.fixture
+def store(here: Path) -> Path:
+    """Seven pictures; one has a second path, one a name that is no UTF-8."""
+    fill_folder(here / "photos", 6)
+    (here / "photos/zz copy.png").write_bytes((here / "photos/picture0003.png").read_bytes())
+    with open(os.fsencode(here) + b"/photos/na\xffme.jpg", "wb") as file:
+        file.write(encoded(noise(6, 64, 48), "JPEG"))
+    build(["photos"], store="a.tll", recipe=TINY)
+    return here / "a.tll"
+
+
+@pytest.fixture
+def hubbed(here: Path) -> Path:
+    """A store whose lens holds hubs back."""
+    fill_folder(here / "photos", 6)
+    bank = unit(np.random.default_rng(0).random((5, 16), np.float32))
+    lens = Lens("tiny", 16).with_hubs(HubPenalty(bank, 2, 0.5))
+    build(["photos"], store="hubs.tll", recipe=Recipe("tiny", lens=lens))
+    return here / "hubs.tll"
+
+
+def stored(store: Path) -> dict[str, tuple[list[str], np.ndarray]]:
+    """SHA-256 -> paths and vector, as the catalog has them."""
+    found = {}
+    with Store.open(store) as opened, opened.catalog.reading() as reader:
+        for number in reader.image_numbers().tolist():
+            paths = [os.fsdecode(path) for path in reader.paths_of(number)]
+            found[reader.image(number).sha256] = paths, reader.vectors([number])[0]
+    return found
+
+
+def npz_rows(path: Path) -> dict[str, tuple[list[str], np.ndarray]]:
+    """The same of an .npz file, read as docs/exchange.md says."""
+    with np.load(path) as file:  # no pickles
+        arrays = dict(file)
+    ends = arrays["path_ends"].tolist()
+    text = arrays["paths"].tobytes()
+    paths: dict[int, list[str]] = {}
+    for start, end, row in zip([0, *ends], ends, arrays["path_rows"].tolist(), strict=False):
+        paths.setdefault(row, []).append(os.fsdecode(text[start:end]))
+    ids = arrays["id"].astype(str).tolist()
+    return {name: (paths[row], arrays["vectors"][row]) for row, name in enumerate(ids)}
+
+
+def parquet_rows(path: Path) -> dict[str, tuple[list[str], np.ndarray]]:
+    """The same of a Parquet file."""
+    found = {}
+    for row in pq.read_table(path).to_pylist():
+        raw = row["raw_paths"]
+        paths = row["paths"] if raw is None else [os.fsdecode(one) for one in raw]
+        assert row["path"] == row["paths"][0]
+        found[row["id"]] = paths, np.array(row["vector"], np.float32)
+    return found
+
+
+def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return one.keys() == other.keys() and all(
+        one[key][0] == other[key][0] and np.array_equal(one[key][1], other[key][1]) for key in one
+    )
+
+
+@pytest.mark.parametrize("rows", [2, 100])
+def test_files_say_what_the_store_says(
+    store: Path, here: Path, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    """Whatever the number of vectors that are held at a time."""
+    monkeypatch.setattr(extracts, "_ROWS", rows)
+    done = export("out.npz", store=store)
+    assert (done.path, done.rows, done.dimension) == (here / "out.npz", 7, 16)
+    export("out.parquet", store=store)
+    assert same(npz_rows(here / "out.npz"), stored(store))
+    assert same(parquet_rows(here / "out.parquet"), stored(store))
+    table = pq.read_table("out.parquet")
+    assert table.schema.field("vector").type == pa.list_(pa.float32(), 16)
+    assert pq.ParquetFile("out.parquet").num_row_groups == (4 if rows == 2 else 1)
+    jpeg = [row for row in table.to_pylist() if row["format"] == "JPEG"]
+    assert [(row["width"], row["height"]) for row in jpeg] == [(64, 48)]
+    assert jpeg[0]["path"].endswith(r"/na\xffme.jpg")
+    said = json.loads(table.schema.metadata[b"tll_index"])
+    with np.load("out.npz") as file:
+        assert json.loads(file["about"].tobytes()) == said
+        assert file["file_bytes"].sum() == sum(
+            entry.stat().st_size for entry in os.scandir("photos") if "copy" not in entry.name
+        )
+    assert said["made_by"]["backbone"] == "tiny" and said["vectors"] == "looks"
+
+
+def test_looks_are_without_the_hub_penalty(hubbed: Path) -> None:
+    export("looks.npz", store=hubbed)
+    export("stored.npz", store=hubbed, vectors="stored")
+    assert same(npz_rows(Path("stored.npz")), stored(hubbed))
+    build(["photos"], store="plain.tll", recipe=Recipe("tiny", lens="none"))
+    looks, plain = npz_rows(Path("looks.npz")), stored(Path("plain.tll"))
+    assert looks.keys() == plain.keys()
+    for key, (_, vector) in looks.items():
+        assert np.allclose(vector, plain[key][1], atol=1e-6)
+        assert abs(np.linalg.norm(vector) - 1) < 1e-6
+
+
+def test_clip_retrievals_layout(store: Path, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row for each path, in shards that are cut across parts."""
+    monkeypatch.setattr(extracts, "_ROWS", 2)
+    monkeypatch.setattr(clip_layout, "PER_SHARD", 3)
+    done = export("out", store=store, layout="clip-retrieval")
+    assert done.rows == 8
+    found: dict[str, tuple[list[str], np.ndarray]] = {}
+    for number in range(3):
+        vectors = np.load(f"out/img_emb/img_emb_{number}.npy")
+        rows = pq.read_table(f"out/metadata/metadata_{number}.parquet").to_pylist()
+        assert len(vectors) == len(rows) == (2 if number == 2 else 3)
+        for row, vector in zip(rows, vectors, strict=True):
+            raw = row["raw_paths"]
+            path = row["image_path"] if raw is None else os.fsdecode(raw[0])
+            found.setdefault(row["id"], ([], vector))[0].append(path)
+            assert np.array_equal(found[row["id"]][1], vector)
+    assert same(found, stored(store))
+    assert sorted(os.listdir("out")) == ["img_emb", "metadata"]
+    with pytest.raises(UsageError, match="is there already"):
+        export("out", store=store, layout="clip-retrieval")
+
+
+@pytest.mark.parametrize(("rows", "shards"), [(0, 1), (10, 10), (11, 11)])
+def test_shards_have_names_of_one_length(here: Path, rows: int, shards: int) -> None:
+    """So that they sort as they are numbered: other tools pair them by order."""
+    from tll_index.indexer.records import ImageRecord
+
+    record = ImageRecord("0" * 64, 1, 1, "PNG", 1)
+    parts = [
+        extracts.Part(np.full((1, 2), row, np.float32), [record], [[b"/a"]]) for row in range(rows)
+    ]
+    clip_layout.write_shards(here, parts, (rows, 2), {}, per_shard=1)
+    names = sorted(os.listdir(here / "img_emb"))
+    assert len(names) == shards and len({len(name) for name in names}) == 1
+    values = [np.load(here / "img_emb" / name)[:, 0].tolist() for name in names]
+    assert values == ([[float(row)] for row in range(rows)] or [[]])
+
+
+def test_what_cannot_be_exported(store: Path, here: Path) -> None:
+    for bad in ("out.csv", "out"):
+        with pytest.raises(UsageError, match=r"neither \.parquet nor \.npz"):
+            export(bad, store=store)
+    with pytest.raises(UsageError, match="is no folder"):
+        export("nowhere/out.npz", store=store)
+    with pytest.raises(UsageError, match="no layout"):
+        export("out.npz", store=store, layout="csv")  # type: ignore[arg-type]
+    (here / "dir.npz").mkdir()
+    with pytest.raises(TllError, match=r"dir\.npz can't be written: Is a directory"):
+        export("dir.npz", store=store)
+    assert sorted(os.listdir(here)) == ["a.tll", "dir.npz", "photos"]
+
+
+def test_a_full_disk_leaves_nothing(store: Path, here: Path) -> None:
+    """Where files may only have so many bytes: what was there before stays."""
+    (here / "out.npz").write_bytes(b"before")
+    code = """
+import resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+from tll_index import export
+for name, layout in (("out.npz", None), ("out.parquet", None), ("out", "clip-retrieval")):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300, resource.RLIM_INFINITY))
+    try:
+        export(name, store="a.tll", layout=layout)
+    except Exception as error:
+        print(type(error).__name__, error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    lines = done.stdout.splitlines()
+    assert len(lines) == 3 and not done.stderr
+    assert all(line.startswith("TllError ") and "can't be written" in line for line in lines), lines
+    assert (here / "out.npz").read_bytes() == b"before"
+    assert sorted(os.listdir(here)) == ["a.tll", "out.npz", "photos"]
+
+
+def test_without_pyarrow(store: Path) -> None:
+    """A clear line, before anything is begun; .npz needs none."""
+    code = """
+import sys
+sys.modules["pyarrow"] = None
+from tll_index.cli import main
+main()
+"""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", code, "export", "--store", str(store), *arguments]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    assert run("out.npz").returncode == 0
+    failed = run("out.parquet")
+    assert failed.returncode == 1 and failed.stderr.count("\n") == 1
+    assert "pip install 'tll-index[tables]'" in failed.stderr
+
+
+def test_an_empty_store(here: Path) -> None:
+    fill_folder(here / "photos", 1)
+    build(["photos"], store="a.tll", recipe=TINY)
+    (here / "photos/picture0000.png").unlink()
+    build(["photos"], store="a.tll", allow_empty=True)
+    assert export("out.npz", store="a.tll").rows == 0
+    export("out.parquet", store="a.tll")
+    export("out", store="a.tll", layout="clip-retrieval")
+    assert np.load("out.npz")["vectors"].shape == (0, 16)
+    assert pq.read_table("out.parquet").num_rows == 0
+    assert np.load("out/img_emb/img_emb_0.npy").shape == (0, 16)
+
+
+def test_the_command(store: Path, tll_index: Callable[..., Result]) -> None:
+    done = tll_index("export", "out.npz", "--store", store)
+    assert (done.code, done.out) == (
+        0, f"wrote {store.parent}/out.npz: 7 rows, 16 values each\n"
+    )  # fmt: skip
+    assert tll_index("export", "out", "--layout", "clip-retrieval", "--store", store).code == 0
+    assert tll_index("export", "-", "--store", store).code == 2
+    assert tll_index("export", "out.txt", "--store", store).code == 2
