@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from .indexer.verifying import Finding as Finding
     from .indexer.verifying import Verification as Verification
     from .indexer.verifying import verify as verify
+    from .indexer.watching import Listener as Listener
+    from .indexer.watching import watch as watch
 
 _HOMES = {
     "Backbone": ".engine.features",
@@ -62,6 +64,8 @@ _HOMES = {
     "Finding": ".indexer.verifying",
     "Verification": ".indexer.verifying",
     "verify": ".indexer.verifying",
+    "Listener": ".indexer.watching",
+    "watch": ".indexer.watching",
     "Store": ".indexer.store",
     "Hit": ".contracts",
     "Hits": ".contracts",

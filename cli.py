@@ -17,13 +17,12 @@ from .parameters import (
     INTERRUPTED,
     OUTPUT,
     PATH,
-    backbone_option,
     bars,
-    batch_size_option,
+    build_options,
+    building,
     debug_option,
-    device_option,
     format_option,
-    runtime_option,
+    quiet_option,
     store_option,
     write_result,
 )
@@ -41,6 +40,7 @@ class _Commands(click.Group):
         "serve": "serve_command",
         "why": "why_command",
         **dict.fromkeys(("export", "merge"), "exchange_commands"),
+        "watch": "watch_command",
     }
 
     def list_commands(self, context: click.Context) -> list[str]:
@@ -74,53 +74,23 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("folders", nargs=-1, type=PATH, metavar="[DIR]...")
-@store_option
-@backbone_option("auto")
-@click.option("--weights", type=PATH, help="Weights file of the backbone.")
-@click.option("--lens", metavar="FILE|none", help="Trained lens.  [default: the backbone's own]")
-@click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out names like this.")
-@click.option("--hidden", is_flag=True, help="Also files and folders that begin with a dot.")
-@click.option("--follow-links", is_flag=True, help="Also through symbolic links.")
+@build_options
 @click.option(
     "--checksum", is_flag=True, help="Also read files of unchanged size and time, and compare."
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.option("--allow-empty", is_flag=True, help="Believe that a folder lost all its pictures.")
 @click.option("--report", type=OUTPUT, help="List skipped files (JSON lines).")
-@device_option
-@runtime_option
-@batch_size_option
-@click.option("--workers", type=int, help="Decoder processes.  [default: one for each core]")
-@click.option(
-    "--index",
-    metavar="KIND",
-    help="auto, flat, ivf, hnsw, or a FAISS factory string; the store keeps to it.  "
-    "[default: auto, by size and memory]",
-)
-@click.option(
-    "--memory",
-    metavar="SIZE",
-    help="What the index and the vectors it compares may take, such as 4G; the store keeps to it.  "
-    "[default: half of the machine's]",
-)
-@click.option("--max-megapixels", type=int, help="Skip larger pictures.  [default: 178]")
-@click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
+@quiet_option
 @debug_option
 def build(
     folders: tuple[Path, ...],
-    store: Path | None,
-    backbone: str,
-    weights: Path | None,
-    lens: str | None,
-    exclude: tuple[str, ...],
-    hidden: bool,
-    follow_links: bool,
     checksum: bool,
     dry_run: bool,
     allow_empty: bool,
     report: Path | None,
     quiet: bool,
-    **settings: Any,
+    **options: Any,
 ) -> None:
     """Index the pictures in folders, or bring an index up to date.
 
@@ -130,25 +100,20 @@ def build(
     import time
 
     from . import render
-    from .config import load_settings
-    from .indexer.build import Recipe
     from .indexer.build import build as build_store
     from .indexer.layout import place_to_build
-    from .indexer.walk import Rules
 
-    loaded = load_settings(store=store, **settings)
+    how = building(options)
     started = time.monotonic()
     try:
         with bars(quiet) as progress:
             result = build_store(
                 folders,
-                recipe=Recipe(backbone, weights, lens if lens in (None, "none") else Path(lens)),
-                rules=Rules(exclude, hidden, follow_links),
                 allow_empty=allow_empty,
                 checksum=checksum,
                 dry_run=dry_run,
                 progress=progress,
-                settings=loaded,
+                **how,
             )
     except KeyboardInterrupt:  # before anything was done
         _end_stopped()
@@ -157,7 +122,7 @@ def build(
         write_result(report, lines.encode())
     if not quiet:
         seconds = time.monotonic() - started
-        path = shown(place_to_build(None, loaded))
+        path = shown(place_to_build(None, how["settings"]))
         click.echo(render.summary(result, seconds, path, dry_run))
     if result.stopped:
         _end_stopped()

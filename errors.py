@@ -104,6 +104,10 @@ class DataError(TllError):
     """Look-alike pairs or candidates that can't be used: a picture is missing, a row malformed."""
 
 
+class NoPicturesError(TllError):
+    """There is no picture to make a store of."""
+
+
 class StoreError(TllError):
     """Something about a store."""
 

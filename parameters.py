@@ -221,15 +221,8 @@ def backbone_option(default: str) -> Callable[[_F], _F]:
     )
 
 
-def network_options(backbone: str) -> Callable[[_F], _F]:
-    """Which network looks at pictures, and how; `backbone` is the default."""
-    options = (
-        backbone_option(backbone),
-        click.option("--weights", type=PATH, help="Weights file of the backbone."),
-        device_option,
-        runtime_option,
-        batch_size_option,
-    )
+def _each(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
+    """All of them, in this order."""
 
     def add(function: _F) -> _F:
         for option in reversed(options):
@@ -237,6 +230,17 @@ def network_options(backbone: str) -> Callable[[_F], _F]:
         return function
 
     return add
+
+
+def network_options(backbone: str) -> Callable[[_F], _F]:
+    """Which network looks at pictures, and how; `backbone` is the default."""
+    return _each(
+        backbone_option(backbone),
+        click.option("--weights", type=PATH, help="Weights file of the backbone."),
+        device_option,
+        runtime_option,
+        batch_size_option,
+    )
 
 
 def standard_input(max_bytes: int) -> bytes:
@@ -292,6 +296,53 @@ store_option = click.option(
     shell_complete=folders,
     help="The store's folder.  [default: TLL_STORE, or the nearest .tll-index here or above]",
 )
+
+build_options = _each(
+    store_option,
+    network_options("auto"),
+    click.option(
+        "--lens", metavar="FILE|none", help="Trained lens.  [default: the backbone's own]"
+    ),
+    click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out names like this."),
+    click.option("--hidden", is_flag=True, help="Also files and folders that begin with a dot."),
+    click.option("--follow-links", is_flag=True, help="Also through symbolic links."),
+    click.option("--workers", type=int, help="Decoder processes.  [default: one for each core]"),
+    click.option(
+        "--index",
+        metavar="KIND",
+        help="auto, flat, ivf, hnsw, or a FAISS factory string; the store keeps to it.  "
+        "[default: auto, by size and memory]",
+    ),
+    click.option(
+        "--memory",
+        metavar="SIZE",
+        help="What the index and the vectors it compares may take, such as 4G; the store keeps to "
+        "it.  [default: half of the machine's]",
+    ),
+    click.option("--max-megapixels", type=int, help="Skip larger pictures.  [default: 178]"),
+)
+"""What makes a store, from which files; see `building`."""
+
+
+def building(options: dict[str, Any]) -> dict[str, Any]:
+    """What `build_options` were given, as the library's `build` takes it: recipe, rules, settings.
+
+    Raises:
+        UsageError: a setting makes no sense.
+    """
+    from .config import load_settings
+    from .indexer.build import Recipe
+    from .indexer.walk import Rules
+
+    rest = dict(options)
+    backbone, weights, lens = (rest.pop(name) for name in ("backbone", "weights", "lens"))
+    rules = Rules(*(rest.pop(name) for name in ("exclude", "hidden", "follow_links")))
+    return {
+        "recipe": Recipe(backbone, weights, lens if lens in (None, "none") else Path(lens)),
+        "rules": rules,
+        "settings": load_settings(**rest),
+    }
+
 
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
 

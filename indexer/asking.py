@@ -82,11 +82,7 @@ def _ranked(
     found.sort(key=lambda one: (-one[0], one[1][0]))
     hits = []
     for rank, (score, paths, number) in enumerate(found[:k], start=1):
-        record = reader.image(number)
-        if record is None:
-            raise StoreDamagedError(
-                f"the catalog has lost the record of image {number}; 'tll-index repair' mends it"
-            )
+        record = reader.record(number)
         if record.sha256 in without:
             raise StoreDamagedError(
                 f"the catalog has lost the content of image {number}; 'tll-index repair' mends it"

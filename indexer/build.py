@@ -6,17 +6,18 @@ import os
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from ..config import Settings, load_settings
 from ..engine.decode import SUFFIXES, Limits, codecs
-from ..engine.embedder import choose_backbone, load_embedder
+from ..engine.embedder import Embedder, choose_backbone, load_embedder
 from ..engine.indexes import require_index
 from ..engine.lens import Lens
 from ..engine.registry import spec_of
 from ..engine.runtime import pictures_a_pass
 from ..engine.weights import digest
-from ..errors import StoreMismatchError, TllError, UsageError
+from ..errors import NoPicturesError, StoreMismatchError, TllError, UsageError
 from ..names import shown
 from .changes import Comparison, Tally
 from .decoders import Decoder
@@ -75,60 +76,137 @@ def build(
     """
     if checksum and dry_run:
         raise UsageError("--checksum reads files and --dry-run opens none: leave one out")
-    settings = settings or load_settings()
-    progress = progress or Progress()
-    path = place_to_build(store, settings)
-    tried_by = f"{codecs()} {Limits.of(settings)} {settings.decode_seconds} s"
-    with ExitStack() as stack:
-        known = _open_known(path, settings, stack)
-        if known is not None:
-            _require_same_recipe(known, recipe)
-        roots = _roots(folders, known, allow_empty)
-
-        def compare(store: Store | None) -> Comparison:
-            catalog = None if store is None else store.catalog
-            return Comparison(
-                roots, rules, os.fsencode(path), catalog, tried_by, allow_empty, checksum
-            )
-
-        tally = None
-        if dry_run or known is None:
-            tally = compare(known).tally(progress)
-            if known is None and not tally.files:
-                raise TllError(_no_pictures(roots))
-            if dry_run:
-                return _foretold(tally)
-        if known is None:
-            refuse_foreign(path)
-        stack.enter_context(writer_lock(path))
-        store_now = known or _open_known(path, settings, stack)
-        if store_now is None:
-            store_now = _create(path, recipe, settings, progress)
-            stack.callback(store_now.close)
-        else:
-            tally = None  # of no store, if one was made meanwhile
-            settle(store_now, progress)
-            if recipe.weights is not None:
-                store_now.use_weights(recipe.weights)
-        return _bring_in_step(store_now, compare(store_now), tally, progress)
+    builder = Builder(folders, store, recipe, rules, settings or load_settings())
+    return builder.build(
+        progress or Progress(), allow_empty=allow_empty, checksum=checksum, dry_run=dry_run
+    )
 
 
-def _roots(
-    folders: Iterable[str | os.PathLike[str]], known: Store | None, allow_empty: bool
-) -> list[bytes]:
-    """The folders to walk: those that are named and, of those that the store was built from, the
-    ones below them; or, where none is named, all that it was built from."""
-    named = roots_of(folders)
-    before = [] if known is None else known.roots()
-    if not named:
-        if not before:
-            raise UsageError("name at least one folder of pictures")
-        return before
-    for root in named:
-        if not os.path.isdir(root) and not (allow_empty and known is not None):
-            raise TllError(f"{shown(root)} does not exist; name folders of pictures")
-    below = [old for old in before if any(is_below(old, root) for root in named)]
-    return sorted({*named, *below})
+class Builder:
+    """Builds of one store, one after the other, between which the network stays loaded."""
+
+    def __init__(
+        self,
+        folders: Iterable[str | os.PathLike[str]],
+        store: str | os.PathLike[str] | None,
+        recipe: Recipe,
+        rules: Rules,
+        settings: Settings,
+    ) -> None:
+        """See `build`."""
+        self.path = place_to_build(store, settings)
+        self._named = roots_of(folders)
+        self._recipe = recipe
+        self.rules = rules
+        self._settings = settings
+        self._embedder: Embedder | None = None
+        self._began = False
+
+    def build(
+        self,
+        progress: Progress,
+        *,
+        allow_empty: bool = False,
+        checksum: bool = False,
+        dry_run: bool = False,
+    ) -> BuildReport:
+        """See `build`. A folder that was named needs to be there only the first time: later, its
+        disk may be absent."""
+        settings = self._settings
+        tried_by = f"{codecs()} {Limits.of(settings)} {settings.decode_seconds} s"
+        with ExitStack() as stack:
+            known = self._open_known(stack)
+            roots = self._roots(known, allow_empty or self._began)
+
+            def compare(store: Store | None) -> Comparison:
+                catalog = None if store is None else store.catalog
+                return Comparison(
+                    roots,
+                    self.rules,
+                    os.fsencode(self.path),
+                    catalog,
+                    tried_by,
+                    allow_empty,
+                    checksum,
+                )
+
+            tally = None
+            if dry_run or known is None:
+                tally = compare(known).tally(progress)
+                if known is None and not tally.files:
+                    raise NoPicturesError(_no_pictures(roots))
+                if dry_run:
+                    return _foretold(tally)
+            if known is None:
+                refuse_foreign(self.path)
+            stack.enter_context(writer_lock(self.path))
+            store_now = known or self._open_known(stack)
+            if store_now is None:
+                store_now = _create(self.path, self._recipe, settings, progress)
+                stack.callback(store_now.close)
+            else:
+                tally = None  # of no store, if one was made meanwhile
+                settle(store_now, progress)
+                if self._recipe.weights is not None:
+                    store_now.use_weights(self._recipe.weights)
+            report = _bring_in_step(store_now, compare(store_now), tally, progress)
+            self._embedder = store_now.loaded
+            self._began = True
+            return report
+
+    def roots(self) -> list[bytes]:
+        """The folders that a build walks.
+
+        Raises:
+            TllError: there are none, or the store can't be opened.
+        """
+        with ExitStack() as stack:
+            return self._roots(self._open_known(stack), self._began)
+
+    def _open_known(self, stack: ExitStack) -> Store | None:
+        """The store, if it is there, held against the recipe.
+
+        Raises:
+            StoreMismatchError: it was made with another.
+            StoreError: it can't be opened.
+        """
+        if not os.path.lexists(self.path / ABOUT):
+            return None
+        store = stack.enter_context(Store.open(self.path, settings=self._settings))
+        _require_same_recipe(store, self._asked)
+        if self._embedder is not None:
+            store.lend(self._embedder)
+        return store
+
+    @cached_property
+    def _asked(self) -> dict[str, object]:
+        """What the recipe says of a store's `made_by`, without loading a network."""
+        recipe = self._recipe
+        asked: dict[str, object] = {}
+        if recipe.backbone != "auto":
+            asked["backbone"] = spec_of(recipe.backbone).name
+        if recipe.weights is not None:
+            asked["weights_sha256"] = digest(recipe.weights)
+        if recipe.lens is not None:
+            lens = recipe.lens
+            if not isinstance(lens, Lens) and lens != "none":
+                lens = Lens.load(lens)
+            asked["lens_sha256"] = lens.digest if isinstance(lens, Lens) and lens.trained else None
+        return asked
+
+    def _roots(self, known: Store | None, may_be_absent: bool) -> list[bytes]:
+        """The folders to walk: those that are named and, of those that the store was built from,
+        the ones below them; or, where none is named, all that it was built from."""
+        before = [] if known is None else known.roots()
+        if not self._named:
+            if not before:
+                raise UsageError("name at least one folder of pictures")
+            return before
+        for root in self._named:
+            if not os.path.isdir(root) and not (may_be_absent and known is not None):
+                raise TllError(f"{shown(root)} does not exist; name folders of pictures")
+        below = [old for old in before if any(is_below(old, root) for root in self._named)]
+        return sorted({*self._named, *below})
 
 
 def _bring_in_step(
@@ -175,14 +253,6 @@ def _embed(
         intake.take(pipeline.run(comparison.to_do(), intake.is_known))
 
 
-def _open_known(path: Path, settings: Settings, stack: ExitStack) -> Store | None:
-    if not os.path.lexists(path / ABOUT):
-        return None
-    store = Store.open(path, settings=settings)
-    stack.callback(store.close)
-    return store
-
-
 def _create(path: Path, recipe: Recipe, settings: Settings, progress: Progress) -> Store:
     name, why = recipe.backbone, ""
     if name == "auto":
@@ -195,19 +265,8 @@ def _create(path: Path, recipe: Recipe, settings: Settings, progress: Progress) 
     return Store.create(path, embedder, settings, recipe.weights)
 
 
-def _require_same_recipe(store: Store, recipe: Recipe) -> None:
-    """Hold what was asked for against what made the store, without loading a network."""
+def _require_same_recipe(store: Store, asked: dict[str, object]) -> None:
     made_by = store.about.made_by
-    asked: dict[str, object] = {}
-    if recipe.backbone != "auto":
-        asked["backbone"] = spec_of(recipe.backbone).name
-    if recipe.weights is not None:
-        asked["weights_sha256"] = digest(recipe.weights)
-    if recipe.lens is not None:
-        lens = recipe.lens
-        if not isinstance(lens, Lens) and lens != "none":
-            lens = Lens.load(lens)
-        asked["lens_sha256"] = lens.digest if isinstance(lens, Lens) and lens.trained else None
     for key, value in asked.items():
         if value != made_by[key]:
             what = key.removesuffix("_sha256")

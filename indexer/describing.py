@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..contracts import Indexed
-from ..errors import NotIndexedError, StoreDamagedError
+from ..errors import NotIndexedError
 from .about import About
 from .layout import VECTORS, is_ours
 from .reader import Reader
@@ -37,11 +37,7 @@ def indexed(reader: Reader, number: int) -> Indexed:
     Raises:
         StoreDamagedError: it has lost the record.
     """
-    record = reader.image(number)
-    if record is None:
-        raise StoreDamagedError(
-            f"the catalog has lost the record of image {number}; 'tll-index repair' mends it"
-        )
+    record = reader.record(number)
     paths = tuple(os.fsdecode(path) for path in reader.paths_of(number))
     return Indexed(
         record.sha256, paths, record.width, record.height, record.format, record.file_bytes

@@ -14,7 +14,7 @@ from .reader import Reader
 from .records import ImageRecord
 from .report import Progress
 
-_BYTES, _ROWS = 64 << 20, 1 << 16
+_BYTES, _ROWS = 16 << 20, 1 << 14
 """At most so much of vectors, and so many of them, at a time."""
 
 
@@ -94,7 +94,7 @@ class Extract:
     def _part(self, numbers: list[int], vectors: UnitVectors) -> Part:
         paths = [self.reader.paths_of(number) for number in numbers]
         shown = [row for row, found in enumerate(paths) if found]  # not orphans
-        records = [self._record(numbers[row]) for row in shown]
+        records = [self.reader.record(numbers[row]) for row in shown]
         vectors = vectors[shown]
         if self.lens is not None and len(shown):
             vectors = self.lens.looks_of(vectors)
@@ -104,10 +104,3 @@ class Extract:
                 f"{self.dimension}"
             )
         return Part(vectors, records, [paths[row] for row in shown])
-
-    def _record(self, number: int) -> ImageRecord:
-        if (record := self.reader.image(number)) is None:
-            raise StoreDamagedError(
-                f"the catalog has lost the record of image {number}; 'tll-index repair' mends it"
-            )
-        return record

@@ -17,14 +17,14 @@ from typing import NamedTuple
 
 from ..config import Settings, load_settings
 from ..engine.embedder import difference
-from ..errors import StoreDamagedError, StoreMismatchError, UsageError
+from ..errors import StoreMismatchError, UsageError
 from ..names import shown
 from .forgetting import settle
 from .keeper import Keeper
 from .layout import ABOUT, place_to_build, writer_lock
 from .own_lens import own_lens
 from .reader import Reader
-from .records import ImageRecord, Place, Reject
+from .records import Place, Reject
 from .report import Progress
 from .store import Store
 from .walk import FileState
@@ -170,7 +170,7 @@ def _items(reader: Reader) -> Iterator[_Item]:
 def _record(writer: Writer, source: Reader, batch: Sequence[_Item]) -> Merged:
     merged = Merged()
     for folder, name, offered in batch:
-        record = _image_record(source, offered)
+        record = source.record(offered.image) if isinstance(offered, Place) else None
         image = writer.image_of(bytes.fromhex(record.sha256)) if record else _UNUSABLE
         number = writer.folder(folder)
         known = writer.file_in(number, name)
@@ -195,17 +195,6 @@ def _record(writer: Writer, source: Reader, batch: Sequence[_Item]) -> Merged:
             merged.images += 1
         writer.set_place(number, name, offered.state, image)
     return merged
-
-
-def _image_record(source: Reader, offered: Place | Reject) -> ImageRecord | None:
-    """Of the picture that a file shows; None for a file that can't be used."""
-    if isinstance(offered, Reject):
-        return None
-    if (record := source.image(offered.image)) is None:
-        raise StoreDamagedError(
-            f"a catalog has lost the record of image {offered.image}; 'tll-index repair' mends it"
-        )
-    return record
 
 
 def _is_newer(folder: bytes, name: bytes, offered: Place | Reject, known: Place | Reject) -> bool:

@@ -209,6 +209,18 @@ class Reader:
         value = self._get("images", NUMBER.pack(number))
         return None if value is None else ImageRecord.unpack(value)
 
+    def record(self, number: int) -> ImageRecord:
+        """The same, of one that must be there.
+
+        Raises:
+            StoreDamagedError: it isn't.
+        """
+        if (record := self.image(number)) is None:
+            raise StoreDamagedError(
+                f"the catalog has lost the record of image {number}; 'tll-index repair' mends it"
+            )
+        return record
+
     @property
     def last_image(self) -> int:
         """The highest number that an image was ever given."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 import threading
-import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -14,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import __version__
 from ..config import Settings, load_settings, memory
 from ..contracts import Hit, Hits, Indexed, UnitVectors
 from ..engine.crops import Crop
 from ..engine.decode import Limits, Picture
-from ..engine.embedder import Embedder, load_embedder, require_same
+from ..engine.embedder import Embedder, difference, load_embedder, require_same
 from ..engine.indexes import require_index
 from ..engine.lens import Lens, unit
 from ..engine.sources import looked_at, name_of
@@ -30,11 +27,10 @@ from .arranging import Arranger, Wanted
 from .asking import Asked
 from .catalog import Catalog
 from .describing import about_store, indexed, number_of, sampled
-from .environment import translated
-from .files import replace_file
 from .folder import StoreFolder
-from .layout import LENS, VECTORS, refuse_foreign, require_store
+from .layout import VECTORS, require_store
 from .looks import Look, blend, names_of
+from .making import new_store
 from .own_lens import own_lens
 from .report import Progress
 from .searching import Searcher
@@ -111,26 +107,7 @@ class Store:
         Raises:
             StoreError: see `create`.
         """
-        refuse_foreign(path)
-        about = About(
-            id=uuid.uuid4().bytes,
-            created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-            made_with=f"tll-index {__version__}",
-            made_by=made_by,
-            weights_file=None if weights_file is None else os.path.abspath(weights_file),
-        )
-        try:
-            if lens.trained:
-                replace_file(path / LENS, lens.save)
-            folder = StoreFolder.create(path, about)
-            try:
-                folder.finish()
-            except BaseException:
-                folder.close()
-                raise
-        except OSError as error:
-            raise translated(path / LENS, error) from error
-        return cls(folder, settings)
+        return cls(new_store(path, made_by, lens, weights_file), settings)
 
     @property
     def about(self) -> About:
@@ -279,6 +256,16 @@ class Store:
                 self._embedder = self._load_embedder()
             return self._embedder
 
+    @property
+    def loaded(self) -> Embedder | None:
+        """The same, if it is loaded."""
+        return self._embedder
+
+    def lend(self, embedder: Embedder) -> None:
+        """Have it use one that is loaded already, if that is the one that made it."""
+        if difference(self.about.made_by, embedder.identity) is None:
+            self._embedder = embedder
+
     def _load_embedder(self) -> Embedder:
         made_by = self.about.made_by
         hint = self.about.weights_file
@@ -305,7 +292,8 @@ class Store:
     def use_weights(self, file: Path) -> None:
         """Look for the weights in `file` from now on; only for the store's one writer."""
         self.weights = file
-        self.folder.set_about(replace(self.about, weights_file=os.path.abspath(file)))
+        if (named := os.path.abspath(file)) != self.about.weights_file:
+            self.folder.set_about(replace(self.about, weights_file=named))
 
     def roots(self) -> list[bytes]:
         """Absolute paths of the folders that it was built from."""

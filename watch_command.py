@@ -1,0 +1,111 @@
+"""The command that keeps a store in step for as long as it runs."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .names import shown
+from .parameters import INTERRUPTED, PATH, bars, build_options, building, debug_option, quiet_option
+
+if TYPE_CHECKING:
+    from .indexer.report import BuildReport, Skipped
+
+_COUNTS = ("added", "updated", "moved", "removed")
+_AT_MOST = 20
+"""Unusable files that are named at a time."""
+
+
+@click.command()
+@click.argument("folders", nargs=-1, type=PATH, metavar="[DIR]...")
+@click.option(
+    "--poll",
+    type=float,
+    metavar="SECONDS",
+    help="Look at everything so often, where the system can't tell: disks of the network.",
+)
+@build_options
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a change and line.")
+@quiet_option
+@debug_option
+def watch(
+    folders: tuple[Path, ...], poll: float | None, as_json: bool, quiet: bool, **options: Any
+) -> None:
+    """Bring an index up to date, as 'build' does, and keep it so until Ctrl-C.
+
+    Without DIR, the folders that the store was built from. It goes on where it was after any
+    stop, and finds what changed meanwhile. Other commands can write to the store between.
+    """
+    from .indexer.watching import Listener
+    from .indexer.watching import watch as watch_folders
+
+    class Lines(Listener):
+        """Prints a line for each thing that happens."""
+
+        first = True
+
+        def built(self, report: BuildReport, fresh: Sequence[Skipped]) -> None:
+            """See `Listener.built`."""
+            counts = {name: getattr(report, name) for name in _COUNTS}
+            if as_json:
+                skipped = [{"path": shown(one.path), "reason": one.reason} for one in fresh]
+                _json("in step" if self.first else "changed", **counts, skipped=skipped)
+            elif not quiet:
+                said = [f"{name} {count:,}" for name, count in counts.items() if count]
+                if self.first and report.unchanged:
+                    said.append(f"unchanged {report.unchanged:,}")
+                if fresh and (self.first or len(fresh) > _AT_MOST):
+                    said.append(f"can't use {len(fresh):,} files")
+                elif fresh:
+                    said += [f"can't use {shown(one.path)}: {one.reason}" for one in fresh]
+                _line(", ".join(said) or "no pictures")
+            if self.first:
+                bar.close()
+            self.first = False
+
+        def waiting(self, why: str) -> None:
+            """See `Listener.waiting`."""
+            self._complain("waiting", why)
+
+        def failed(self, error: Exception, rest: float) -> None:
+            """See `Listener.failed`."""
+            self._complain("failed", f"{error}; tried again in {rest:g} s")
+
+        def polling(self, why: str, seconds: float) -> None:
+            """See `Listener.polling`."""
+            why = f"{why}: looking at everything every {seconds:g} s instead"
+            if "inotify" in why:
+                why += "; a larger fs.inotify.max_user_watches (or _instances) lets it listen"
+            self._complain("polling", why)
+
+        def _complain(self, event: str, text: str) -> None:
+            if as_json:
+                _json(event, message=text)
+            else:
+                _line(text, err=True)
+
+    with ExitStack() as bar:
+        progress = bar.enter_context(bars(quiet or as_json))
+        watch_folders(folders, poll=poll, listener=Lines(), progress=progress, **building(options))
+    sys.exit(INTERRUPTED)
+
+
+def _line(text: str, err: bool = False) -> None:
+    click.echo(f"{time.strftime('%H:%M:%S')} {shown(text)}", err=err)
+
+
+def _json(event: str, **facts: object) -> None:
+    from . import render
+
+    now = datetime.now().astimezone().isoformat(timespec="seconds")
+    click.echo(render.to_json({"time": now, "event": event, **facts}))
+
+
+COMMANDS = (watch,)
