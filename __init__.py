@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from .indexer.exporting import export as export
     from .indexer.forgetting import Forgotten as Forgotten
     from .indexer.forgetting import forget as forget
+    from .indexer.importing import Imported as Imported
+    from .indexer.importing import import_embeddings as import_embeddings
     from .indexer.looks import Look as Look
     from .indexer.merging import Merged as Merged
     from .indexer.merging import merge as merge
@@ -76,6 +78,8 @@ _HOMES = {
     "why": ".indexer.explaining",
     "Merged": ".indexer.merging",
     "merge": ".indexer.merging",
+    "Imported": ".indexer.importing",
+    "import_embeddings": ".indexer.importing",
     "Exported": ".indexer.exporting",
     "export": ".indexer.exporting",
 }

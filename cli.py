@@ -39,7 +39,7 @@ class _Commands(click.Group):
         **dict.fromkeys(("backup", "forget", "repair", "verify"), "store_commands"),
         "serve": "serve_command",
         "why": "why_command",
-        **dict.fromkeys(("export", "merge"), "exchange_commands"),
+        **dict.fromkeys(("export", "import", "merge"), "exchange_commands"),
         "watch": "watch_command",
     }
 

@@ -8,7 +8,16 @@ from typing import Any
 import click
 
 from .names import shown
-from .parameters import OUTPUT_OR_FOLDER, PATH, bars, debug_option, quiet_option, store_option
+from .parameters import (
+    OUTPUT_OR_FOLDER,
+    PATH,
+    bars,
+    debug_option,
+    device_option,
+    quiet_option,
+    runtime_option,
+    store_option,
+)
 
 
 @click.command()
@@ -73,4 +82,52 @@ def export(destination: Path, store: Path | None, quiet: bool, **how: Any) -> No
         click.echo(f"wrote {shown(done.path)}: {done.rows:,} rows, {done.dimension} values each")
 
 
-COMMANDS = (export, merge)
+@click.command("import")
+@click.argument("folder", type=PATH, metavar="DIR")
+@store_option
+@click.option("--backbone", metavar="NAME", help="What made them; some are made again to compare.")
+@click.option("--weights", type=PATH, help="Weights file of the backbone.")
+@click.option("--model", default="", metavar="TEXT", help="What made them, in words.")
+@device_option
+@runtime_option
+@click.option("--workers", type=int, help="Decoder processes.  [default: one for each core]")
+@quiet_option
+@debug_option
+def import_(
+    folder: Path,
+    backbone: str | None,
+    weights: Path | None,
+    model: str,
+    quiet: bool,
+    **settings: Any,
+) -> None:
+    """Put embeddings in clip-retrieval's layout (DIR/img_emb, DIR/metadata) into a store.
+
+    Without --backbone, the store can be asked with its own pictures only. Run again, it goes on.
+    """
+    from .config import load_settings
+    from .indexer.importing import import_embeddings
+
+    with bars(quiet) as progress:
+        came = import_embeddings(
+            folder,
+            backbone=backbone,
+            weights=weights,
+            model=model,
+            progress=progress,
+            settings=load_settings(**settings),
+        )
+    if quiet:
+        return
+    click.echo(
+        f"{came.paths:,} paths added ({came.images:,} new pictures), {came.known:,} known, "
+        f"{came.absent:,} without a file here"
+    )
+    if came.refused or came.nameless:
+        click.echo(
+            f"left out: {came.refused:,} that are no direction (NaN or all zeros), "
+            f"{came.nameless:,} without a usable path"
+        )
+
+
+COMMANDS = (export, import_, merge)

@@ -86,7 +86,6 @@ def skipped_lines(skipped: Iterable[Skipped]) -> Iterator[str]:
 
 def facts(info: dict[str, Any]) -> str:
     """`Store.info` for people."""
-    lens = info["lens"]
     disk = info["disk_bytes"]
     sizes = ", ".join(f"{name} {_size(count)}" for name, count in disk.items())
     rows = {
@@ -94,16 +93,28 @@ def facts(info: dict[str, Any]) -> str:
         "pictures": f"{info['images']:,} different, at {info['paths']:,} paths",
         "unusable": f"{info['unusable_files']:,} files",
         "folders": ", ".join(shown(folder) for folder in info["folders"]) or "none",
-        "backbone": f"{info['backbone']} (weights {info['weights_sha256'][:12]})",
-        "lens": f"trained (digest {lens[:12]})"
-        if lens
-        else "none: features as they are, L2-normalised, without PCA or adaptation",
+        **_made_by(info),
         "vectors": f"{info['dimension']:,} values, {info['metric']}",
         "index": _index(info["index"]),
         "on disk": f"{_size(sum(disk.values()))} ({sizes})",
         "made": f"{info['created']} with {info['made_with']}, format {info['format']}",
     }
     return "\n".join(f"{name:<9} {value}" for name, value in rows.items())
+
+
+def _made_by(info: dict[str, Any]) -> dict[str, str]:
+    """Rows of what made a store's vectors."""
+    if "model" in info:  # imported
+        rows = {"backbone": f"none here: {shown(info['model'])}"}
+    else:
+        lens = info["lens"]
+        rows = {
+            "backbone": f"{info['backbone']} (weights {info['weights_sha256'][:12]})",
+            "lens": f"trained (digest {lens[:12]})"
+            if lens
+            else "none: features as they are, L2-normalised, without PCA or adaptation",
+        }
+    return rows | ({"origin": shown(info["origin"])} if "origin" in info else {})
 
 
 def _index(index: dict[str, Any]) -> str:

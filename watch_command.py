@@ -102,10 +102,10 @@ def _line(text: str, err: bool = False) -> None:
 
 
 def _json(event: str, **facts: object) -> None:
-    from . import render
+    from .formats import to_json
 
     now = datetime.now().astimezone().isoformat(timespec="seconds")
-    click.echo(render.to_json({"time": now, "event": event, **facts}))
+    click.echo(to_json({"time": now, "event": event, **facts}))
 
 
 COMMANDS = (watch,)

@@ -19,6 +19,9 @@ from .layout import ABOUT, CATALOG, is_catalog
 
 MENDS = "; 'tll-index repair' writes it anew"
 
+IMPORTED = "imported"
+"""In the place of a backbone's name: vectors from elsewhere."""
+
 FORMAT = 2
 """Version of the store's layout; a store of a newer one is refused. In 1, the catalog's values had
 no checksums; the next build of such a store adds them."""
@@ -40,7 +43,14 @@ class About:
     base: str | None = None
     """The folder that stored paths are relative to, where that isn't the store's own: in a backup,
     which answers with the paths of the pictures wherever it lies."""
+    origin: str | None = None
+    """Where the vectors came from, in words; None where a build made them."""
     format: int = FORMAT
+
+    @property
+    def imported(self) -> bool:
+        """Whether nobody here can make vectors like those in it."""
+        return bool(self.made_by["backbone"] == IMPORTED)
 
     @property
     def dimension(self) -> int:
@@ -67,6 +77,7 @@ class About:
             "weights_file": self.weights_file,
             "catalog": self.catalog,
             "base": self.base,
+            "origin": self.origin,
         }
 
     @classmethod
@@ -95,6 +106,7 @@ class About:
                 _text_or_none(document["weights_file"]),
                 str(document.get("catalog", CATALOG)),
                 _text_or_none(document.get("base")),
+                _text_or_none(document.get("origin")),
                 int(document["format"]),
             )
             if about.format < 1 or not isinstance(about.made_by["backbone"], str):

@@ -22,6 +22,7 @@ from ..names import shown
 from .changes import Comparison, Tally
 from .decoders import Decoder
 from .forgetting import settle
+from .imported import require_not_imported
 from .intake import Intake
 from .keeper import Keeper
 from .layout import ABOUT, place_to_build, refuse_foreign, writer_lock
@@ -173,6 +174,7 @@ class Builder:
         if not os.path.lexists(self.path / ABOUT):
             return None
         store = stack.enter_context(Store.open(self.path, settings=self._settings))
+        require_not_imported(store.path, store.about)
         _require_same_recipe(store, self._asked)
         if self._embedder is not None:
             store.lend(self._embedder)

@@ -6,18 +6,27 @@ metadata/metadata_0.parquet    n rows: image_path, and whatever else was known
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ..errors import DataError
+from ..names import shown
 from .arrays import begin_npy
 from .extracts import Part
 from .files import sync_file, sync_folder
-from .tables import ParquetFile
+from .tables import ParquetFile, rows_in, text_columns
 
 EMBEDDINGS, METADATA = "img_emb", "metadata"
+
+_COLUMNS = ("image_path", "raw_paths", "url")
+"""That say where a picture is; `raw_paths` is our own."""
 
 PER_SHARD = 1_000_000
 """Rows a file, as clip-retrieval has it by default."""
@@ -80,3 +89,78 @@ class _Ahead:
             rows -= len(cut)
             if len(cut):
                 yield cut
+
+
+# -- reading -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One file of embeddings and the metadata beside it."""
+
+    embeddings: NDArray[Any]
+    """(n, d) of any float, mapped."""
+    metadata: Path
+
+    def rows(self, at_most: int) -> Iterator[tuple[NDArray[np.float32], list[dict[str, Any]]]]:
+        """Embeddings (m, d) and what `text_columns` says of each, at most so many at a time.
+
+        Raises:
+            DataError: the metadata can't be read.
+        """
+        start = 0
+        for rows in text_columns(self.metadata, _COLUMNS, at_most):
+            yield np.asarray(self.embeddings[start : start + len(rows)], np.float32), rows
+            start += len(rows)
+
+
+def shards_in(folder: Path) -> list[Shard]:
+    """What is in a folder of this layout, in order of number, found to fit together.
+
+    Raises:
+        DataError: it is none, or is damaged; says which file.
+        TllError: pyarrow isn't installed.
+    """
+    embeddings = _numbered(folder / EMBEDDINGS, ".npy")
+    metadata = _numbered(folder / METADATA, ".parquet")
+    if not embeddings:
+        raise DataError(
+            f"{shown(folder)} is not in clip-retrieval's layout: it has no "
+            f"{EMBEDDINGS}/{EMBEDDINGS}_0.npy"
+        )
+    if alone := sorted(embeddings.keys() ^ metadata.keys()):
+        raise DataError(f"{shown(folder)}: number {alone[0]} is in only one of its two folders")
+    shards = [Shard(_mapped(embeddings[n]), metadata[n]) for n in sorted(embeddings)]
+    for number, shard in zip(sorted(embeddings), shards, strict=True):
+        if shard.embeddings.shape[1] != shards[0].embeddings.shape[1]:
+            raise DataError(
+                f"{shown(embeddings[number])} has {shard.embeddings.shape[1]} values a row, others "
+                f"{shards[0].embeddings.shape[1]}"
+            )
+        rows, wanted = rows_in(shard.metadata, _COLUMNS), len(shard.embeddings)
+        if rows != wanted:
+            raise DataError(f"{shown(shard.metadata)} has {rows:,} rows for {wanted:,} embeddings")
+    return shards
+
+
+def _numbered(folder: Path, ending: str) -> dict[int, Path]:
+    """The files in `folder` whose name ends with a number, by that."""
+    found: dict[int, Path] = {}
+    for name in sorted(os.listdir(folder)) if folder.is_dir() else ():
+        if match := re.fullmatch(rf".*?([0-9]{{1,9}}){re.escape(ending)}", name):
+            if int(match[1]) in found:
+                raise DataError(f"{shown(folder)} has two files number {int(match[1])}")
+            found[int(match[1])] = folder / name
+    return found
+
+
+def _mapped(path: Path) -> NDArray[Any]:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError, SyntaxError, TypeError) as error:
+        raise DataError(f"{shown(path)} can't be read: {error}") from None
+    if not isinstance(array, np.ndarray) or array.ndim != 2 or array.dtype.kind != "f":
+        raise DataError(f"{shown(path)} holds no (n, d) array of floats")
+    if array.shape[1] < 1:
+        raise DataError(f"{shown(path)} holds vectors of no values")
+    return array

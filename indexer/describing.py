@@ -77,6 +77,8 @@ def about_store(path: Path, about: About, reader: Reader) -> dict[str, Any]:
         "lens": made_by["lens_sha256"],
         "dimension": made_by["dimension"],
         "metric": made_by["metric"],
+        **({"model": made_by["model"]} if about.imported else {}),
+        **({"origin": about.origin} if about.origin else {}),
         "index": _about_index(path, about),
         "disk_bytes": disk,
     }

@@ -128,7 +128,7 @@ class Intake:
                 writer.reject(
                     writer.folder(file.folder),
                     file.name,
-                    Reject(_state_of(file), error.reason, error.message, self._codecs),
+                    Reject(state_of(file), error.reason, error.message, self._codecs),
                 )
         return counts
 
@@ -163,7 +163,7 @@ def _place(
 ) -> None:
     file = prepared.file
     known = file.place if isinstance(file, Listed) else None
-    now = Place(_state_of(file), image)
+    now = Place(state_of(file), image)
     if known is not None and known.image == image:
         counts.unchanged += 1
         if known != now:
@@ -185,6 +185,6 @@ def _place(
     writer.set_place(writer.folder(file.folder), file.name, *now)
 
 
-def _state_of(file: File) -> FileState:
+def state_of(file: File) -> FileState:
     """To remember."""
     return file.state.to_record(file.asked_ns) if isinstance(file, Listed) else file.state

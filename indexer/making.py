@@ -22,12 +22,14 @@ def new_store(
     made_by: dict[str, Any],
     lens: Lens,
     weights_file: str | os.PathLike[str] | None = None,
+    origin: str | None = None,
 ) -> StoreFolder:
     """Make an empty store in the folder `path`; for its one writer.
 
     Args:
         made_by: the identity of what makes its vectors (see `About.made_by`).
         lens: that it makes them with.
+        origin: see `About.origin`.
 
     Raises:
         StoreError: the folder holds something else, or can't be written.
@@ -39,6 +41,7 @@ def new_store(
         made_with=f"tll-index {__version__}",
         made_by=made_by,
         weights_file=None if weights_file is None else os.path.abspath(weights_file),
+        origin=origin,
     )
     try:
         if lens.trained:

@@ -22,6 +22,7 @@ from ..names import shown
 from .forgetting import settle
 from .keeper import Keeper
 from .layout import ABOUT, place_to_build, writer_lock
+from .making import new_store
 from .own_lens import own_lens
 from .reader import Reader
 from .records import Place, Reject
@@ -134,7 +135,8 @@ def _require_alike(stores: Sequence[Store], like: Store) -> None:
 def _made_like(other: Store, path: Path, settings: Settings) -> Store:
     about = other.about
     lens = own_lens(other.path, about)
-    return Store.make(path, about.made_by, lens, settings, about.weights_file)
+    folder = new_store(path, about.made_by, lens, about.weights_file, about.origin)
+    return Store(folder, settings)
 
 
 def _count(store: Store) -> int:

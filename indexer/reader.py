@@ -16,6 +16,7 @@ from ..contracts import UnitVectors
 from ..errors import StoreDamagedError
 from .checks import BYTES, is_whole, without_check
 from .records import LONGEST_KEY, NUMBER, ImageRecord, Place, Reject, number_of, path_key
+from .walk import is_address
 
 
 def _numbers(packed: Iterable[bytes]) -> NDArray[np.int64]:
@@ -185,6 +186,8 @@ class Reader:
         return os.path.join(self._absolute(folder or b""), place[NUMBER.size :])
 
     def _absolute(self, stored: bytes) -> bytes:
+        if is_address(stored):
+            return stored
         return os.path.normpath(os.path.join(self._base, stored))
 
     def _relative(self, path: bytes) -> bytes:

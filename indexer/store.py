@@ -28,6 +28,7 @@ from .asking import Asked
 from .catalog import Catalog
 from .describing import about_store, indexed, number_of, sampled
 from .folder import StoreFolder
+from .imported import known_content, require_not_imported
 from .layout import VECTORS, require_store
 from .looks import Look, blend, names_of
 from .making import new_store
@@ -85,29 +86,9 @@ class Store:
         Raises:
             StoreError: the folder holds something else, or can't be written.
         """
-        store = cls.make(path, embedder.identity, embedder.lens, settings, weights_file)
+        store = cls(new_store(path, embedder.identity, embedder.lens, weights_file), settings)
         store._embedder = embedder
         return store
-
-    @classmethod
-    def make(
-        cls,
-        path: Path,
-        made_by: dict[str, Any],
-        lens: Lens,
-        settings: Settings,
-        weights_file: str | os.PathLike[str] | None = None,
-    ) -> Store:
-        """The same for vectors that are there already.
-
-        Args:
-            made_by: the identity of what made them (see `About.made_by`).
-            lens: that it made them with.
-
-        Raises:
-            StoreError: see `create`.
-        """
-        return cls(new_store(path, made_by, lens, weights_file), settings)
 
     @property
     def about(self) -> About:
@@ -177,6 +158,8 @@ class Store:
         Raises:
             PictureError, StoreMismatchError, WeightsError: as `query`.
         """
+        if self.about.imported:
+            return self.indexed_look(known_content(self, picture, crop))
         geometry = self.embedder.backbone.spec.geometry
         found = looked_at(picture, geometry, Limits.of(self.settings), crop)
         return self.look_at(found.picture, sha256=found.sha256, name=name or name_of(picture))
@@ -248,7 +231,8 @@ class Store:
         """The backbone and lens that made this store, loaded on first use.
 
         Raises:
-            StoreMismatchError: what is installed here differs from what made it.
+            StoreMismatchError: what is installed here differs from what made it, or it was made
+                elsewhere (see `import_embeddings`).
             WeightsError, LensError: what made it is missing or damaged.
         """
         with self._loading:
@@ -267,6 +251,7 @@ class Store:
             self._embedder = embedder
 
     def _load_embedder(self) -> Embedder:
+        require_not_imported(self.path, self.about)
         made_by = self.about.made_by
         hint = self.about.weights_file
         weights = self.weights

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from ..errors import DataError
+from ..names import shown
 from .extracts import Part
 from .extras import extra
 
@@ -88,6 +92,42 @@ class ParquetFile:
             flat = self._arrow.array(part.vectors.ravel())
             columns["vector"] = self._arrow.FixedSizeListArray.from_arrays(flat, self._dimension)
         self._writer.write_table(self._arrow.table(columns, self._schema))
+
+
+def rows_in(path: Path, names: Sequence[str]) -> int:
+    """How many rows a file has, which has at least one of these columns.
+
+    Raises:
+        DataError: it has not, or can't be read.
+    """
+    with _reading(path) as file:
+        if not set(names) & set(file.schema_arrow.names):
+            raise DataError(f"{shown(path)} has none of the columns {', '.join(names)}")
+        return int(file.metadata.num_rows)
+
+
+def text_columns(path: Path, names: Sequence[str], at_most: int) -> Iterator[list[dict[str, Any]]]:
+    """The rows of a file, at most so many at a time: of these columns those that there are.
+
+    Raises:
+        DataError: it can't be read.
+    """
+    with _reading(path) as file:
+        there = [name for name in names if name in file.schema_arrow.names]
+        for batch in file.iter_batches(batch_size=at_most, columns=there):
+            yield batch.to_pylist()
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[Any]:
+    file_type = parquet("Parquet").ParquetFile
+    arrow = extra("pyarrow", "tables", "Parquet")
+    try:
+        with file_type(path) as file:
+            yield file
+    except (OSError, arrow.ArrowException, UnicodeDecodeError) as error:
+        what = " ".join(str(error).split())[:200]
+        raise DataError(f"{shown(path)} can't be read: {what}") from None
 
 
 def _text(path: bytes) -> str:

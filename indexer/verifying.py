@@ -163,7 +163,8 @@ def _pictures(store: Store, checked: dict[str, int], progress: Progress) -> Iter
     """Every indexed path: whether it still shows what was indexed."""
     with store.catalog.reading() as reader:
         numbers = reader.image_numbers()
-    again = set(np.random.default_rng(0).permutation(numbers)[:_AGAIN].tolist())
+    some = 0 if store.about.imported else _AGAIN
+    again = set(np.random.default_rng(0).permutation(numbers)[:some].tolist())
     progress.starting("reading", len(numbers), "pictures")
     checked["pictures"] = 0
     for number in numbers.tolist():
@@ -171,6 +172,8 @@ def _pictures(store: Store, checked: dict[str, int], progress: Progress) -> Iter
             record = reader.image(number)
             paths = reader.paths_of(number)
             vector = reader.vectors([number])[0] if number in again and paths else None
+        if record is not None and not record.file_bytes:
+            paths = []  # imported without a file
         for path in paths:
             checked["pictures"] += 1
             if (finding := _picture(store, path, record, vector)) is not None:

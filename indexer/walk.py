@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import fnmatch
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -19,6 +20,8 @@ from ..names import shown
 
 _NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 _INT64 = 2**63
+
+_ADDRESS = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://")
 
 _SECOND = 10**9
 _GRANULE, _COARSE_GRANULE = _SECOND // 10, 2 * _SECOND
@@ -176,9 +179,17 @@ def is_below(path: bytes, folder: bytes) -> bool:
     return path == folder or path.startswith(folder.rstrip(b"/") + b"/")
 
 
+def is_address(path: bytes) -> bool:
+    """Whether it is no path but an address on the web, such as https://example.org/a.jpg. (No path
+    that is made tidy has two slashes.)"""
+    return _ADDRESS.match(path) is not None
+
+
 def absolute(path: str | bytes | os.PathLike[str]) -> bytes:
     """Absolute and without dots. Links stay as they are named, unless `..` must pass through one,
-    which only the file system can do right."""
+    which only the file system can do right. An address on the web stays what it is."""
+    if is_address(os.fsencode(path)):
+        return os.fsencode(path)
     raw = os.path.expanduser(os.fsencode(path))
     return os.path.realpath(raw) if b".." in raw.split(b"/") else os.path.abspath(raw)
 

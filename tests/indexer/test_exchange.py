@@ -17,10 +17,20 @@ import pytest
 
 from conftest import Result
 from pictures import encoded, fill_folder, noise
-from tll_index import Recipe, Store, build, export
+from tll_index import (
+    Imported,
+    Recipe,
+    Store,
+    build,
+    export,
+    import_embeddings,
+    merge,
+    repair,
+    verify,
+)
 from tll_index.engine.hubs import HubPenalty
 from tll_index.engine.lens import Lens, unit
-from tll_index.errors import TllError, UsageError
+from tll_index.errors import DataError, NotIndexedError, StoreMismatchError, TllError, UsageError
 from tll_index.indexer import clip_layout, extracts
 
 TINY = Recipe("tiny")
@@ -239,3 +249,177 @@ def test_the_command(store: Path, tll_index: Callable[..., Result]) -> None:
     assert tll_index("export", "out", "--layout", "clip-retrieval", "--store", store).code == 0
     assert tll_index("export", "-", "--store", store).code == 2
     assert tll_index("export", "out.txt", "--store", store).code == 2
+
+
+# -- and back ------------------------------------------------------------------
+
+
+def layout(folder: Path, vectors: np.ndarray, rows: list[dict[str, Any]], number: int = 0) -> Path:
+    """As clip-retrieval writes it."""
+    for name in ("img_emb", "metadata"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    np.save(folder / f"img_emb/img_emb_{number}.npy", vectors)
+    pq.write_table(pa.Table.from_pylist(rows), folder / f"metadata/metadata_{number}.parquet")
+    return folder
+
+
+def tops(store: Path | str) -> dict[str, list[tuple[str, float]]]:
+    """For each path of a store, its ten most alike and their scores."""
+    with Store.open(store) as opened:
+        return {
+            path: [(hit.path, hit.score) for hit in opened.query(path)]
+            for path in opened.sample(100)
+        }
+
+
+@pytest.mark.parametrize("backbone", [None, "tiny"])
+def test_out_and_in_again_gives_the_same_answers(
+    store: Path, here: Path, monkeypatch: pytest.MonkeyPatch, backbone: str | None
+) -> None:
+    export("out", store=store, layout="clip-retrieval")
+    came = import_embeddings("out", store="b.tll", backbone=backbone)
+    assert came == Imported(images=7, paths=8)
+    mine, theirs = tops("b.tll"), tops(store)
+    assert mine.keys() == theirs.keys() and len(mine) == 7
+    for path, answers in mine.items():
+        assert [one for one, _ in answers] == [one for one, _ in theirs[path]]
+        assert [score for _, score in answers] == pytest.approx(
+            [score for _, score in theirs[path]], abs=1e-5
+        )
+    assert stored(Path("b.tll")).keys() == stored(store).keys()  # contents, read from the files
+    assert import_embeddings("out", store="b.tll", backbone=backbone) == Imported(known=8)
+    assert verify("b.tll", deep=True).whole
+    assert repair("b.tll").done == ()
+    with Store.open("b.tll") as opened:
+        assert "clip-retrieval's layout" in opened.info()["origin"]
+
+
+def test_an_imported_store_says_what_it_cannot(store: Path, here: Path) -> None:
+    export("out", store=store, layout="clip-retrieval")
+    import_embeddings("out", store="b.tll", model="somebody's")
+    before = tops("b.tll")
+    data = (here / "photos/picture0001.png").read_bytes()
+    with Store.open("b.tll") as opened:
+        assert opened.info()["backbone"] == "imported"
+        assert opened.query(data)[0].path == before[str(here / "photos/picture0001.png")][0][0]
+        vector = stored(Path("b.tll"))[opened.query(data)[0].sha256][1]
+        assert opened.search(vector)[0].sha256 == opened.query(data)[0].sha256
+        for stranger in (encoded(noise(99), "PNG"), "nowhere.png", noise(1)):
+            with pytest.raises(NotIndexedError, match="made elsewhere"):
+                opened.query(stranger)
+        with pytest.raises(StoreMismatchError, match="made elsewhere"):
+            _ = opened.embedder
+    with pytest.raises(StoreMismatchError, match="no picture can be embedded"):
+        build(["photos"], store="b.tll")
+    # The file may be gone since: its path is known.
+    (here / "photos/picture0001.png").unlink()
+    with Store.open("b.tll") as opened:
+        assert len(opened.query("photos/picture0001.png")) == 6
+    with pytest.raises(StoreMismatchError, match="another model"):
+        import_embeddings("out", store="b.tll", model="nobody's")
+    with pytest.raises(StoreMismatchError, match="another backbone"):
+        import_embeddings("out", store=store)
+    import_embeddings("out", store="c.tll", model="somebody's")
+    import_embeddings("out", store="unknown.tll")
+    assert merge(["c.tll"], store="b.tll").known == 7
+    with pytest.raises(StoreMismatchError, match="another model"):
+        merge(["unknown.tll"], store="b.tll")
+
+
+def test_addresses_and_files_that_are_not_here(here: Path) -> None:
+    vectors = np.eye(6, dtype=np.float16) * 3
+    vectors[4, 4], vectors[5, 5] = np.nan, 0
+    rows = [
+        {"image_path": "0001", "url": "https://example.org/a/one.jpg?w=1/2", "caption": "one"},
+        {"image_path": "/gone/two.jpg", "url": None, "caption": "two"},
+        {"image_path": None, "url": "https://example.org/a/", "caption": "three"},
+        {"image_path": None, "url": None, "caption": "nothing"},
+        {"image_path": "/gone/nan.jpg", "url": None, "caption": "nan"},
+        {"image_path": "/gone/zero.jpg", "url": None, "caption": "zero"},
+    ]
+    layout(here / "in", vectors, rows)
+    came = import_embeddings("in", store="s.tll")
+    assert came == Imported(images=3, paths=3, absent=3, refused=2, nameless=1)
+    found = stored(Path("s.tll"))
+    assert sorted(paths[0] for paths, _ in found.values()) == [
+        "/gone/two.jpg", "https://example.org/a", "https://example.org/a/one.jpg?w=1/2"
+    ]  # fmt: skip
+    assert all(abs(np.linalg.norm(vector) - 1) < 1e-6 for _, vector in found.values())
+    with Store.open("s.tll") as opened:
+        hits = opened.query("https://example.org/a/one.jpg?w=1/2")
+        assert {hit.path for hit in hits} == {"/gone/two.jpg", "https://example.org/a"}
+    assert verify("s.tll", deep=True).whole
+    export("out", store="s.tll", layout="clip-retrieval")
+    assert pq.read_table("out/metadata/metadata_0.parquet").num_rows == 3
+
+
+def test_a_backbone_is_believed_only_after_a_look(store: Path, here: Path) -> None:
+    export("out", store=store, layout="clip-retrieval")
+    import_embeddings("out", store="b.tll", backbone="tiny")
+    with Store.open("b.tll") as opened, Store.open(store) as before:
+        stranger = noise(99)
+        assert [hit.path for hit in opened.query(stranger)] == [
+            hit.path for hit in before.query(stranger)
+        ]
+    noise(40).save("photos/new.png")
+    assert build(["photos"], store="b.tll").embedded == 1  # a store like any other
+    vectors = np.load("out/img_emb/img_emb_0.npy")
+    np.save("out/img_emb/img_emb_0.npy", vectors[:, ::-1])
+    with pytest.raises(StoreMismatchError, match="tiny did not make these"):
+        import_embeddings("out", store="c.tll", backbone="tiny")
+    layout(here / "short", vectors[:1, :4], [{"image_path": "/gone.png"}])
+    with pytest.raises(StoreMismatchError, match="have 4 values, the last layer of tiny 16"):
+        import_embeddings("short", store="c.tll", backbone="tiny")
+    layout(here / "gone", vectors[:1], [{"image_path": "/gone.png"}])
+    with pytest.raises(DataError, match="no picture is here to see"):
+        import_embeddings("gone", store="c.tll", backbone="tiny")
+    with pytest.raises(UsageError, match="unknown backbone"):
+        import_embeddings("gone", store="c.tll", backbone="nothing")
+    assert not (here / "c.tll").exists()
+
+
+def test_shards_that_do_not_fit_together(here: Path) -> None:
+    row = {"image_path": "/a.png"}
+    good = np.ones((1, 4), np.float32)
+    with pytest.raises(DataError, match="not in clip-retrieval's layout"):
+        import_embeddings(here, store="s.tll")
+    layout(here / "two", good, [row, row])
+    with pytest.raises(DataError, match="2 rows for 1 embeddings"):
+        import_embeddings("two", store="s.tll")
+    layout(here / "wide", good, [row])
+    layout(here / "wide", np.ones((1, 5), np.float32), [row], 1)
+    with pytest.raises(DataError, match="5 values a row, others 4"):
+        import_embeddings("wide", store="s.tll")
+    (here / "wide/metadata/metadata_1.parquet").unlink()
+    with pytest.raises(DataError, match="number 1 is in only one"):
+        import_embeddings("wide", store="s.tll")
+    layout(here / "words", np.array([["a"]]), [row])
+    with pytest.raises(DataError, match="array of floats"):
+        import_embeddings("words", store="s.tll")
+    layout(here / "nothing", good, [{"caption": "words"}])
+    with pytest.raises(DataError, match="none of the columns"):
+        import_embeddings("nothing", store="s.tll")
+    for name in ("img_emb/img_emb_0.npy", "metadata/metadata_0.parquet"):
+        layout(here / "cut", good, [row])
+        data = (here / "cut" / name).read_bytes()
+        for end in (0, 20, len(data) - 1):
+            (here / "cut" / name).write_bytes(data[:end])
+            with pytest.raises(DataError, match="can't be read"):
+                import_embeddings("cut", store="s.tll")
+    assert not (here / "s.tll/store.json").exists()
+
+
+def test_the_import_command(store: Path, here: Path, tll_index: Callable[..., Result]) -> None:
+    export("out", store=store, layout="clip-retrieval")
+    done = tll_index("import", "out", "--store", "b.tll", "--model", "mine")
+    assert (done.code, done.out) == (
+        0, "8 paths added (7 new pictures), 0 known, 0 without a file here\n"
+    )  # fmt: skip
+    asked = tll_index("query", here / "photos/picture0000.png", "--store", "b.tll", "--paths")
+    assert asked.code == 0 and asked.out.count("\n") == 6
+    noise(99).save(here / "other.png")
+    asked = tll_index("query", here / "other.png", "--store", "b.tll")
+    assert asked.code == 1 and "made elsewhere" in asked.err and asked.err.count("\n") == 1
+    said = tll_index("info", "--store", "b.tll").out
+    assert "none here: mine" in said and "imported from out in clip-retrieval's layout" in said
+    assert tll_index("build", "photos", "--store", "b.tll").code == 1

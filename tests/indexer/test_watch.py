@@ -1,4 +1,4 @@
-"""Watching: what changes is in the store soon after, whatever happens meanwhile."""
+"""Watching: what changes is in the store soon after, whatever happens to it or the folders."""
 
 from __future__ import annotations
 

@@ -1,0 +1,72 @@
+"""Stores whose vectors were made elsewhere: what can be asked of them, and what can't be done."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..engine.crops import Crop
+from ..engine.decode import Limits, read_bytes
+from ..engine.sources import name_of
+from ..errors import NotIndexedError, PictureError, StoreMismatchError
+from ..names import shown
+from .about import About
+from .records import Place
+from .walk import absolute
+
+if TYPE_CHECKING:
+    from ..engine.sources import PictureSource
+    from .reader import Reader
+    from .store import Store
+
+
+def require_not_imported(path: Path, about: About) -> None:
+    """Refuse what needs an embedder.
+
+    Raises:
+        StoreMismatchError: the store's vectors were made elsewhere.
+    """
+    if about.imported:
+        raise StoreMismatchError(
+            f"the vectors of {shown(path)} were made elsewhere ({about.origin}): no picture can be "
+            "embedded as those were; ask with pictures that are in it, import again to add to it, "
+            "or build another store with --store"
+        )
+
+
+def known_content(store: Store, picture: PictureSource, crop: Crop | None) -> str:
+    """The SHA-256 that an imported store knows a picture by: by its bytes, or by its path.
+
+    Raises:
+        NotIndexedError: it has no such picture.
+    """
+    if crop is None:
+        data = path = None
+        if isinstance(picture, (str, os.PathLike)):
+            path = absolute(picture)
+            with suppress(PictureError):
+                data = read_bytes(os.fspath(picture), Limits.of(store.settings))
+        elif isinstance(picture, (bytes, bytearray, memoryview)):
+            data = bytes(picture)
+        with store.catalog.reading() as reader:
+            if data is not None:
+                digest = hashlib.sha256(data)
+                number = reader.image_of(digest.digest())
+                if number is not None and reader.paths_of(number, 1):
+                    return digest.hexdigest()
+            if path is not None and (found := _content_at(reader, path)):
+                return found
+    raise NotIndexedError(
+        f"{shown(name_of(picture))} is not in {shown(store.path)}, whose vectors were made "
+        "elsewhere: only whole pictures that are in it can be asked with, or vectors (Store.search)"
+    )
+
+
+def _content_at(reader: Reader, path: bytes) -> str | None:
+    folder, name = os.path.split(path)
+    number = reader.folder_number(folder)
+    place = None if number is None else reader.file_in(number, name)
+    return reader.record(place.image).sha256 if isinstance(place, Place) else None

@@ -1,0 +1,305 @@
+"""Embeddings that were made elsewhere, in clip-retrieval's layout, into a store."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..config import Settings, load_settings
+from ..engine.decode import Geometry, Limits
+from ..engine.embedder import Embedder, difference, load_embedder
+from ..engine.lens import Lens
+from ..engine.registry import spec_of
+from ..engine.sources import looked_at
+from ..errors import DataError, PictureError, StoreMismatchError, UsageError
+from ..names import shown
+from .about import IMPORTED
+from .changes import Listed
+from .clip_layout import Shard, shards_in
+from .decoders import Decoder
+from .forgetting import settle
+from .intake import state_of
+from .keeper import Keeper
+from .layout import ABOUT, place_to_build, writer_lock
+from .making import new_store
+from .pipeline import Pipeline, Prepared
+from .records import LONGEST_KEY, NUMBER, ImageRecord, Place
+from .report import Progress
+from .store import Store
+from .walk import FileState, absolute, is_address
+from .writer import Writer
+
+_ROWS = 1024
+"""At a time, and a transaction."""
+_COMPARED, _ALIKE = 16, 0.99
+"""Pictures that are embedded here to see whether a backbone made the vectors, and the least cosine
+between the two of each."""
+_SMALL = Geometry(size=32, fit="squash")
+"""To which pictures are decoded of which only the true size is wanted."""
+
+
+@dataclass
+class Imported:
+    """What came into a store, counted in rows but `images`."""
+
+    images: int = 0
+    """Pictures that it did not have."""
+    paths: int = 0
+    known: int = 0
+    """Paths that it had, with the same picture."""
+    absent: int = 0
+    """Rows whose file could not be read here: the picture is known by its path alone."""
+    refused: int = 0
+    """Rows without a direction: a value is not finite, or all are 0."""
+    nameless: int = 0
+    """Rows that say neither a path nor an address, or one that is too long."""
+
+
+@dataclass(frozen=True)
+class _Row(Listed):
+    vector: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
+    """(d,), of length 1."""
+
+
+def import_embeddings(
+    folder: str | os.PathLike[str],
+    *,
+    store: str | os.PathLike[str] | None = None,
+    backbone: str | None = None,
+    weights: str | os.PathLike[str] | None = None,
+    model: str = "",
+    progress: Progress | None = None,
+    settings: Settings | None = None,
+) -> Imported:
+    """Put embeddings in clip-retrieval's layout (`img_emb/*.npy`, `metadata/*.parquet`) into a
+    store. Vectors are scaled to length 1. Files that are there are read, for their SHA-256 and
+    size; a picture whose file isn't is known by its path or address alone. Run again, it goes on.
+
+    Args:
+        folder: holds `img_emb` and `metadata`. Relative paths in it are relative to here.
+        store: its folder, made where there is none; None as in `build`.
+        backbone: registry name of what made them, the embedding being its last layer, such as
+            CLIP's joint one. Some pictures are embedded here to see whether that is so. The store
+            then is one like others, and can be asked with any picture. None: nothing here made
+            them, and it can be asked with its own pictures and with vectors.
+        weights: file of the backbone's weights, where it isn't the one that is found.
+        model: without `backbone`, what made them, in words. Stores of one `model` can be merged.
+
+    Raises:
+        DataError: the folder is not in that layout, or can't be read.
+        StoreMismatchError: the store's vectors are of another kind, or not the backbone's.
+        UsageError: there is no such backbone, or `model` is given as well.
+        TllError: pyarrow isn't installed.
+    """
+    if backbone is not None and model:
+        raise UsageError("--backbone says what made the vectors: leave --model out")
+    settings = settings or load_settings()
+    progress = progress or Progress()
+    source = Path(os.path.abspath(Path(folder).expanduser()))
+    shards = shards_in(source)
+    dimension = int(shards[0].embeddings.shape[1])
+    origin = f"imported from {source.name} in clip-retrieval's layout"
+    weights_file = None if weights is None else Path(weights)
+    if backbone is None:
+        made_by, lens = _made_elsewhere(model, dimension), Lens(IMPORTED, dimension)
+    else:
+        embedder = _joint(backbone, dimension, weights_file, settings)
+        origin += f", {_compared(shards, embedder, settings)}"
+        made_by, lens = embedder.identity, embedder.lens
+    path = place_to_build(store, settings)
+    with ExitStack() as stack:
+        there = os.path.lexists(path / ABOUT)
+        known = stack.enter_context(Store.open(path, settings=settings)) if there else None
+        if known is not None:
+            _require_alike(known, made_by, model)
+        stack.enter_context(writer_lock(path))
+        if known is None:
+            about = new_store(path, made_by, lens, weights_file, origin)
+            known = stack.enter_context(Store(about, settings))
+        else:
+            settle(known, progress)
+        known.remember_wanted()
+        return _take_in(known, shards, settings, progress)
+
+
+def _made_elsewhere(model: str, dimension: int) -> dict[str, Any]:
+    """What takes the place of an embedder's identity. Vectors of which nobody says what made them
+    are like no others."""
+    return {
+        "backbone": IMPORTED,
+        "weights_sha256": None,
+        "model": model or f"unknown ({uuid.uuid4().hex[:12]})",
+        "lens_sha256": None,
+        "dimension": dimension,
+        "metric": "inner product",
+    }
+
+
+def _joint(backbone: str, dimension: int, weights: Path | None, settings: Settings) -> Embedder:
+    """The embedder whose vectors are the backbone's last layer alone."""
+    spec = spec_of(backbone)
+    width = spec.layers[-1].width
+    if width != dimension or spec.views:
+        raise StoreMismatchError(
+            f"the embeddings have {dimension} values, the last layer of {backbone} {width}"
+            f"{' for each of its views' * bool(spec.views)}: it did not make them"
+        )
+    picking = np.zeros((width, spec.dimension), np.float32)
+    picking[:, -width:] = np.eye(width, dtype=np.float32)
+    lens = Lens(
+        backbone,
+        spec.dimension,
+        spec.layout,
+        adaptation=picking,
+        provenance={"made": "for imported embeddings: the last layer alone"},
+    )
+    return load_embedder(backbone, settings, weights=weights, lens=lens)
+
+
+def _compared(shards: Sequence[Shard], embedder: Embedder, settings: Settings) -> str:
+    """Embed some of the pictures here; says in words how that compares.
+
+    Raises:
+        StoreMismatchError: other vectors come out.
+        DataError: no picture is here.
+    """
+    geometry, limits = embedder.backbone.spec.geometry, Limits.of(settings)
+    cosines: list[float] = []
+    for row in _rows(shards, Imported()):
+        try:
+            picture = looked_at(os.fsdecode(row.path), geometry, limits).picture
+        except PictureError:
+            continue
+        cosines.append(float(embedder.looks(picture.pixels[None])[0] @ row.vector))
+        if len(cosines) == _COMPARED:
+            break
+    name = embedder.backbone.spec.name
+    if not cosines:
+        raise DataError(
+            f"no picture is here to see whether {name} made the embeddings; without --backbone "
+            "they can be imported nevertheless"
+        )
+    if (least := min(cosines)) < _ALIKE:
+        raise StoreMismatchError(
+            f"{name} did not make these embeddings: with its weights here, pictures get others "
+            f"(cosine {least:.3f}, {_ALIKE} is wanted); without --backbone they can be imported "
+            "nevertheless"
+        )
+    return f"as {name} makes them (cosine {least:.4f} or more for {len(cosines)} pictures)"
+
+
+def _require_alike(store: Store, made_by: dict[str, Any], model: str) -> None:
+    mine = store.about.made_by
+    if store.about.imported and made_by["backbone"] == IMPORTED and not model:
+        made_by = {**made_by, "model": mine["model"]}  # to go on needs no name
+    if found := difference(mine, made_by):
+        raise StoreMismatchError(
+            f"{shown(store.path)} was made with another {found.what} ({found.one}, here "
+            f"{found.other}); import into another store with --store"
+        )
+
+
+def _rows(shards: Sequence[Shard], counts: Imported) -> Iterator[_Row]:
+    """What can be imported; what can't is counted."""
+    for shard in shards:
+        for vectors, metadata in shard.rows(_ROWS):
+            with np.errstate(over="ignore", invalid="ignore"):
+                lengths = np.linalg.norm(vectors.astype(np.float64), axis=1)
+            for vector, length, row in zip(vectors, lengths.tolist(), metadata, strict=True):
+                path = _path_of(row)
+                if not np.isfinite(length) or length == 0:
+                    counts.refused += 1
+                elif path is None:
+                    counts.nameless += 1
+                else:
+                    where, _, name = path.rpartition(b"/")
+                    unit = (vector / length).astype(np.float32)
+                    now = time.time_ns()
+                    yield _Row(where or b"/", name, FileState(0, 0), True, None, now, unit)
+
+
+def _path_of(row: dict[str, Any]) -> bytes | None:
+    """Where the picture of a row is: a path that is there, else an address, else that path."""
+    raw, text, url = row.get("raw_paths"), row.get("image_path"), row.get("url")
+    named = raw[0] if raw else text
+    path = absolute(named) if isinstance(named, (str, bytes)) and named else None
+    if isinstance(url, str) and url and (path is None or not os.path.lexists(path)):
+        path = absolute(url)
+    if path is None or b"\0" in path:
+        return None
+    if is_address(path):
+        path = path.rstrip(b"/")
+        if path.count(b"/") < 3:
+            return None
+    name = path.rpartition(b"/")[2]
+    return path if name and NUMBER.size + len(name) <= LONGEST_KEY else None
+
+
+def _take_in(
+    store: Store, shards: Sequence[Shard], settings: Settings, progress: Progress
+) -> Imported:
+    counts = Imported()
+    progress.starting("importing", sum(len(shard.embeddings) for shard in shards), "rows")
+    limits = Limits.of(settings)
+    decoders = [
+        Decoder(_SMALL, limits, settings.decode_seconds) for _ in range(settings.decoders())
+    ]
+
+    def is_known(sha256: bytes) -> bool:
+        with store.catalog.reading() as reader:
+            return reader.image_of(sha256) is not None
+
+    with Keeper(store) as keeper, Pipeline(decoders, limits, 4 * len(decoders)) as pipeline:
+        prepared = pipeline.run(_rows(shards, counts), is_known)
+        while batch := list(islice(prepared, _ROWS)):
+
+            def record(writer: Writer, batch: Sequence[Prepared] = batch) -> Imported:
+                return _record(writer, batch)
+
+            came = store.catalog.write(record)
+            for name in ("images", "paths", "known", "absent"):
+                setattr(counts, name, getattr(counts, name) + getattr(came, name))
+            progress.advanced(len(batch))
+            keeper.grown()
+        store.catalog.remove_orphans()
+        keeper.finish(progress)
+    return counts
+
+
+def _record(writer: Writer, batch: Sequence[Prepared]) -> Imported:
+    counts = Imported()
+    for prepared in batch:
+        row, picture = prepared.file, prepared.picture
+        assert isinstance(row, _Row)
+        sha256 = prepared.sha256 or hashlib.sha256(b"imported from " + row.path).digest()
+        counts.absent += not prepared.sha256
+        image = writer.image_of(sha256)
+        if image is None:
+            record = ImageRecord(
+                sha256.hex(),
+                picture.width if picture else 0,
+                picture.height if picture else 0,
+                picture.format if picture else "",
+                prepared.file_bytes,
+            )
+            image = writer.add_image(sha256, record, row.vector)
+            counts.images += 1
+        folder = writer.folder(row.folder)
+        before = writer.file_in(folder, row.name)
+        if isinstance(before, Place) and before.image == image:
+            counts.known += 1
+        else:
+            counts.paths += 1
+        writer.set_place(folder, row.name, state_of(row), image)
+    return counts
