@@ -8,7 +8,15 @@ from pathlib import Path
 import click
 
 from .names import shown
-from .parameters import PATH, bars, debug_option, format_option, quiet_option, store_option
+from .parameters import (
+    PATH,
+    PICTURE,
+    bars,
+    debug_option,
+    format_option,
+    quiet_option,
+    store_option,
+)
 
 
 @click.command()
@@ -102,7 +110,7 @@ def backup(destination: Path, store: Path | None, quiet: bool) -> None:
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, type=PATH, metavar="PATH...")
+@click.argument("paths", nargs=-1, required=True, type=PICTURE, metavar="PATH...")
 @store_option
 @click.option("--copies", is_flag=True, help="Also other paths that show the same pictures.")
 @quiet_option

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..engine.crops import Crop
-from ..engine.decode import Limits, read_bytes
+from ..engine.decode import Limits
+from ..engine.files import read_bytes
 from ..engine.sources import name_of
 from ..errors import NotIndexedError, PictureError, StoreMismatchError
 from ..names import shown

@@ -236,12 +236,8 @@ def _path_of(row: dict[str, Any]) -> bytes | None:
     path = absolute(named) if isinstance(named, (str, bytes)) and named else None
     if isinstance(url, str) and url and (path is None or not os.path.lexists(path)):
         path = absolute(url)
-    if path is None or b"\0" in path:
+    if path is None or b"\0" in path or (is_address(path) and path.rstrip(b"/").count(b"/") < 3):
         return None
-    if is_address(path):
-        path = path.rstrip(b"/")
-        if path.count(b"/") < 3:
-            return None
     name = path.rpartition(b"/")[2]
     return path if name and NUMBER.size + len(name) <= LONGEST_KEY else None
 

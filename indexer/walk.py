@@ -187,10 +187,13 @@ def is_address(path: bytes) -> bool:
 
 def absolute(path: str | bytes | os.PathLike[str]) -> bytes:
     """Absolute and without dots. Links stay as they are named, unless `..` must pass through one,
-    which only the file system can do right. An address on the web stays what it is."""
-    if is_address(os.fsencode(path)):
-        return os.fsencode(path)
-    raw = os.path.expanduser(os.fsencode(path))
+    which only the file system can do right. An address on the web stays what it is, but for slashes
+    at its end and before its last part."""
+    raw = os.fsencode(path)
+    if is_address(raw):
+        folder, _, name = raw.rstrip(b"/").rpartition(b"/")
+        return folder.rstrip(b"/") + b"/" + name if folder.count(b"/") > 1 else raw
+    raw = os.path.expanduser(raw)
     return os.path.realpath(raw) if b".." in raw.split(b"/") else os.path.abspath(raw)
 
 

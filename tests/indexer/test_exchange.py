@@ -327,19 +327,20 @@ def test_an_imported_store_says_what_it_cannot(store: Path, here: Path) -> None:
 
 
 def test_addresses_and_files_that_are_not_here(here: Path) -> None:
-    vectors = np.eye(6, dtype=np.float16) * 3
-    vectors[4, 4], vectors[5, 5] = np.nan, 0
+    vectors = np.eye(7, dtype=np.float16) * 3
+    vectors[5, 5], vectors[6, 6] = np.nan, 0
     rows = [
         {"image_path": "0001", "url": "https://example.org/a/one.jpg?w=1/2", "caption": "one"},
         {"image_path": "/gone/two.jpg", "url": None, "caption": "two"},
         {"image_path": None, "url": "https://example.org/a/", "caption": "three"},
         {"image_path": None, "url": None, "caption": "nothing"},
+        {"image_path": None, "url": "https://example.org/", "caption": "only a host"},
         {"image_path": "/gone/nan.jpg", "url": None, "caption": "nan"},
         {"image_path": "/gone/zero.jpg", "url": None, "caption": "zero"},
     ]
     layout(here / "in", vectors, rows)
     came = import_embeddings("in", store="s.tll")
-    assert came == Imported(images=3, paths=3, absent=3, refused=2, nameless=1)
+    assert came == Imported(images=3, paths=3, absent=3, refused=2, nameless=2)
     found = stored(Path("s.tll"))
     assert sorted(paths[0] for paths, _ in found.values()) == [
         "/gone/two.jpg", "https://example.org/a", "https://example.org/a/one.jpg?w=1/2"
@@ -423,3 +424,16 @@ def test_the_import_command(store: Path, here: Path, tll_index: Callable[..., Re
     said = tll_index("info", "--store", "b.tll").out
     assert "none here: mine" in said and "imported from out in clip-retrieval's layout" in said
     assert tll_index("build", "photos", "--store", "b.tll").code == 1
+
+
+def test_addresses_on_the_command_line(here: Path, tll_index: Callable[..., Result]) -> None:
+    address = "https://example.org/a//b.jpg?x=/"
+    rows = [{"image_path": "1", "url": address}, {"image_path": "/gone.jpg", "url": None}]
+    layout(here / "in", np.eye(2, dtype=np.float32), rows)
+    tll_index("import", "in", "--store", "s.tll")
+    asked = tll_index("query", address, "--store", "s.tll", "--paths")
+    assert (asked.code, asked.out) == (0, "/gone.jpg\n")
+    asked = tll_index("query", "/gone.jpg", "--store", "s.tll", "--paths")
+    assert asked.out == "https://example.org/a/b.jpg?x=\n"
+    assert tll_index("forget", address, "--store", "s.tll").code == 0
+    assert tll_index("query", "/gone.jpg", "--store", "s.tll", "--paths").out == ""
