@@ -1,0 +1,150 @@
+"""The page when things go wrong or change: refused pictures, a server that stops and comes back,
+files that vanish, a store that is empty or grows, a token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from chromium import Server, Visit, answered, cards, chromium, give, ids
+from pictures import encoded, fill_folder, noise
+
+TOKEN = "a token of this test's own"
+STRANGER = ("door.png", "image/png", encoded(noise(1000), "PNG"))
+NEXT_LOOK = 11_000
+"""Milliseconds, after which the page has asked again what is served."""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Visit]:
+    yield Visit(browser)
+    for context in browser.contexts:
+        context.close()
+
+
+@pytest.fixture
+def server(here: Path, home: Path, browser: Browser) -> Iterator[Server]:
+    """Over twelve drawn pictures in the folder `photos`; not started yet."""
+    fill_folder(here / "photos", 12)
+    server = Server(home, here / "page.tll", TLL_RUNTIME="torch")
+    server.build("photos", "--backbone", "tiny", "--lens", "none")
+    yield server
+    server.stop()
+
+
+def test_a_server_that_stops_and_comes_back(server: Server, visit: Visit) -> None:
+    """What was dropped is uploaded again, without a word, to a server that never saw it."""
+    page = visit.open(server.start())
+    expect(cards(page)).to_have_count(12)
+    give(page, "#hero", STRANGER)
+    answered(page)
+    found = ids(page)
+    port = server.port
+    server.stop()
+    cards(page).nth(1).click()
+    trouble = page.get_by_role("alert")
+    expect(trouble).to_contain_text("The server doesn't answer")
+    page.go_back()  # what was on show is still there
+    answered(page)
+    assert ids(page) == found
+    expect(trouble).to_be_empty()
+    server.start(port)
+    cards(page).nth(2).hover()
+    cards(page).nth(2).locator(".action.like").click()
+    page.wait_for_url(f"**/#like=own-1,{found[2]}")
+    answered(page)
+    expect(page.locator(".asked")).to_have_count(2)
+    expect(trouble).to_be_empty()
+    page.reload()  # now the picture is gone from here as well
+    expect(trouble).to_contain_text("give it again")
+    page.get_by_role("button", name="Remove A picture that is gone").click()
+    answered(page)
+    expect(trouble).to_be_empty()
+
+
+def test_what_is_refused_is_said(server: Server, visit: Visit) -> None:
+    page = visit.open(server.start())
+    expect(cards(page)).to_have_count(12)
+    trouble = page.get_by_role("alert")
+    give(page, "#hero", ("notes.txt", "text/plain", b"no picture"))
+    expect(trouble).to_contain_text("notes.txt: the picture ")
+    expect(page.locator("#hero")).to_be_visible()
+    trouble.get_by_role("button", name="Close").click()
+    expect(trouble).to_be_empty()
+    give(page, "#hero", ("notes.txt", "text/plain", b"no picture"), STRANGER)
+    expect(trouble).to_contain_text("notes.txt")  # and the other one is asked with
+    answered(page)
+    expect(page.locator(".asked .name")).to_have_text("door.png")
+    before = page.url
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    give(page, "body", ("large.bmp", "image/bmp", bytes((32 << 20) + 1)))
+    expect(trouble).to_contain_text("large.bmp has 32 MiB; the server takes 32 MiB at most")
+    assert page.url == before and not [url for url in asked if "/api/looks" in url]
+    give(page, "body", *[(f"{n}.png", "image/png", encoded(noise(n), "PNG")) for n in range(17)])
+    expect(trouble).to_contain_text("16 pictures at most")
+    expect(page.locator(".asked")).to_have_count(12 + 4)  # twelve of them are indexed
+
+
+def test_a_file_that_vanished(server: Server, visit: Visit, here: Path) -> None:
+    (here / "photos/picture0003.png").unlink()
+    page = visit.open(server.start())
+    expect(page.locator(".missing")).to_have_text("picture0003.png can't be shown")
+    gone = page.locator(".card", has=page.locator(".missing"))
+    gone.click()  # it can be asked with all the same
+    answered(page)
+    expect(cards(page)).to_have_count(11)
+
+
+def test_a_store_that_is_empty_and_grows(
+    server: Server, visit: Visit, here: Path, browser: Browser
+) -> None:
+    for path in sorted((here / "photos").iterdir()):
+        path.unlink()
+    server.build("photos", "--allow-empty")
+    page = visit.open(server.start(), clock=True)
+    expect(page.locator("#nothing")).to_contain_text("Nothing is indexed yet")
+    fill_folder(here / "photos", 5)
+    server.build()
+    page.clock.run_for(NEXT_LOOK)
+    expect(cards(page)).to_have_count(5)  # by itself
+    cards(page).first.click()
+    answered(page)
+    fill_folder(here / "photos", 3, first=50)
+    server.build()
+    page.clock.run_for(NEXT_LOOK)
+    news = page.get_by_role("button", name="3 new pictures")
+    expect(news).to_be_visible()
+    expect(cards(page)).to_have_count(4)  # nothing moves below one's eyes
+    news.click()
+    expect(cards(page)).to_have_count(7)
+    expect(news).to_be_hidden()
+
+
+def test_a_token(here: Path, home: Path, server: Server, visit: Visit) -> None:
+    server.demand(TOKEN := "k" * 20)
+    url = server.start()
+    assert url.endswith(f"#token={TOKEN}")
+    page = visit.open(url)
+    expect(cards(page)).to_have_count(12)
+    assert TOKEN not in page.url
+    give(page, "#hero", STRANGER)
+    answered(page)
+    other = visit.open(url.partition("#")[0])  # without it, and without the cookie
+    expect(other.locator("#token")).to_be_visible()
+    other.get_by_label("Token").fill("wrong")
+    other.keyboard.press("Enter")
+    expect(other.locator("#token-says")).to_have_text("That is not the token.")
+    other.get_by_label("Token").fill(TOKEN)
+    other.keyboard.press("Enter")
+    expect(other.locator("#token")).to_be_hidden()
+    expect(cards(other)).to_have_count(12)
