@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from .terminals import Protocol, Size, Style
 _GAP = 2
 """Columns between pictures."""
 
-_NARROWEST, _WIDEST = 16, 32
+_NARROWEST, _WIDEST = 22, 34
 """Columns of a picture."""
 
 
@@ -49,7 +50,8 @@ def strips(answer: Answer, canvas: Canvas) -> Iterator[bytes]:
     with its line ends."""
     size = canvas.size
     count = len(answer.asked) + len(answer.hits)
-    across = max(1, min(count, (size.columns + _GAP) // (_NARROWEST + _GAP)))
+    most = max(1, (size.columns + _GAP) // (_NARROWEST + _GAP))
+    across = math.ceil(count / math.ceil(count / most))
     wide = max(1, min(_WIDEST, (size.columns + _GAP) // across - _GAP))
     pixels = wide * size.cell_width, wide * size.cell_width * 3 // 4
     high = max(1, round(pixels[1] / size.cell_height))

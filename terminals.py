@@ -29,7 +29,7 @@ class Style:
 
     colours: bool = False
     bars: bool = False
-    """Whether scores have one, of block characters."""
+    """Whether scores have one, of box-drawing characters."""
     hyperlinks: bool = False
 
     def faint(self, text: str) -> str:
@@ -55,11 +55,10 @@ class Style:
             return text
         return f"\x1b]8;;{file_url(path)}\x1b\\{text}\x1b]8;;\x1b\\"
 
-    def bar(self, share: float, width: int = 8) -> str:
-        """So much of `width` characters, in steps of an eighth."""
-        full, eighths = divmod(round(min(max(share, 0.0), 1.0) * width * 8), 8)
-        drawn = "█" * full + (chr(0x2590 - eighths) if eighths else "")
-        return self.warm(drawn) + " " * (width - full - bool(eighths))
+    def bar(self, share: float, width: int = 10) -> str:
+        """So much of a line of `width` characters, in steps of half a character."""
+        full, half = divmod(round(min(max(share, 0.0), 1.0) * width * 2), 2)
+        return self.warm("━" * full + "╾" * half) + self.faint("─" * (width - full - half))
 
 
 PLAIN = Style()
@@ -145,7 +144,6 @@ class Size:
 def size_here() -> Size:
     """Of the terminal at standard output, or what is usual."""
     fallback = Size()
-    columns = os.environ.get("COLUMNS", "")
     try:
         import fcntl
         import struct
@@ -155,19 +153,17 @@ def size_here() -> Size:
         rows, wide, across, down = struct.unpack("HHHH", packed)
     except OSError:
         rows = wide = across = down = 0
-    if columns.isdigit() and int(columns):
-        wide = int(columns)
-    if not wide:
-        return fallback
-    if not (rows and across and down):
-        return Size(wide)
-    return Size(wide, max(1, across // wide), max(1, down // rows))
+    told = os.environ.get("COLUMNS", "")
+    columns = int(told) if told.isdigit() and int(told) else wide or fallback.columns
+    if not (rows and wide and across and down):
+        return Size(columns)
+    return Size(columns, max(1, across // wide), max(1, down // rows))
 
 
 def _draws() -> bool:
-    """Whether standard output's encoding has block characters."""
+    """Whether standard output's encoding has what bars are made of."""
     try:
-        "█▏".encode(sys.stdout.encoding)
+        "━╾─".encode(sys.stdout.encoding)
     except (UnicodeEncodeError, LookupError):
         return False
     return True
