@@ -41,7 +41,8 @@ lint: $(READY)  ## ruff (lint and format) and mypy
 	$(BIN)/ruff format --check .
 	@mkdir -p $(VENV)/src && ln -sfn "$(CURDIR)" $(VENV)/src/tll_index  # mypy wants the package's name
 	cd $(VENV)/src && ../bin/mypy --config-file tll_index/setup.cfg --cache-dir ../mypy_cache \
-	  tll_index/engine tll_index/indexer tll_index/web tll_index/benchmarks tll_index/*.py
+	  tll_index/commands tll_index/engine tll_index/indexer tll_index/rendering \
+	  tll_index/web tll_index/benchmarks tll_index/*.py
 
 # autofaiss asks for numpy < 2, though it works with 2, as what we have of it does; so pip is kept
 # from taking it at its word, and its light dependencies are named here.
@@ -70,7 +71,8 @@ lens: $(READY)  ## train the shipped lens on TLL_ROOT (default ../shared/data/tl
 
 docs: $(READY)  ## the documentation as a site: site/index.html
 	@rm -rf $(VENV)/package && mkdir -p $(VENV)/package/tll_index  # and nothing but the package
-	@ln -s $(CURDIR)/*.py $(CURDIR)/engine $(CURDIR)/indexer $(CURDIR)/web $(VENV)/package/tll_index
+	@ln -s $(CURDIR)/*.py \
+	  $(addprefix $(CURDIR)/,commands engine indexer rendering web) $(VENV)/package/tll_index
 	TLL_SOURCE=$(VENV)/package NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "now open site/index.html"
 

@@ -11,9 +11,8 @@ from typing import Any, ClassVar, NoReturn
 import click
 
 from . import __version__, signals, streams
-from .completion import answer_shell
-from .names import shown
-from .parameters import (
+from .commands.completion import answer_shell
+from .commands.parameters import (
     INTERRUPTED,
     OUTPUT,
     PATH,
@@ -26,6 +25,7 @@ from .parameters import (
     store_option,
     write_result,
 )
+from .names import shown
 
 
 class _Commands(click.Group):
@@ -33,15 +33,16 @@ class _Commands(click.Group):
     options take a query's time."""
 
     _elsewhere: ClassVar[dict[str, str]] = {
-        **dict.fromkeys(("eval", "submit", "train"), "lens_commands"),
+        **dict.fromkeys(("backup", "forget", "repair", "verify"), "store"),
         "completion": "completion",
-        "query": "query_command",
-        **dict.fromkeys(("backup", "forget", "repair", "verify"), "store_commands"),
-        "serve": "serve_command",
-        "why": "why_command",
-        **dict.fromkeys(("export", "import", "merge"), "exchange_commands"),
-        "watch": "watch_command",
+        **dict.fromkeys(("eval", "submit", "train"), "lens"),
+        **dict.fromkeys(("export", "import", "merge"), "exchange"),
+        "query": "query",
+        "serve": "serve",
+        "watch": "watch",
+        "why": "why",
     }
+    """Which module of `commands` has each."""
 
     def list_commands(self, context: click.Context) -> list[str]:
         """The names, in order."""
@@ -51,7 +52,7 @@ class _Commands(click.Group):
         """The command of that name."""
         if name not in self._elsewhere:
             return super().get_command(context, name)
-        module = importlib.import_module(f".{self._elsewhere[name]}", __package__)
+        module = importlib.import_module(f".commands.{self._elsewhere[name]}", __package__)
         return next(command for command in module.COMMANDS if command.name == name)
 
 
@@ -99,9 +100,9 @@ def build(
     """
     import time
 
-    from . import render
     from .indexer.build import build as build_store
     from .indexer.layout import place_to_build
+    from .rendering import render
 
     how = building(options)
     started = time.monotonic()
@@ -134,10 +135,10 @@ def build(
 @debug_option
 def info(store: Path | None, format: str) -> None:
     """Say what made the store, what it holds, and what it takes on disk."""
-    from . import render
     from .config import load_settings
-    from .formats import facts_as
     from .indexer.store import Store
+    from .rendering import render
+    from .rendering.formats import facts_as
 
     with Store.open(settings=load_settings(store=store)) as opened:
         facts = opened.info()
@@ -155,10 +156,10 @@ def backbones(context: click.Context, format: str) -> None:
     """List the backbones: what they are, whether their weights are here, how to get them."""
     if context.invoked_subcommand is not None:
         return
-    from . import render
     from .config import load_settings
     from .engine.listing import listing
-    from .formats import rows_as
+    from .rendering import render
+    from .rendering.formats import rows_as
 
     rows = listing(load_settings())
     if format == "table":

@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tll_index import Store, build
-from tll_index.progress import Bars
+from tll_index.rendering.progress import Bars
 
 from .machine import RESULTS, machine, require_tll
 from .written import write

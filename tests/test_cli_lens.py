@@ -20,6 +20,7 @@ from PIL import Image
 import tiny
 from conftest import Result
 from pictures import fill_folder, noise
+from tll_index.commands.lens import train
 from tll_index.config import load_settings
 from tll_index.engine.decode import decode
 from tll_index.engine.embedder import load_embedder
@@ -29,7 +30,6 @@ from tll_index.engine.lens import Lens
 from tll_index.engine.options import RECIPES, TrainingOptions
 from tll_index.engine.registry import DEFAULT
 from tll_index.engine.tll import read_pairs
-from tll_index.lens_commands import train
 
 Cli = Callable[..., Result]
 Spawn = Callable[..., "subprocess.Popen[bytes]"]

@@ -12,7 +12,7 @@ from PIL import Image
 
 from pictures import noise, quadrants
 from terminal import block_pictures, iterm_pictures, kitty_pictures, sixel_pictures
-from tll_index import inline
+from tll_index.rendering import inline
 
 FEW_COLOURS = st.builds(
     lambda indices, palette: palette[indices],

@@ -13,7 +13,7 @@ import pytest
 import tll_index
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGE = ("engine", "indexer", "web")
+PACKAGE = ("commands", "engine", "indexer", "rendering", "web")
 
 
 @pytest.fixture(scope="module")

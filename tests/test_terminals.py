@@ -17,7 +17,7 @@ from pictures import encoded, fill_folder, noise
 from terminal import block_pictures, iterm_pictures, kitty_pictures, on_terminal, sixel_pictures
 from tll_index import build
 from tll_index.indexer.build import Recipe
-from tll_index.terminals import PLAIN, Style, file_url, protocol_of, shows_hyperlinks
+from tll_index.rendering.terminals import PLAIN, Style, file_url, protocol_of, shows_hyperlinks
 
 COLOUR = re.compile(rb"\x1b\[[0-9;]*m")
 LINK = re.compile(rb"\x1b\]8;;([^\x1b]*)\x1b\\")

@@ -21,7 +21,7 @@ from ..errors import (
     TooLargePictureError,
     UsageError,
 )
-from ..formats import to_json
+from ..rendering.formats import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,7 +9,7 @@ from pathlib import Path
 from tll_index.config import load_settings
 from tll_index.engine.registry import DEFAULT
 from tll_index.errors import TllError
-from tll_index.progress import TickBars
+from tll_index.rendering.progress import TickBars
 
 from ..machine import RESULTS, require_tll
 from . import __doc__ as about

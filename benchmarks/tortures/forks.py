@@ -51,7 +51,7 @@ _PATIENCE = 60.0
 _MODULES = (
     *("torch", "faiss", "lmdb", "filelock", "PIL.Image", "safetensors.torch", "tll_index.cli"),
     *("tll_index.indexer.build", "tll_index.indexer.keeper", "benchmarks.tortures.looks"),
-    *("tll_index.render", "tll_index.progress", "benchmarks.tortures.asking"),
+    *("tll_index.rendering.render", "tll_index.rendering.progress", "benchmarks.tortures.asking"),
 )
 
 

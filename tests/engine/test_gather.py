@@ -26,7 +26,7 @@ from tll_index.engine.gather import CHUNK, gather
 from tll_index.engine.registry import register
 from tll_index.engine.ticks import Ticks
 from tll_index.errors import DataError
-from tll_index.progress import TickBars
+from tll_index.rendering.progress import TickBars
 
 TESTS = Path(__file__).resolve().parent.parent
 

@@ -138,7 +138,9 @@ def test_paste_and_pick(visit: Visit, gallery: Gallery) -> None:
     assert ids(page)[:PAGE] == [hit["id"] for hit in hits]
     with page.expect_file_chooser() as chooser:
         page.locator(".add").click()
-    chooser.value.set_files({"name": "third.jpg", "mimeType": "image/jpeg", "buffer": gallery.stranger[2]})
+    chooser.value.set_files(
+        {"name": "third.jpg", "mimeType": "image/jpeg", "buffer": gallery.stranger[2]}
+    )
     expect(page.locator(".asked")).to_have_count(3)
     expect(page.locator(".asked .name").last).to_have_text("third.jpg")
 
@@ -242,7 +244,9 @@ def test_the_way_back(visit: Visit) -> None:
     page.get_by_role("link", name="tll-index").click()
     expect(page.locator("#hero")).to_be_visible()
     page.get_by_role("button", name="Others").click()
-    page.wait_for_function(f"() => !document.querySelector('#grid .look').hash.includes('{ids(page)[0]}')")
+    page.wait_for_function(
+        f"() => !document.querySelector('#grid .look').hash.includes('{ids(page)[0]}')"
+    )
     assert len(set(ids(page)) - set(begun)) > 0
 
 
@@ -393,5 +397,6 @@ def test_addresses_say_what_they_say(visit: Visit) -> None:
 
 def again(page: Page, address: str) -> str:
     """Read and written."""
-    script = "async (it) => { const q = await import('/static/question.js'); return q.address(q.parse(it)); }"
+    question = "const q = await import('/static/question.js');"
+    script = f"async (it) => {{ {question} return q.address(q.parse(it)); }}"
     return page.evaluate(script, address)

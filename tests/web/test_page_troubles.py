@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, expect
 from chromium import Server, Visit, answered, cards, chromium, give, ids
 from pictures import encoded, fill_folder, noise
 
-TOKEN = "a token of this test's own"
+token = "a token of this test's own"
 STRANGER = ("door.png", "image/png", encoded(noise(1000), "PNG"))
 NEXT_LOOK = 11_000
 """Milliseconds, after which the page has asked again what is served."""
@@ -131,12 +131,12 @@ def test_a_store_that_is_empty_and_grows(
 
 
 def test_a_token(here: Path, home: Path, server: Server, visit: Visit) -> None:
-    server.demand(TOKEN := "k" * 20)
+    server.demand(token := "k" * 20)
     url = server.start()
-    assert url.endswith(f"#token={TOKEN}")
+    assert url.endswith(f"#token={token}")
     page = visit.open(url)
     expect(cards(page)).to_have_count(12)
-    assert TOKEN not in page.url
+    assert token not in page.url
     give(page, "#hero", STRANGER)
     answered(page)
     other = visit.open(url.partition("#")[0])  # without it, and without the cookie
@@ -144,7 +144,7 @@ def test_a_token(here: Path, home: Path, server: Server, visit: Visit) -> None:
     other.get_by_label("Token").fill("wrong")
     other.keyboard.press("Enter")
     expect(other.locator("#token-says")).to_have_text("That is not the token.")
-    other.get_by_label("Token").fill(TOKEN)
+    other.get_by_label("Token").fill(token)
     other.keyboard.press("Enter")
     expect(other.locator("#token")).to_be_hidden()
     expect(cards(other)).to_have_count(12)

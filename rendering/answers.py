@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .contracts import Hits
-from .engine.decode import Limits, smaller
-from .engine.files import read_bytes
-from .errors import PictureError
+from ..contracts import Hits
+from ..engine.decode import Limits, smaller
+from ..engine.files import read_bytes
+from ..errors import PictureError
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from .engine.crops import Crop
+    from ..engine.crops import Crop
 
 
 @dataclass(frozen=True, slots=True)

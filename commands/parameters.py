@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 import click
 from click.shell_completion import CompletionItem
 
-from .config import HYPERLINKS, RUNTIMES
-from .engine.options import RECIPES, TrainingOptions
-from .names import shown
+from ..config import HYPERLINKS, RUNTIMES
+from ..engine.options import RECIPES, TrainingOptions
+from ..names import shown
 
 if TYPE_CHECKING:
-    from .indexer.report import Progress
+    from ..indexer.report import Progress
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -212,7 +212,7 @@ def folders(_: click.Context, __: click.Parameter, incomplete: str) -> list[Comp
 
 
 def _backbones(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    from .engine.registry import specs
+    from ..engine.registry import specs
 
     return [
         CompletionItem(spec.name, help=spec.title)
@@ -261,12 +261,12 @@ def standard_input(max_bytes: int) -> bytes:
         MissingPictureError, TooLargePictureError
     """
     if sys.stdin is None:
-        from .errors import MissingPictureError
+        from ..errors import MissingPictureError
 
         raise MissingPictureError("is closed", "standard input")
     data = sys.stdin.buffer.read(max_bytes + 1)
     if len(data) > max_bytes:
-        from .errors import TooLargePictureError
+        from ..errors import TooLargePictureError
 
         raise TooLargePictureError(f"has more than {max_bytes >> 20} MiB", "standard input")
     return data
@@ -278,7 +278,7 @@ def require_place(path: Path) -> None:
     Raises:
         TllError: says why.
     """
-    from .errors import TllError
+    from ..errors import TllError
 
     folder = os.path.dirname(os.path.realpath(path))
     if not os.path.isdir(folder):
@@ -296,7 +296,7 @@ def write_result(path: Path, data: bytes) -> None:
     try:
         path.write_bytes(data)
     except OSError as error:
-        from .errors import TllError
+        from ..errors import TllError
 
         raise TllError(f"{shown(path)} can't be written: {error.strerror}") from None
 
@@ -341,9 +341,9 @@ def building(options: dict[str, Any]) -> dict[str, Any]:
     Raises:
         UsageError: a setting makes no sense.
     """
-    from .config import load_settings
-    from .indexer.build import Recipe
-    from .indexer.walk import Rules
+    from ..config import load_settings
+    from ..indexer.build import Recipe
+    from ..indexer.walk import Rules
 
     rest = dict(options)
     backbone, weights, lens = (rest.pop(name) for name in ("backbone", "weights", "lens"))
@@ -361,8 +361,8 @@ quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress, no
 @contextmanager
 def bars(quiet: bool) -> Iterator[Progress]:
     """Progress bars for long work on a store, or nothing."""
-    from .indexer.report import Progress
-    from .progress import Bars
+    from ..indexer.report import Progress
+    from ..rendering.progress import Bars
 
     with Progress() if quiet else Bars() as progress:
         yield progress

@@ -9,12 +9,12 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..contracts import Hit, Hits
+from ..engine.decode import Limits, jpeg
+from ..indexer.report import BuildReport, Skipped
+from ..names import near, shown
 from .answers import Answer, picture_at, sign
-from .contracts import Hit, Hits
-from .engine.decode import Limits, jpeg
 from .formats import to_json
-from .indexer.report import BuildReport, Skipped
-from .names import near, shown
 from .terminals import PLAIN, Style
 
 if TYPE_CHECKING:

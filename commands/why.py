@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from .names import shown
+from ..names import shown
 from .parameters import (
     OUTPUT,
     PATH,
@@ -61,15 +61,15 @@ def why(
     What is alike is for the backbone and lens of a store to say; where none is named or near, for
     the bundled ones.
     """
-    from . import render
-    from .config import load_settings
-    from .engine.reasons import format_for
-    from .errors import PictureError, UsageError
-    from .formats import facts_as
-    from .indexer.explaining import why as why_alike
-    from .indexer.layout import locate_store
-    from .indexer.store import Store
-    from .progress import TickBars
+    from ..config import load_settings
+    from ..engine.reasons import format_for
+    from ..errors import PictureError, UsageError
+    from ..indexer.explaining import why as why_alike
+    from ..indexer.layout import locate_store
+    from ..indexer.store import Store
+    from ..rendering import render
+    from ..rendering.formats import facts_as
+    from ..rendering.progress import TickBars
 
     loaded = load_settings(store=store, **settings)
     asked = [os.fspath(picture) for picture in (a, b)]

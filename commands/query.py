@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .names import shown
+from ..names import shown
+from ..rendering.terminals import PROTOCOLS
 from .parameters import (
     OUTPUT,
     PATH,
@@ -28,17 +29,16 @@ from .parameters import (
     write_result,
 )
 from .questions import Weighed, WeighedPicture, questions
-from .terminals import PROTOCOLS
 
 if TYPE_CHECKING:
-    from .answers import Asked
-    from .engine.crops import Crop
-    from .engine.decode import Limits
-    from .indexer.looks import Look
-    from .indexer.store import Store
-    from .sheets import Plan
-    from .strips import Canvas
-    from .terminals import Protocol, Style
+    from ..engine.crops import Crop
+    from ..engine.decode import Limits
+    from ..indexer.looks import Look
+    from ..indexer.store import Store
+    from ..rendering.answers import Asked
+    from ..rendering.sheets import Plan
+    from ..rendering.strips import Canvas
+    from ..rendering.terminals import Protocol, Style
 
 
 class _CropType(click.ParamType["Crop"]):
@@ -48,8 +48,8 @@ class _CropType(click.ParamType["Crop"]):
 
     def convert(self, value: Any, parameter: Any, context: Any) -> Crop:
         """See `Crop.parse`."""
-        from .engine.crops import Crop
-        from .errors import UsageError
+        from ..engine.crops import Crop
+        from ..errors import UsageError
 
         try:
             return value if isinstance(value, Crop) else Crop.parse(value)
@@ -127,13 +127,13 @@ def query(
     Several pictures are asked with one after the other. With --together, --plus or --minus they are
     one question.
     """
-    from .answers import Answer
-    from .config import load_settings
-    from .engine.decode import Limits
-    from .errors import PictureError, StoreError
-    from .indexer.store import Store
-    from .printing import Printer
-    from .terminals import style_of
+    from ..config import load_settings
+    from ..engine.decode import Limits
+    from ..errors import PictureError, StoreError
+    from ..indexer.store import Store
+    from ..rendering.answers import Answer
+    from ..rendering.printing import Printer
+    from ..rendering.terminals import style_of
 
     asked = questions(
         [os.fspath(picture) for picture in pictures],
@@ -179,11 +179,11 @@ def query(
     if out.count and k > held:
         click.echo(f"(asked for {k}; the store holds {held:,} pictures)", err=True)
     if answers and html is not None:
-        from .render import page
+        from ..rendering.render import page
 
         _write(html, page(answers, limits, f"Lookalikes among {held:,} pictures").encode())
     if answers and sheet is not None and plan is not None:
-        from .sheets import sheet as drawn
+        from ..rendering.sheets import sheet as drawn
 
         _write(sheet, drawn(answers, limits, plan, sheet))
     if failed:
@@ -191,7 +191,7 @@ def query(
 
 
 def _sampled(store: Store, count: int) -> list[tuple[Asked, ...]]:
-    from .answers import Asked
+    from ..rendering.answers import Asked
 
     return [(Asked(path),) for path in store.sample(count)]
 
@@ -219,8 +219,8 @@ def _canvas(show_as: Protocol | None, style: Style, limits: Limits, format: str)
     Raises:
         click.UsageError: they can't be, here.
     """
-    from . import terminals
-    from .strips import Canvas
+    from ..rendering import terminals
+    from ..rendering.strips import Canvas
 
     if format != "table":
         raise click.UsageError(f"--show goes with tables, not with --format {format}")
@@ -243,7 +243,7 @@ def _plan(sheet: Path, asked: Sequence[tuple[Asked, ...]], hits: int) -> Plan:
     Raises:
         UsageError: it can't be.
     """
-    from .sheets import Plan, require_sheet
+    from ..rendering.sheets import Plan, require_sheet
 
     plan = Plan(hits, max(map(len, asked)))
     require_sheet(sheet, len(asked), plan)

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from ..engine.decode import Limits
+from ..names import shown
 from . import inline
 from .answers import Answer, picture_at, sign
-from .engine.decode import Limits
 from .lettering import fitted
-from .names import shown
 from .sheets import framed
 from .terminals import Protocol, Size, Style
 

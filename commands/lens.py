@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .engine.options import RECIPES
-from .names import shown
+from ..engine.options import RECIPES
+from ..names import shown
 from .parameters import (
     INTERRUPTED,
     OUTPUT,
@@ -26,10 +26,10 @@ from .parameters import (
 )
 
 if TYPE_CHECKING:
-    from .config import Settings
-    from .engine.lens import Lens
-    from .engine.options import TrainingOptions
-    from .engine.ticks import Ticks
+    from ..config import Settings
+    from ..engine.lens import Lens
+    from ..engine.options import TrainingOptions
+    from ..engine.ticks import Ticks
 
 _data_argument = click.argument("data", type=PATH, metavar="DATA")
 
@@ -81,12 +81,12 @@ def train(
     all pairs is written first, then cross-validation says how good such lenses are. Ctrl-C keeps
     the best epoch so far.
     """
-    from . import render
-    from .config import load_settings
-    from .engine import learning
-    from .engine.options import options_of
-    from .errors import TllError
-    from .formats import facts_as
+    from ..config import load_settings
+    from ..engine import learning
+    from ..engine.options import options_of
+    from ..errors import TllError
+    from ..rendering import render
+    from ..rendering.formats import facts_as
 
     if folds == 1:
         raise click.UsageError("--folds is 0 for none, or at least 2")
@@ -178,11 +178,11 @@ def evaluate(
     match among 19 other right ones: top-1, top-2, top-5 and the mean reciprocal rank (MRR) are
     exact means over all draws of these. Recall is among all right pictures.
     """
-    from . import render
-    from .config import load_settings
-    from .engine import learning
-    from .engine.tll import read_pairs
-    from .formats import facts_as
+    from ..config import load_settings
+    from ..engine import learning
+    from ..engine.tll import read_pairs
+    from ..rendering import render
+    from ..rendering.formats import facts_as
 
     given = {"--folds": folds, "--seed": seed, "--recipe": recipe}
     if split == "all" and (odd := [name for name, value in given.items() if value is not None]):
@@ -263,10 +263,10 @@ def submit(
 
     DATA holds the pictures that have no known match: test/left, test/right, test_candidates.csv.
     """
-    from .config import load_settings
-    from .engine.embedder import load_embedder
-    from .engine.learning import rate_candidates
-    from .engine.submission import check_submission, write_submission
+    from ..config import load_settings
+    from ..engine.embedder import load_embedder
+    from ..engine.learning import rate_candidates
+    from ..engine.submission import check_submission, write_submission
 
     sample = data / "sample-submission.csv"
     require_place(out)
@@ -292,8 +292,8 @@ COMMANDS = (train, evaluate, submit)
 
 
 def _ticks(quiet: bool) -> Ticks:
-    from .engine.ticks import Ticks
-    from .progress import TickBars
+    from ..engine.ticks import Ticks
+    from ..rendering.progress import TickBars
 
     return Ticks() if quiet else TickBars()
 
@@ -309,15 +309,15 @@ def _resumable() -> Iterator[None]:
 
 
 def _resolved(backbone: str, settings: Settings) -> str:
-    from .engine.embedder import choose_backbone
+    from ..engine.embedder import choose_backbone
 
     return choose_backbone(settings).backbone if backbone == "auto" else backbone
 
 
 def _lens_to_use(lens: str | None, backbone: str, settings: Settings) -> tuple[str, str, Lens]:
     """The backbone, what to call the lens, and the lens; auto is the backbone of a lens file."""
-    from .engine.embedder import load_lens
-    from .engine.lens import Lens, find_lens
+    from ..engine.embedder import load_lens
+    from ..engine.lens import Lens, find_lens
 
     if lens not in (None, "none"):
         loaded = Lens.load(lens)
@@ -335,8 +335,8 @@ def _lens_to_use(lens: str | None, backbone: str, settings: Settings) -> tuple[s
 
 def _require_lens_or_nothing(path: Path) -> None:
     """Refuse to overwrite what is no lens."""
-    from .engine.lens import Lens
-    from .errors import LensError
+    from ..engine.lens import Lens
+    from ..errors import LensError
 
     require_place(path)
     if not os.path.exists(path):
@@ -353,8 +353,8 @@ def _require_lens_or_nothing(path: Path) -> None:
 
 def _write(path: Path, lens: Lens) -> None:
     """Put the lens in its place at once: a killed process leaves the former file or this one."""
-    from .errors import TllError
-    from .indexer.files import replace_file
+    from ..errors import TllError
+    from ..indexer.files import replace_file
 
     try:
         replace_file(Path(os.path.realpath(path)), lens.save)  # a link stays one

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 from urllib.parse import quote
 
-from .names import near, shown
+from ..names import near, shown
 
 Protocol: TypeAlias = Literal["kitty", "iterm", "sixel", "blocks"]
 """How a picture gets to a terminal. Blocks are characters in two colours, which all can show."""

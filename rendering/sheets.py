@@ -12,12 +12,12 @@ from typing import TypeAlias
 
 from PIL import Image, ImageDraw, ImageOps
 
+from ..contracts import Hit
+from ..engine.decode import Limits
+from ..errors import UsageError
+from ..names import near, shown
 from .answers import Answer, Asked, picture_at, sign
-from .contracts import Hit
-from .engine.decode import Limits
-from .errors import UsageError
 from .lettering import fitted, font_for
-from .names import near, shown
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 """What a sheet can be, by its file's ending."""

@@ -12,11 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .names import shown
-from .parameters import INTERRUPTED, PATH, bars, build_options, building, debug_option, quiet_option
+from ..names import shown
+from .parameters import (
+    INTERRUPTED,
+    PATH,
+    bars,
+    build_options,
+    building,
+    debug_option,
+    quiet_option,
+)
 
 if TYPE_CHECKING:
-    from .indexer.report import BuildReport, Skipped
+    from ..indexer.report import BuildReport, Skipped
 
 _COUNTS = ("added", "updated", "moved", "removed")
 _AT_MOST = 20
@@ -43,8 +51,8 @@ def watch(
     Without DIR, the folders that the store was built from. It goes on where it was after any
     stop, and finds what changed meanwhile. Other commands can write to the store between.
     """
-    from .indexer.watching import Listener
-    from .indexer.watching import watch as watch_folders
+    from ..indexer.watching import Listener
+    from ..indexer.watching import watch as watch_folders
 
     class Lines(Listener):
         """Prints a line for each thing that happens."""
@@ -102,7 +110,7 @@ def _line(text: str, err: bool = False) -> None:
 
 
 def _json(event: str, **facts: object) -> None:
-    from .formats import to_json
+    from ..rendering.formats import to_json
 
     now = datetime.now().astimezone().isoformat(timespec="seconds")
     click.echo(to_json({"time": now, "event": event, **facts}))

@@ -11,7 +11,7 @@ import click
 from .parameters import PATH, debug_option, device_option, runtime_option, store_option
 
 if TYPE_CHECKING:
-    from .web.server import Address
+    from ..web.server import Address
 
 _MIB = 1 << 20
 
@@ -63,12 +63,12 @@ def serve(
 
     Only this machine reaches it, unless --host says otherwise; then everyone needs a token.
     """
-    from .config import load_settings
-    from .errors import TllError
+    from ..config import load_settings
+    from ..errors import TllError
 
     try:
-        from .web.options import Options
-        from .web.server import serve as serve_store
+        from ..web.options import Options
+        from ..web.server import serve as serve_store
     except ModuleNotFoundError as error:
         raise TllError(
             f"'serve' needs an extra ({error.name} is missing): pip install 'tll-index[serve]'"
@@ -93,7 +93,7 @@ def serve(
 
 
 def _token(file: Path | None) -> str | None:
-    from .errors import TllError
+    from ..errors import TllError
 
     if file is None:
         return os.environ.get("TLL_TOKEN") or None

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .names import shown
+from ..names import shown
 from .parameters import (
     OUTPUT_OR_FOLDER,
     PATH,
@@ -31,8 +31,8 @@ def merge(sources: tuple[Path, ...], store: Path | None, quiet: bool) -> None:
     Nothing is embedded again, so all must be made by the same backbone and lens. SRC is only read.
     Run again after Ctrl-C, it goes on.
     """
-    from .config import load_settings
-    from .indexer.merging import merge as merge_stores
+    from ..config import load_settings
+    from ..indexer.merging import merge as merge_stores
 
     with bars(quiet) as progress:
         merged = merge_stores(sources, progress=progress, settings=load_settings(store=store))
@@ -71,8 +71,8 @@ def export(destination: Path, store: Path | None, quiet: bool, **how: Any) -> No
 
     DEST appears whole or not at all. docs/exchange.md says what is in it.
     """
-    from .config import load_settings
-    from .indexer.exporting import export as export_store
+    from ..config import load_settings
+    from ..indexer.exporting import export as export_store
 
     with bars(quiet) as progress:
         done = export_store(
@@ -105,8 +105,8 @@ def import_(
 
     Without --backbone, the store can be asked with its own pictures only. Run again, it goes on.
     """
-    from .config import load_settings
-    from .indexer.importing import import_embeddings
+    from ..config import load_settings
+    from ..indexer.importing import import_embeddings
 
     with bars(quiet) as progress:
         came = import_embeddings(

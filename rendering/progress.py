@@ -8,8 +8,8 @@ from types import TracebackType
 
 from tqdm import tqdm
 
-from .engine.ticks import Ticks
-from .indexer.report import Progress
+from ..engine.ticks import Ticks
+from ..indexer.report import Progress
 
 _WORTH_A_BAR = 50_000
 """An index of fewer vectors is there in a moment."""

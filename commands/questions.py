@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .names import shown
+from ..names import shown
 
 if TYPE_CHECKING:
-    from .answers import Asked
-    from .engine.crops import Crop
+    from ..engine.crops import Crop
+    from ..rendering.answers import Asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def questions(
     Raises:
         click.UsageError: they make no sense.
     """
-    from .answers import Asked
+    from ..rendering.answers import Asked
 
     given = [Asked(path, crop=crop) for path in pictures]
     given += [Asked(one.path, weight=one.weight, crop=crop) for one in plus]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from .names import shown
+from ..names import shown
 from .parameters import (
     PATH,
     PICTURE,
@@ -32,10 +32,10 @@ def verify(store: Path | None, deep: bool, format: str, quiet: bool) -> None:
     """
     from dataclasses import asdict, fields
 
-    from .config import load_settings
-    from .formats import facts_as, rows_as
-    from .indexer.verifying import Finding
-    from .indexer.verifying import verify as verify_store
+    from ..config import load_settings
+    from ..indexer.verifying import Finding
+    from ..indexer.verifying import verify as verify_store
+    from ..rendering.formats import facts_as, rows_as
 
     with bars(quiet) as progress:
         found = verify_store(deep=deep, progress=progress, settings=load_settings(store=store))
@@ -75,8 +75,8 @@ def repair(store: Path | None, quiet: bool) -> None:
 
     Says what was dropped. The next 'build' indexes those pictures again, if they are still there.
     """
-    from .config import load_settings
-    from .indexer.repairing import repair as repair_store
+    from ..config import load_settings
+    from ..indexer.repairing import repair as repair_store
 
     with bars(quiet) as progress:
         result = repair_store(progress=progress, settings=load_settings(store=store))
@@ -100,8 +100,8 @@ def backup(destination: Path, store: Path | None, quiet: bool) -> None:
     The copy is a store: 'query --store DEST' asks it. To go back to it, put it in the place of the
     other.
     """
-    from .config import load_settings
-    from .indexer.backup import backup as back_up
+    from ..config import load_settings
+    from ..indexer.backup import backup as back_up
 
     with bars(quiet) as progress:
         path = back_up(destination, progress=progress, settings=load_settings(store=store))
@@ -120,8 +120,8 @@ def forget(paths: tuple[Path, ...], store: Path | None, copies: bool, quiet: boo
 
     It takes as long as copying the store and making its index. Files are not touched.
     """
-    from .config import load_settings
-    from .indexer.forgetting import forget as forget_paths
+    from ..config import load_settings
+    from ..indexer.forgetting import forget as forget_paths
 
     with bars(quiet) as progress:
         result = forget_paths(

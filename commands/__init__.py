@@ -1,0 +1,1 @@
+"""The commands, a module for each kind: options, calls of the library, results."""
