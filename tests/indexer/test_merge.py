@@ -80,6 +80,8 @@ def test_the_disk_says_which_of_two_is_right(here: Path) -> None:
 
     assert merge(["new.tll"], store="again.tll") == Merged(images=1, known=2, replaced=1)
     assert answers("again.tll") == answers("new.tll")  # the picture of before is gone
+    with Store.open("again.tll") as store, store.catalog.reading() as reader:
+        assert (reader.images, reader.orphans) == (3, 0)
     shutil.copytree("new.tll", "stays.tll")
     assert merge(["old.tll"], store="stays.tll") == Merged(known=2, kept=1)
     assert answers("stays.tll") == answers("new.tll")
