@@ -27,6 +27,9 @@ from .machine import RESULTS, machine, require_tll
 from .written import write
 
 ROUNDS = 3
+SERVE = ("-m", "tll_index", "serve")
+CROWD = ("-m", "benchmarks.crowd")
+"""What Python is told to run."""
 KINDS = {
     "id": "a question with an indexed picture",
     "upload": "a question with a new picture: sent, decoded, embedded, asked",
@@ -60,16 +63,16 @@ def measured(store: Path, new: list[Path], clients: int, questions: int) -> dict
     ids = (ids * (1 + questions // len(ids)))[:questions]
     asked = {"id": ids, "upload": list(map(str, new)), "thumbnail": ids}
     rows: dict[str, list[dict[str, Any]]] = {}
-    with _served(store) as where:
+    with served(store) as where:
         for kind, what in asked.items():
             common = {"kind": kind, "what": what, "clients": clients}
             ways = {"http": where}
             if kind != "thumbnail":
                 ways["python"] = {"store": str(store)}
-            _crowd({**common, **where})  # warm: caches filled, decoders started
+            crowd({**common, **where})  # warm: caches filled, decoders started
             for _ in range(ROUNDS):
                 for way, how in ways.items():
-                    rows.setdefault(f"{kind} {way}", []).append(_crowd({**common, **how}))
+                    rows.setdefault(f"{kind} {way}", []).append(crowd({**common, **how}))
     return {
         "clients": clients,
         "rounds": ROUNDS,
@@ -92,7 +95,7 @@ def _summary(rounds: list[dict[str, Any]]) -> dict[str, Any]:
     """Throughput is the median of the rounds, times are of all their answers."""
     speeds = [len(one["seconds"]) / one["whole"] for one in rounds]
     seconds = sorted(second for one in rounds for second in one["seconds"])
-    cut = statistics.quantiles(seconds, n=100)
+    cut = statistics.quantiles(seconds, n=100, method="inclusive")
     return {
         "a_second": round(statistics.median(speeds), 1),
         "a_second_each_round": [round(speed, 1) for speed in speeds],
@@ -103,8 +106,9 @@ def _summary(rounds: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _crowd(told: dict[str, Any]) -> dict[str, Any]:
-    command = [sys.executable, "-m", "benchmarks.crowd"]
+def crowd(told: dict[str, Any]) -> dict[str, Any]:
+    """What the process of that crowd measured; ends the program where an answer failed."""
+    command = [sys.executable, *CROWD]
     done = subprocess.run(command, input=json.dumps(told), capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"the crowd failed: {done.stderr.strip() or done.stdout.strip()}")
@@ -113,10 +117,10 @@ def _crowd(told: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def _served(store: Path) -> Iterator[dict[str, Any]]:
+def served(store: Path) -> Iterator[dict[str, Any]]:
     """Host and port of a server of its own process."""
-    command = ["-m", "tll_index", "serve", "--port", "0", "--quiet", "--store", str(store)]
-    server = subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, *SERVE, "--port", "0", "--quiet", "--store", str(store)]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None
         url = urlsplit(server.stdout.readline().strip())
