@@ -42,6 +42,7 @@ _MIB = 1 << 20
     metavar="MIB",
     help="Refuse larger uploads.",
 )
+@click.option("--weights", type=PATH, help="The weights that made the store, if they moved.")
 @device_option
 @runtime_option
 @click.option("--workers", type=int, help="Decoder processes.  [default: one for each core]")
@@ -57,6 +58,7 @@ def serve(
     opens: bool,
     max_upload: int,
     quiet: bool,
+    weights: Path | None,
     **settings: Any,
 ) -> None:
     """Serve a page to look on from picture to picture, and a JSON API, until Ctrl-C.
@@ -65,6 +67,7 @@ def serve(
     """
     from ..config import load_settings
     from ..errors import TllError
+    from ..indexer.store import Store
 
     try:
         from ..web.options import Options
@@ -81,15 +84,17 @@ def serve(
         if opens:
             click.launch(address.url)
 
-    serve_store(
-        host=host,
-        port=port,
-        token=_token(token_file),
-        names=names,
-        options=Options(upload_bytes=max_upload * _MIB),
-        settings=load_settings(store=store, **settings),
-        ready=ready,
-    )
+    token = _token(token_file)
+    with Store.open(weights=weights, settings=load_settings(store=store, **settings)) as opened:
+        serve_store(
+            opened,
+            host=host,
+            port=port,
+            token=token,
+            names=names,
+            options=Options(upload_bytes=max_upload * _MIB),
+            ready=ready,
+        )
 
 
 def _token(file: Path | None) -> str | None:

@@ -104,11 +104,9 @@ class Guard:
             return 403, "this server is not known by that name; see --allow-host"
         if not _is_own(scope, headers):
             return 403, "this was asked by a page of another site"
-        if self._options.token is None or scope["path"] in _OPEN:
-            return None
-        if scope["path"].startswith("/static/"):
-            return None
-        if not shows_token(scope, headers, self._options.token):
+        is_open = scope["path"] in _OPEN or scope["path"].startswith("/static/")
+        token = self._options.token
+        if not (token is None or is_open or _shows(token, scope, headers)):
             return 401, "this needs the token: Authorization: Bearer TOKEN"
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length) > self._largest(headers):
@@ -174,7 +172,7 @@ def kind_of(headers: Headers) -> str:
     return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def shows_token(scope: Scope, headers: Headers, token: str) -> bool:
+def _shows(token: str, scope: Scope, headers: Headers) -> bool:
     """Whether who asks knows the token, or has the cookie that the page got for it."""
     kind, _, told = headers.get("authorization", "").partition(" ")
     if kind.lower() == "bearer":

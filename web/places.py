@@ -37,11 +37,6 @@ class Places:
                 name = f"{plain} ({len(self._roots) + 1})"
             self._roots[name] = root
 
-    @property
-    def roots(self) -> dict[str, bytes]:
-        """What each is called."""
-        return self._roots
-
     def of(self, path: str) -> tuple[str, str]:
         """Folder and name of the file at this absolute path."""
         raw = os.fsencode(path)
@@ -92,13 +87,20 @@ class Folders:
 
     def now(self) -> list[dict[str, Any]]:
         """Each: `name` and, where there are not too many to count, `pictures`; JSON values."""
-        with self._lock, self._store.catalog.reading() as reader:
+        with self._store.catalog.reading() as reader:
             started = time.monotonic()
-            if self._of != reader.transaction and started >= self._until:
-                self._known = _tops(reader)
-                self._of = reader.transaction
-                self._until = started + _RARELY * (time.monotonic() - started)
-            return self._known
+            if self._of == reader.transaction or started < self._until:
+                return self._known
+            if not self._lock.acquire(blocking=self._of < 0):
+                return self._known  # somebody is counting
+            try:
+                if self._of != reader.transaction:
+                    self._known = _tops(reader)
+                    self._of = reader.transaction
+                    self._until = started + _RARELY * (time.monotonic() - started)
+                return self._known
+            finally:
+                self._lock.release()
 
 
 def _tops(reader: Reader) -> list[dict[str, Any]]:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
-from ..config import Settings
 from ..errors import TllError, UsageError
 from ..indexer.store import Store
 from ..names import shown
@@ -138,14 +137,13 @@ class Server:
 def serve(
     store: Store | str | PathLike[str] | None = None,
     *,
-    settings: Settings | None = None,
     ready: Callable[[Address], object] | None = None,
     **how: Any,
 ) -> None:
     """Serve a store until the process is told to stop (a `KeyboardInterrupt`).
 
     Args:
-        store: an open store, or its folder as for `Store.open`.
+        store: an open store, or its folder; None as in `Store.open`.
         ready: is told the address as soon as questions are answered.
         how: as for `Server`.
 
@@ -154,7 +152,7 @@ def serve(
     """
     with ExitStack() as stack:
         if not isinstance(store, Store):
-            store = stack.enter_context(Store.open(store, settings=settings))
+            store = stack.enter_context(Store.open(store))
         server = stack.enter_context(Server(store, **how))
         if ready is not None:
             ready(server.address)

@@ -22,6 +22,7 @@ from PIL import Image
 from pictures import encoded, fill_folder, noise
 from tll_index import Recipe, Store, build
 from tll_index.engine.crops import Crop
+from tll_index.web import Server
 
 JPEG = {"content-type": "image/jpeg"}
 
@@ -265,8 +266,6 @@ def test_names_of_any_bytes(client: httpx.Client, photos: list[Path]) -> None:
 
 
 def test_several_roots_are_told_apart(here: Path) -> None:
-    from tll_index.web import Server
-
     for folder in ("one/photos", "two/photos"):
         fill_folder(here / folder / "deep", 2, first=len(folder) * ord(folder[0]))
     build(["one/photos", "two/photos"], recipe=Recipe("tiny", lens="none"))
@@ -401,3 +400,15 @@ def test_metrics(client: httpx.Client, photos: list[Path]) -> None:
     ):
         assert line in text.splitlines()
     assert client.get("/healthz").text == "ok\n"
+
+
+def test_a_store_without_pictures(here: Path) -> None:
+    (here / "photos").mkdir()
+    build(["photos"], recipe=Recipe("tiny", lens="none"))
+    with Store.open() as store, Server(store, port=0) as server:
+        client = httpx.Client(base_url=server.address.url, trust_env=False)
+        told = client.get("/api/info").json()
+        assert (told["pictures"], told["folders"]) == (0, [])
+        assert client.get("/api/random").json() == {"pictures": []}
+        answer = client.post("/api/query", content=encoded(noise(1), "PNG"), headers=JPEG)
+        assert answer.json()["hits"] == [] and answer.json()["more"] is False

@@ -190,6 +190,10 @@ def test_uploads_that_are_too_large(small: httpx.Client) -> None:
     assert small.post("/api/looks", content=chunks(100_000), headers=JPEG).status_code == 200
 
 
+def test_an_upload_that_says_how_large_it_is_need_not_be_sent(small: httpx.Client) -> None:
+    assert b" 413 " in raw(small, HEAD + "Content-Length: 300000\nExpect: 100-continue")
+
+
 def raw(client: httpx.Client, head: str, *parts: bytes) -> bytes:
     """What comes back for a request that no library would send."""
     with socket.create_connection((client.base_url.host, client.base_url.port), 20) as line:
