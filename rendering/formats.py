@@ -46,7 +46,8 @@ def to_json(value: Any, indent: int | None = None) -> str:
 
 
 def _csv(rows: Sequence[Row], columns: Sequence[str]) -> str:
-    """Lists and objects are JSON in their cell; so is text that UTF-8 can't hold."""
+    """Lists and objects are JSON in their cell; so is text that would break the line, or that UTF-8
+    can't hold."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     names = list(columns) or list(rows[0] if rows else ())
@@ -57,11 +58,5 @@ def _csv(rows: Sequence[Row], columns: Sequence[str]) -> str:
 
 
 def _cell(value: Any) -> Any:
-    if isinstance(value, (Mapping, list, tuple, bool)):
-        return to_json(value)
-    if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            return to_json(value)
-    return value
+    is_text = isinstance(value, str) and value.isprintable()
+    return value if is_text or value is None or type(value) in (int, float) else to_json(value)
