@@ -49,8 +49,14 @@ if TYPE_CHECKING:
     from .indexer.verifying import verify as verify
     from .indexer.watching import Listener as Listener
     from .indexer.watching import watch as watch
+    from .rendering.answers import Answer as Answer
+    from .rendering.answers import Asked as Asked
+    from .rendering.sheets import contact_sheet as contact_sheet
 
 _HOMES = {
+    "Answer": ".rendering.answers",
+    "Asked": ".rendering.answers",
+    "contact_sheet": ".rendering.sheets",
     "Backbone": ".engine.features",
     "load_backbone": ".engine.features",
     "Lens": ".engine.lens",

@@ -20,6 +20,7 @@ from .parameters import (
     build_options,
     building,
     debug_option,
+    format_option,
     quiet_option,
 )
 
@@ -40,11 +41,11 @@ _AT_MOST = 20
     help="Look at everything so often, where the system can't tell: disks of the network.",
 )
 @build_options
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a change and line.")
+@format_option("table", "jsonl", json="jsonl")
 @quiet_option
 @debug_option
 def watch(
-    folders: tuple[Path, ...], poll: float | None, as_json: bool, quiet: bool, **options: Any
+    folders: tuple[Path, ...], poll: float | None, format: str, quiet: bool, **options: Any
 ) -> None:
     """Bring an index up to date, as 'build' does, and keep it so until Ctrl-C.
 
@@ -53,6 +54,8 @@ def watch(
     """
     from ..indexer.watching import Listener
     from ..indexer.watching import watch as watch_folders
+
+    as_json = format == "jsonl"
 
     class Lines(Listener):
         """Prints a line for each thing that happens."""

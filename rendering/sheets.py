@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from PIL import Image, ImageDraw, ImageOps
 
-from ..contracts import Hit
+from ..contracts import Hit, Hits
 from ..engine.decode import Limits
 from ..errors import UsageError
 from ..names import near, shown
@@ -49,6 +49,13 @@ class Plan:
     gap: int = 20
     margin: int = 40
     text: int = 15
+
+    @classmethod
+    def of(cls, answers: Sequence[Answer], columns: int = 5) -> Plan:
+        """With room for these."""
+        hits = max((len(answer.hits) for answer in answers), default=1)
+        asked = max((len(answer.asked) for answer in answers), default=1)
+        return cls(hits, asked, columns)
 
     @property
     def across(self) -> int:
@@ -104,6 +111,25 @@ class Plan:
         return self.text // 2 + lines * self.line
 
 
+def contact_sheet(*answers: Hits | Answer, columns: int = 5) -> Image.Image:
+    """One picture of what was asked, large, and what was found, with scores, a row a question.
+
+    Args:
+        answers: what `Store.query` returned; an `Answer` where the question was not one picture
+            with a path, to say which pictures it was.
+        columns: hits side by side, at most.
+
+    Raises:
+        UsageError: it would be too large, or there is no answer.
+    """
+    if not answers:
+        raise UsageError("a contact sheet needs an answer")
+    rows = [one if isinstance(one, Answer) else Answer((Asked(one.query),), one) for one in answers]
+    plan = Plan.of(rows, columns)
+    _require_room(len(rows), plan)
+    return drawn(rows, Limits(), plan)
+
+
 def require_sheet(path: Path, questions: int, plan: Plan) -> None:
     """Refuse a sheet that can't be made, before the work.
 
@@ -112,6 +138,10 @@ def require_sheet(path: Path, questions: int, plan: Plan) -> None:
     """
     if path.suffix.lower() not in FORMATS:
         raise UsageError(f"{shown(path)}: a sheet ends in {', '.join(FORMATS)}")
+    _require_room(questions, plan)
+
+
+def _require_room(questions: int, plan: Plan) -> None:
     high = plan.height([plan.row] * questions)
     if high > _HIGHEST or high * plan.width > _MOST_PIXELS:
         raise UsageError(
@@ -198,7 +228,7 @@ class _Row:
         room = font_for(score, plan.text).getlength(score)
         self._text(score, round(left + wide - room), top, wide, _INK)
         ranked = self._text(str(hit.rank), left, top, wide, _WARM)
-        start = left + max(round(ranked), round(1.2 * plan.text)) + plan.text // 2
+        start = left + max(round(ranked), round(1.2 * plan.text)) + plan.text * 2 // 3
         end, middle = round(left + wide - room) - plan.text * 2 // 3, top + plan.text // 2 + 1
         self._bar(min(max(hit.score, 0.0), 1.0), start, end, middle)
         copies = f" (+{len(hit.paths) - 1})" if len(hit.paths) > 1 else ""

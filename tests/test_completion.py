@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Result
-from tll_index.completion import VARIABLE
+from tll_index.commands.completion import VARIABLE
 
 Cli = Callable[..., Result]
 

@@ -158,8 +158,8 @@ def test_a_query_loads_what_it_needs(photos: list[Path]) -> None:
         f"sys.argv = ['tll-index', 'query', {str(photos[0])!r}]\n"
         "try: main()\n"
         "except SystemExit as end: assert end.code in (0, None)\n"
-        "late = 'sheets strips inline lettering web lens_commands store_commands'.split()\n"
-        "late = {f'tll_index.{name}' for name in late} | {'jinja2', 'PIL.ImageFont'}\n"
+        "late = 'rendering.sheets rendering.strips rendering.lettering web commands.lens'\n"
+        "late = {f'tll_index.{name}' for name in late.split()} | {'jinja2', 'PIL.ImageFont'}\n"
         "print(sorted(late & set(sys.modules)), file=sys.stderr)"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -14,15 +14,15 @@ from PIL import Image, ImageFont
 
 from conftest import Result
 from pictures import fill_folder
-from tll_index import build
-from tll_index.answers import Answer, Asked, sign
+from tll_index import Answer, Asked, Store, build, contact_sheet
 from tll_index.contracts import Hit, Hits
 from tll_index.engine.crops import Crop
 from tll_index.engine.decode import Limits
 from tll_index.errors import UsageError
 from tll_index.indexer.build import Recipe
-from tll_index.lettering import fitted, font_for
-from tll_index.sheets import Plan, drawn, require_sheet, sheet
+from tll_index.rendering.answers import sign
+from tll_index.rendering.lettering import fitted, font_for
+from tll_index.rendering.sheets import Plan, drawn, require_sheet, sheet
 
 Cli = Callable[..., Result]
 
@@ -54,10 +54,6 @@ def answer(asked: list[Path], hits: list[Path], weight: float = 1.0, score: floa
     )
 
 
-def plan_of(*answers: Answer) -> Plan:
-    return Plan(max(len(one.hits) for one in answers), max(len(one.asked) for one in answers))
-
-
 def frames(image: Image.Image) -> dict[str, tuple[int, int, int, int]]:
     """Where on a sheet the colours of `flat` are: left, top, right, bottom."""
     pixels = np.asarray(image, int)
@@ -72,7 +68,7 @@ def frames(image: Image.Image) -> dict[str, tuple[int, int, int, int]]:
 
 def test_each_picture_is_in_its_place(flat: list[Path]) -> None:
     one = answer([flat[0]], flat[1:])
-    plan = plan_of(one)
+    plan = Plan.of([one])
     where = frames(drawn([one], LIMITS, plan))
     assert list(where) == list(COLOURS)
     large, tiles = where[COLOURS[0]], [where[colour] for colour in COLOURS[1:]]
@@ -85,7 +81,7 @@ def test_each_picture_is_in_its_place(flat: list[Path]) -> None:
 
 def test_several_questions_and_pictures(flat: list[Path]) -> None:
     first, second = answer(flat[:3], flat[3:5]), answer([flat[5]], [])
-    plan = plan_of(first, second)
+    plan = Plan.of([first, second])
     image = drawn([first, second], LIMITS, plan)
     where = frames(image)
     a, b, c = (where[colour] for colour in COLOURS[:3])
@@ -103,13 +99,13 @@ def test_scores_are_bars_and_less_is_not_warm(flat: list[Path]) -> None:
     counts = []
     for score in (-0.3, 0.1, 0.9):
         one = answer([flat[0]], [flat[1]], score=score)
-        image = drawn([one], LIMITS, plan_of(one))
+        image = drawn([one], LIMITS, Plan.of([one]))
         left, _, right, bottom = frames(image)[COLOURS[1]]
         counts.append(warm(image, (left, bottom + 5, right, bottom + 25)))
     assert counts[0] < counts[1] < counts[2]
     for weight, is_warm in ((1.0, True), (-1.0, False)):
         one = answer([flat[0]], [flat[1]], weight)
-        image = drawn([one], LIMITS, plan_of(one))
+        image = drawn([one], LIMITS, Plan.of([one]))
         left, top, _, bottom = frames(image)[COLOURS[0]]
         assert bool(warm(image, (left - 4, top + 20, left, bottom - 20))) is is_warm
 
@@ -121,19 +117,19 @@ def test_what_is_gone_or_cut_out(flat: list[Path], here: Path) -> None:
     both.save(here / "both.png")
     asked = Asked("-", (here / "both.png").read_bytes(), crop=Crop(50, 0, 50, 100, True))
     one = Answer((asked,), answer([flat[0]], [flat[1]]).hits)
-    where = frames(drawn([one], LIMITS, plan_of(one)))
+    where = frames(drawn([one], LIMITS, Plan.of([one])))
     assert list(where) == [COLOURS[3]]
 
 
 def test_a_sheet_is_of_the_kind_that_it_is_called(flat: list[Path]) -> None:
     one = answer([flat[0]], flat[1:])
     for name, kind in (("a.png", "PNG"), ("a.JPG", "JPEG"), ("a.jpeg", "JPEG")):
-        require_sheet(Path(name), 1, plan_of(one))
-        image = Image.open(io.BytesIO(sheet([one], LIMITS, plan_of(one), Path(name))))
-        assert image.format == kind and image.size == drawn([one], LIMITS, plan_of(one)).size
+        require_sheet(Path(name), 1, Plan.of([one]))
+        image = Image.open(io.BytesIO(sheet([one], LIMITS, Plan.of([one]), Path(name))))
+        assert image.format == kind and image.size == drawn([one], LIMITS, Plan.of([one])).size
     for name in ("a.gif", "a", "png"):
         with pytest.raises(UsageError, match=r"a sheet ends in \.png, \.jpg, \.jpeg"):
-            require_sheet(Path(name), 1, plan_of(one))
+            require_sheet(Path(name), 1, Plan.of([one]))
     with pytest.raises(UsageError, match="ask for fewer"):
         require_sheet(Path("a.png"), 400, Plan(50))
 
@@ -193,3 +189,24 @@ def test_query_draws_a_sheet(here: Path, tll_index: Cli) -> None:
         refused = tll_index("query", photos[0], "--sheet", wrong)
         assert refused.code in (1, 2) and why in refused.err and refused.out == ""
         assert not log.exists()
+
+
+def test_contact_sheet_of_what_python_found(flat: list[Path]) -> None:
+    build([flat[0].parent], recipe=Recipe("tiny"))
+    with Store.open() as store:
+        one, other = store.query(flat[0]), store.query(flat[1], k=2)
+        both = store.query([flat[2], flat[3]], k=3)
+    image = contact_sheet(one, other, columns=3)
+    assert (
+        image.size
+        == drawn(
+            [Answer((Asked(hits.query),), hits) for hits in (one, other)], LIMITS, Plan(5, 1, 3)
+        ).size
+    )
+    parts = tuple(Asked(str(path)) for path in flat[2:4])
+    where = frames(contact_sheet(Answer(parts, both)))
+    assert {COLOURS[2], COLOURS[3]} < set(where) and len(where) == 5
+    with pytest.raises(UsageError, match="needs an answer"):
+        contact_sheet()
+    with pytest.raises(UsageError, match="ask for fewer"):
+        contact_sheet(*[one] * 500)
