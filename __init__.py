@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from .indexer.backup import backup as backup
     from .indexer.build import Recipe as Recipe
     from .indexer.build import build as build
+    from .indexer.duplicates import Copy as Copy
+    from .indexer.duplicates import Group as Group
+    from .indexer.duplicates import dupes as dupes
     from .indexer.explaining import why as why
     from .indexer.exporting import Exported as Exported
     from .indexer.exporting import export as export
@@ -44,6 +47,8 @@ if TYPE_CHECKING:
     from .indexer.repairing import repair as repair
     from .indexer.report import BuildReport as BuildReport
     from .indexer.store import Store as Store
+    from .indexer.striking import Pair as Pair
+    from .indexer.striking import pairs as pairs
     from .indexer.verifying import Finding as Finding
     from .indexer.verifying import Verification as Verification
     from .indexer.verifying import verify as verify
@@ -65,6 +70,11 @@ _HOMES = {
     "Recipe": ".indexer.build",
     "backup": ".indexer.backup",
     "build": ".indexer.build",
+    "Copy": ".indexer.duplicates",
+    "Group": ".indexer.duplicates",
+    "dupes": ".indexer.duplicates",
+    "Pair": ".indexer.striking",
+    "pairs": ".indexer.striking",
     "Forgotten": ".indexer.forgetting",
     "forget": ".indexer.forgetting",
     "Repair": ".indexer.repairing",

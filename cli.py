@@ -35,6 +35,7 @@ class _Commands(click.Group):
     _elsewhere: ClassVar[dict[str, str]] = {
         **dict.fromkeys(("backup", "forget", "repair", "verify"), "store"),
         "completion": "completion",
+        **dict.fromkeys(("dupes", "pairs"), "collection"),
         **dict.fromkeys(("eval", "submit", "train"), "lens"),
         **dict.fromkeys(("export", "import", "merge"), "exchange"),
         "query": "query",

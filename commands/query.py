@@ -179,7 +179,7 @@ def query(
     if out.count and k > held:
         click.echo(f"(asked for {k}; the store holds {held:,} pictures)", err=True)
     if answers and html is not None:
-        from ..rendering.render import page
+        from ..rendering.pages import page
 
         _write(html, page(answers, limits, f"Lookalikes among {held:,} pictures").encode())
     if answers and sheet is not None and plan is not None:

@@ -59,6 +59,10 @@ class HubPenalty:
         one, zero = np.ones((len(vectors), 1)), np.zeros((len(vectors), 1))
         return np.hstack([vectors, one, zero]).astype(np.float32) / self._ask_length
 
+    def plain_asks(self, vectors: UnitVectors) -> UnitVectors:
+        """(n, d) -> (n, d + 2): what searches by cosine alone, whatever answers lose."""
+        return np.pad(vectors, ((0, 0), (0, 2))).astype(np.float32, copy=False)
+
     def looks_of(self, answers: UnitVectors) -> UnitVectors:
         """(n, d + 2) as `answers` returns them -> (n, d): what they were made from."""
         return answers[:, :-2] * self._answer_length

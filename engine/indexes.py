@@ -53,6 +53,8 @@ _VALUES = {
     "efSearch": tuple(sorted({round(2 ** (step / 4)) for step in range(12, 45)})),
     "": (0.0,),
 }
+_BESIDE = 1
+"""FAISS's mode in which a single query uses all cores; many share them by themselves."""
 _UNTUNED = {"reach": 0.15, "nprobe": 32, "efSearch": 128, "": 0}
 
 
@@ -216,7 +218,7 @@ def _train_reduced(index: faiss.IndexPreTransform, sample: UnitVectors) -> None:
 def ready(index: faiss.Index, effort: Effort) -> None:
     """Set an index that was made or read to look as hard as `effort` says."""
     if (ivf := faiss.try_extract_index_ivf(index)) is not None:
-        ivf.parallel_mode = 1  # a single query uses all cores; FAISS does not keep this in files
+        ivf.parallel_mode = _BESIDE  # FAISS does not keep this in files
         held: Any = ivf.invlists
         lists = faiss.downcast_InvertedLists(held)
         if isinstance(lists, faiss.OnDiskInvertedLists):
@@ -254,17 +256,23 @@ def candidates(
 ) -> NDArray[np.int64]:
     """Ids (c,) of up to `count * effort.refine` rows that are probably near `ask` (1, d). Where
     many are wanted, it looks harder than `effort` says."""
+    ids = candidates_of_many(index, effort, ask, count)[0]
+    return ids[ids >= 0]
+
+
+def candidates_of_many(
+    index: faiss.Index, effort: Effort, asks: UnitVectors, count: int
+) -> NDArray[np.int64]:
+    """The same for each of `asks` (n, d): (n, c), -1 where there are no more."""
     wanted = min(max(count, RECALL_AT) * effort.refine, index.ntotal)
     if wanted == 0:
-        return np.empty(0, np.int64)
+        return np.empty((len(asks), 0), np.int64)
     if effort.parameter == "reach":
-        ids = _within_reach(index, effort.value, ask, wanted)
-    else:
-        if effort.parameter:
-            ready(index, replace(effort, value=max(effort.value, _harder(index, effort, wanted))))
-        _, found = index.search(ask, wanted)
-        ids = found[0]
-    return ids[ids >= 0]
+        return _within_reach(index, effort.value, asks, wanted)
+    if effort.parameter:
+        ready(index, replace(effort, value=max(effort.value, _harder(index, effort, wanted))))
+    _, found = index.search(asks, wanted)
+    return np.asarray(found)
 
 
 def _harder(index: faiss.Index, effort: Effort, wanted: int) -> int:
@@ -281,20 +289,28 @@ def _lists_that_hold(ivf: faiss.IndexIVF, wanted: int) -> int:
 
 
 def _within_reach(
-    index: faiss.Index, reach: float, ask: UnitVectors, wanted: int
+    index: faiss.Index, reach: float, asks: UnitVectors, wanted: int
 ) -> NDArray[np.int64]:
     ivf: Any = index
     if isinstance(index, faiss.IndexPreTransform):
-        ask, ivf = _projected(index, ask), faiss.downcast_index(index.index)
+        asks, ivf = _projected(index, asks), faiss.downcast_index(index.index)
     fewest = min(ivf.nlist, _lists_that_hold(ivf, wanted))
     most = min(ivf.nlist, max(_FEWEST_LISTS, ivf.nlist // _SHARE, fewest))
-    products = _with_centroids(ivf, ask)
-    lists = np.flatnonzero(products >= products.max() - reach)
-    if not fewest <= len(lists) <= most:
-        lists = np.argsort(-products)[: min(max(len(lists), fewest), most)]
-    ivf.nprobe = len(lists)
-    _, found = ivf.search_preassigned(ask, wanted, lists[None], products[lists][None])
-    return np.asarray(found[0])
+    if len(asks) == 1:
+        products = _with_centroids(ivf, asks)
+        near = np.flatnonzero(products >= products.max() - reach)
+        if not fewest <= len(near) <= most:
+            near = np.argsort(-products)[: min(max(len(near), fewest), most)]
+        lists, products = near[None], products[near][None]
+    else:
+        products, lists = ivf.quantizer.search(asks, most)  # best first
+        too_far = products < products[:, :1] - reach
+        too_far[:, :fewest] = False
+        lists = np.where(too_far, -1, lists)
+    ivf.nprobe = lists.shape[1]
+    ivf.parallel_mode = _BESIDE if len(asks) == 1 else 0
+    _, found = ivf.search_preassigned(asks, wanted, lists, products)
+    return np.asarray(found)
 
 
 def _projected(index: faiss.IndexPreTransform, rows: UnitVectors) -> UnitVectors:

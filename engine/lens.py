@@ -155,6 +155,11 @@ class Lens:
         """(n, d), as `apply` returns them -> (n, dimension): what a query searches with."""
         return looks if self.hubs is None else self.hubs.asks(looks)
 
+    def plain_asks_of(self, looks: UnitVectors) -> UnitVectors:
+        """(n, d), as `apply` returns them -> (n, dimension): what searches by their cosine alone,
+        without any hub penalty."""
+        return looks if self.hubs is None else self.hubs.plain_asks(looks)
+
     def apply(self, features: Features) -> UnitVectors:
         """(n, D) -> (n, d): how pictures look, without any hub penalty; each row of length 1 (a row
         of zeros stays one)."""

@@ -1,12 +1,17 @@
-"""Files of a store that appear whole or not at all, whatever happens on the way."""
+"""Files of a store that appear whole or not at all, whatever happens on the way; scratch files."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 from ..errors import UsageError
 from ..names import shown
@@ -84,3 +89,14 @@ def new_folder(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             shutil.rmtree(part)
+
+
+@contextlib.contextmanager
+def scratch(shape: tuple[int, ...], dtype: DTypeLike) -> Iterator[NDArray[Any]]:
+    """An array of zeros in a file without a name, for what may be more than memory holds; it is
+    gone after the block."""
+    if 0 in shape:
+        yield np.zeros(shape, dtype)
+        return
+    with tempfile.TemporaryFile() as file:
+        yield np.memmap(file, dtype, "w+", shape=shape)

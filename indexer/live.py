@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..contracts import UnitVectors
-from ..engine.indexes import candidates
+from ..engine.indexes import candidates, candidates_of_many
 from ..engine.search import Neighbours, merged, nearest, new_index, ranked
 from ..errors import StoreDamagedError
 from . import vectors
@@ -100,6 +100,24 @@ class LiveIndex:
             parts.append(self._filed(self.file, ask, count, reader))
         best = merged(parts)
         return Neighbours(best.ids[:, :count], best.scores[:, :count])
+
+    def candidates(self, asks: UnitVectors, count: int) -> NDArray[np.int64]:
+        """For each of `asks` (n, d), images that are probably nearest to it, among them `count` of
+        the nearest where there are so many and the index sees them: (n, c), in no order; -1 where
+        there are no more."""
+        parts = [nearest(self._tail, asks, count).ids]
+        if self.file is not None:
+            alive = self.file.notes.images - len(self._dead)
+            wanted = count
+            while True:
+                ids = candidates_of_many(self.file.index, self.file.notes.effort, asks, wanted)
+                ids = np.where(np.isin(ids, self._dead), -1, ids)
+                enough = ((ids >= 0).sum(axis=1) >= min(count, alive)).all()
+                if enough or wanted >= self.file.notes.images:
+                    break
+                wanted = min(2 * wanted, self.file.notes.images)
+            parts.append(ids)
+        return np.hstack(parts)
 
     def _filed(
         self, file: vectors.VectorFile, ask: UnitVectors, count: int, reader: Reader

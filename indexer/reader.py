@@ -207,6 +207,10 @@ class Reader:
         """Whether no path shows this image any more."""
         return self._get("orphans", NUMBER.pack(number)) is not None
 
+    def orphan_numbers(self) -> NDArray[np.int64]:
+        """(n,) int64, ascending: the images that no path shows any more."""
+        return _numbers(key for key, _ in self._scan("orphans"))
+
     def image(self, number: int) -> ImageRecord | None:
         """Metadata of an image."""
         value = self._get("images", NUMBER.pack(number))

@@ -1,8 +1,7 @@
-"""Hits and reports -> text for people, rows for programs, an HTML page with pictures inside."""
+"""What was found or done -> text for people, rows for programs. `pages.py` shows pictures."""
 
 from __future__ import annotations
 
-import base64
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, fields
@@ -10,17 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..contracts import Hit, Hits
-from ..engine.decode import Limits, jpeg
 from ..indexer.report import BuildReport, Skipped
 from ..names import near, shown
-from .answers import Answer, picture_at, sign
 from .formats import to_json
 from .terminals import PLAIN, Style
 
 if TYPE_CHECKING:
-    from PIL import Image
-
-THUMBNAIL_SIDE = 320
+    from ..indexer.duplicates import Copy, Group
+    from ..indexer.striking import Pair
 
 
 def table(hits: Hits, style: Style = PLAIN, *, nothing: str = "nothing else is indexed") -> str:
@@ -87,7 +83,7 @@ def skipped_lines(skipped: Iterable[Skipped]) -> Iterator[str]:
 def facts(info: dict[str, Any]) -> str:
     """`Store.info` for people."""
     disk = info["disk_bytes"]
-    sizes = ", ".join(f"{name} {_size(count)}" for name, count in disk.items())
+    sizes = ", ".join(f"{name} {size(count)}" for name, count in disk.items())
     rows = {
         "store": shown(info["store"]),
         "pictures": f"{info['images']:,} different, at {info['paths']:,} paths",
@@ -96,7 +92,7 @@ def facts(info: dict[str, Any]) -> str:
         **_made_by(info),
         "vectors": f"{info['dimension']:,} values, {info['metric']}",
         "index": _index(info["index"]),
-        "on disk": f"{_size(sum(disk.values()))} ({sizes})",
+        "on disk": f"{size(sum(disk.values()))} ({sizes})",
         "made": f"{info['created']} with {info['made_with']}, format {info['format']}",
     }
     return "\n".join(f"{name:<9} {value}" for name, value in rows.items())
@@ -179,7 +175,7 @@ def trained(facts: dict[str, Any], lens_dir: Path) -> str:
     rows = {
         "top-2": score,
         "vectors": f"{facts['dimension']:,} values, {facts['bytes_per_vector']:,} bytes each",
-        "lens": f"{path}, {_size(facts['bytes'])} (digest {facts['sha256'][:12]})",
+        "lens": f"{path}, {size(facts['bytes'])} (digest {facts['sha256'][:12]})",
         "use it": f"tll-index build DIR --lens {path}",
         "": f"or always: put it in {shown(lens_dir)} as {facts['backbone']}.npz",
     }
@@ -205,53 +201,54 @@ def why(facts: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def page(answers: Sequence[Answer], limits: Limits, title: str) -> str:
-    """One self-contained HTML page: each question beside what looks like it. Thumbnails are inside,
-    so that the page can be moved and mailed."""
-    from jinja2 import Environment, PackageLoader
-
-    jinja = Environment(loader=PackageLoader("tll_index"), autoescape=True, trim_blocks=True)
-    rows = [
-        {
-            "asked": [
-                {
-                    "path": shown(near(asked.name)),
-                    "sign": "" if answer.is_plain else sign(asked.weight),
-                    "is_less": asked.weight < 0,
-                    "image": _inline(asked.shown(THUMBNAIL_SIDE, limits)),
-                }
-                for asked in answer.asked
-            ],
-            "hits": [
-                {
-                    "path": shown(near(hit.path)),
-                    "score": hit.score,
-                    "rank": hit.rank,
-                    "width": hit.width,
-                    "height": hit.height,
-                    "copies": len(hit.paths) - 1,
-                    "image": _inline(picture_at(hit.path, THUMBNAIL_SIDE, limits)),
-                }
-                for hit in answer.hits
-            ],
-        }
-        for answer in answers
-    ]
-    return jinja.get_template("lookalikes.html").render(title=title, rows=rows)
+def groups(found: Sequence[Group]) -> Iterator[str]:
+    """Groups of the same picture, a file a line, the best first."""
+    for group in found:
+        yield "\n".join(
+            f"{copy.width:>6} x {copy.height:<6} {size(copy.file_bytes):>9}  {said(copy, at):<6}  "
+            f"{shown(near(copy.path))}"
+            for at, copy in enumerate(group.copies)
+        )
 
 
-def _inline(picture: Image.Image | None) -> str | None:
-    """A data: URL; None where the picture can't be shown any more."""
-    if picture is None:
-        return None
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg(picture)).decode("ascii")
+def said(copy: Copy, at: int) -> str:
+    """What a file is to its group, in a word."""
+    if at == 0:
+        return "best"
+    return "equal" if copy.likeness == 1 else f"{copy.likeness:.3f}"
+
+
+def groups_summary(found: Sequence[Group]) -> str:
+    """How much there is twice, in a line."""
+    more = [copy for group in found for copy in group.copies[1:]]
+    if not more:
+        return "no picture is there twice"
+    total = size(sum(copy.file_bytes for copy in more))
+    return (
+        f"{len(found):,} groups; {total} in {len(more):,} files besides the best of each "
+        "(nothing was deleted)"
+    )
+
+
+def pairs(found: Sequence[Pair]) -> Iterator[str]:
+    """Striking pairs: rank, score, both cosines, and both paths below each other."""
+    for pair in found:
+        yield (
+            f"{pair.rank:>6}  {pair.score:6.3f}  "
+            f"({pair.alike:.3f} through the lens, {pair.plain:.3f} without)\n"
+            f"        {shown(near(pair.left.paths[0]))}\n"
+            f"        {shown(near(pair.right.paths[0]))}"
+        )
 
 
 def _copies(hit: Hit) -> str:
     return f"  (and {len(hit.paths) - 1} copies)" if len(hit.paths) > 1 else ""
 
 
-def _size(count: int) -> str:
+def size(count: int) -> str:
+    """A number of bytes for people."""
+    if count < 100_000:
+        return f"{count / 1e3:.1f} kB"
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 

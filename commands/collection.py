@@ -1,0 +1,141 @@
+"""The commands that ask a whole collection about itself: what is there twice, what looks alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..names import shown
+from .parameters import (
+    OUTPUT,
+    bars,
+    batch_size_option,
+    debug_option,
+    device_option,
+    format_option,
+    quiet_option,
+    require_place,
+    runtime_option,
+    store_option,
+    write_result,
+)
+
+_workers_option = click.option(
+    "--workers", type=int, help="Decoder processes.  [default: one for each core]"
+)
+_html_option = click.option("--html", type=OUTPUT, help="Also write a page with pictures.")
+
+
+@click.command()
+@store_option
+@click.option("--exact", is_flag=True, help="Only equal content, as last built; opens no file.")
+@click.option(
+    "--threshold",
+    type=float,
+    help="How well details must agree, 0 to 1.  [default: 0.92]",
+)
+@format_option("table", "json", "jsonl", json="jsonl")
+@_html_option
+@_workers_option
+@quiet_option
+@debug_option
+def dupes(
+    store: Path | None,
+    exact: bool,
+    threshold: float | None,
+    format: str,
+    html: Path | None,
+    quiet: bool,
+    **settings: Any,
+) -> None:
+    """Show which files are the same picture, or nearly: other sizes, formats, qualities, crops.
+
+    Reads every picture once. The first file of each group is the best: most pixels, then most
+    bytes. Nothing is ever deleted.
+    """
+    from dataclasses import asdict
+
+    from ..config import load_settings
+    from ..engine.decode import Limits
+    from ..indexer.duplicates import SAME
+    from ..indexer.duplicates import dupes as find_dupes
+    from ..rendering import pages, render
+    from ..rendering.formats import rows_as
+
+    loaded = load_settings(store=store, **settings)
+    if html is not None:
+        require_place(html)
+    with bars(quiet) as progress:
+        found = find_dupes(
+            exact=exact,
+            threshold=SAME if threshold is None else threshold,
+            progress=progress,
+            settings=loaded,
+        )
+    if format != "table":
+        rows = [{"exact": group.exact, **asdict(group)} for group in found]
+        click.echo(rows_as(format, rows), nl=False)
+    elif found:
+        click.echo("\n\n".join(render.groups(found)))
+    if not quiet:
+        click.echo(render.groups_summary(found), err=True)
+    if html is not None:
+        title = f"{len(found):,} pictures that are here more than once"
+        write_result(html, pages.groups_page(found, Limits.of(loaded), title).encode())
+        click.echo(f"wrote {shown(html)}", err=True)
+
+
+@click.command()
+@store_option
+@click.option(
+    "--top", type=click.IntRange(min=1), default=50, show_default=True, help="How many pairs."
+)
+@format_option("table", "json", "jsonl", json="jsonl")
+@_html_option
+@device_option
+@runtime_option
+@batch_size_option
+@_workers_option
+@quiet_option
+@debug_option
+def pairs(
+    store: Path | None,
+    top: int,
+    format: str,
+    html: Path | None,
+    quiet: bool,
+    **settings: Any,
+) -> None:
+    """Show the most striking pairs: alike through the lens, though the network tells them apart.
+
+    The same picture again and shots of one scene are left out; each picture is in one pair at most.
+    Needs a store with a trained lens.
+    """
+    from dataclasses import asdict
+
+    from ..config import load_settings
+    from ..engine.decode import Limits
+    from ..indexer.striking import pairs as find_pairs
+    from ..rendering import pages, render
+    from ..rendering.formats import rows_as
+
+    loaded = load_settings(store=store, **settings)
+    if html is not None:
+        require_place(html)
+    with bars(quiet) as progress:
+        found = find_pairs(top=top, progress=progress, settings=loaded)
+    if format != "table":
+        click.echo(rows_as(format, [asdict(pair) for pair in found]), nl=False)
+    elif found:
+        click.echo("\n".join(render.pairs(found)))
+    if not found and not quiet:
+        click.echo("no two pictures are alike through the lens only", err=True)
+    if html is not None:
+        title = "Totally looks like"
+        write_result(html, pages.pairs_page(found, Limits.of(loaded), title).encode())
+        click.echo(f"wrote {shown(html)}", err=True)
+
+
+COMMANDS = (dupes, pairs)

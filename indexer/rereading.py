@@ -1,0 +1,101 @@
+"""Looks at indexed pictures again: from image numbers to pixels, as long as the files are there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..engine.decode import Geometry, Limits, Picture
+from ..engine.runtime import pictures_a_pass
+from .decoders import Decoder
+from .pipeline import File, Pipeline
+from .report import Progress
+from .store import Store
+from .walk import FileState
+
+_NO_STATE = FileState(0, 0)
+_AT_A_TIME = 1024
+"""Pictures whose paths are known ahead."""
+
+
+def reread(
+    store: Store,
+    images: NDArray[np.int64],
+    geometry: Geometry,
+    *,
+    what: str = "reading",
+    progress: Progress | None = None,
+) -> Iterator[tuple[int, Picture]]:
+    """The pictures of these images, decoded anew, about in this order: (number, picture).
+
+    Those are left out that no path shows any more as they were indexed: moved, changed, forgotten
+    or unreadable since. `progress` gets a note of how many.
+
+    Raises:
+        TllError: decoder processes can't be started.
+    """
+    progress = progress or Progress()
+    progress.starting(what, len(images), "pictures")
+    settings, limits = store.settings, Limits.of(store.settings)
+    decoders = [
+        Decoder(geometry, limits, settings.decode_seconds) for _ in range(settings.decoders())
+    ]
+    missing = 0
+    with Pipeline(decoders, limits, 2 * pictures_a_pass(settings) + len(decoders)) as pipeline:
+        for start in range(0, len(images), _AT_A_TIME):
+            wanted = _Wanted(store, images[start : start + _AT_A_TIME])
+            while files := wanted.files():
+                for prepared in pipeline.run(files.values(), lambda _: False):
+                    picture = prepared.picture
+                    number = wanted.tried(prepared.file.path, prepared.sha256, picture is not None)
+                    if number is not None and picture is not None:
+                        progress.advanced(1)
+                        yield number, picture
+            missing += len(wanted.lost)
+            progress.advanced(len(wanted.lost))
+    if missing:
+        progress.note(
+            f"left out {missing:,} pictures whose files are gone or changed; 'tll-index build' "
+            "takes that up"
+        )
+
+
+class _Wanted:
+    """Some images, and the paths at which they may still be."""
+
+    def __init__(self, store: Store, images: Iterable[int]) -> None:
+        self.lost: list[int] = []
+        """Those that were at none of their paths."""
+        self._left: dict[int, list[bytes]] = {}
+        self._sha256: dict[int, str] = {}
+        with store.catalog.reading() as reader:  # a short look: a long one would keep old pages
+            for image in map(int, images):
+                record = reader.image(image)
+                self._left[image] = [] if record is None else reader.paths_of(image)[::-1]
+                self._sha256[image] = "" if record is None else record.sha256
+        self._trying: dict[bytes, int] = {}
+
+    def files(self) -> dict[bytes, File]:
+        """The next path of every image that was not found yet; none where there are no more."""
+        self._trying = {}
+        for image, paths in list(self._left.items()):
+            if paths:
+                self._trying[paths.pop()] = image
+            else:
+                self.lost.append(image)
+                del self._left[image]
+        return {
+            path: File(os.path.dirname(path), os.path.basename(path), _NO_STATE, False)
+            for path in self._trying
+        }
+
+    def tried(self, path: bytes, sha256: bytes, decoded: bool) -> int | None:
+        """The image that was found at this path; None where it isn't there as it was."""
+        image = self._trying[path]
+        if not decoded or sha256.hex() != self._sha256[image]:
+            return None
+        del self._left[image]
+        return image

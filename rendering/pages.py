@@ -1,0 +1,105 @@
+"""What was found -> one HTML page with the pictures inside, so that it can be moved and mailed."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..contracts import Indexed
+from ..engine.decode import Limits, jpeg
+from ..names import near, shown
+from .answers import Answer, picture_at, sign
+from .render import said, size
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from ..indexer.duplicates import Group
+    from ..indexer.striking import Pair
+
+THUMBNAIL_SIDE = 320
+
+
+def page(answers: Sequence[Answer], limits: Limits, title: str) -> str:
+    """Each question beside what looks like it."""
+    rows = [
+        {
+            "asked": [
+                {
+                    "path": shown(near(asked.name)),
+                    "sign": "" if answer.is_plain else sign(asked.weight),
+                    "is_less": asked.weight < 0,
+                    "image": _inline(asked.shown(THUMBNAIL_SIDE, limits)),
+                }
+                for asked in answer.asked
+            ],
+            "hits": [
+                {
+                    "path": shown(near(hit.path)),
+                    "score": hit.score,
+                    "rank": hit.rank,
+                    "width": hit.width,
+                    "height": hit.height,
+                    "copies": len(hit.paths) - 1,
+                    "image": _inline(picture_at(hit.path, THUMBNAIL_SIDE, limits)),
+                }
+                for hit in answer.hits
+            ],
+        }
+        for answer in answers
+    ]
+    return _rendered("lookalikes.html", title=title, rows=rows)
+
+
+def pairs_page(found: Sequence[Pair], limits: Limits, title: str) -> str:
+    """Both pictures of each pair side by side."""
+
+    def side(picture: Indexed) -> dict[str, Any]:
+        path = picture.paths[0]
+        image = _inline(picture_at(path, THUMBNAIL_SIDE, limits))
+        return {"path": shown(near(path)), "copies": len(picture.paths) - 1, "image": image}
+
+    rows = [
+        {
+            "rank": pair.rank,
+            "alike": pair.alike,
+            "plain": pair.plain,
+            "sides": [side(pair.left), side(pair.right)],
+        }
+        for pair in found
+    ]
+    return _rendered("pairs.html", title=title, pairs=rows)
+
+
+def groups_page(found: Sequence[Group], limits: Limits, title: str) -> str:
+    """The files of each group in a row, the best first."""
+    rows = [
+        [
+            {
+                "path": shown(near(copy.path)),
+                "width": copy.width,
+                "height": copy.height,
+                "size": size(copy.file_bytes),
+                "said": said(copy, at),
+                "image": _inline(picture_at(copy.path, THUMBNAIL_SIDE, limits)),
+            }
+            for at, copy in enumerate(group.copies)
+        ]
+        for group in found
+    ]
+    return _rendered("dupes.html", title=title, groups=rows)
+
+
+def _rendered(template: str, **values: Any) -> str:
+    from jinja2 import Environment, PackageLoader
+
+    jinja = Environment(loader=PackageLoader("tll_index"), autoescape=True, trim_blocks=True)
+    return jinja.get_template(template).render(**values)
+
+
+def _inline(picture: Image.Image | None) -> str | None:
+    """A data: URL; None where the picture can't be shown any more."""
+    if picture is None:
+        return None
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg(picture)).decode("ascii")
