@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +15,7 @@ from ..engine.crops import Crop
 from ..errors import PictureError, UsageError
 from . import questions
 from .answers import COME_AGAIN, Json, refuse
+from .explaining import heat, indexed_picture
 from .facts import found, of_picture
 from .guard import cookie_name, cookie_value, kind_of
 from .looks import see
@@ -35,6 +37,8 @@ _FOREVER = "private, max-age=31536000, immutable"
 """How long browsers may keep what is named by its content."""
 
 _MOST_SAMPLED = 200
+
+_FORGOTTEN = "that picture is no longer remembered: upload it again"
 
 _PICTURE = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {
@@ -155,7 +159,7 @@ def routes(desk: Desk) -> APIRouter:
 
     def _shown(name: str) -> Look:
         if (seen := desk.looks.get(name)) is None:
-            refuse(410, "that picture is no longer remembered: upload it again")
+            refuse(410, _FORGOTTEN)
         return seen.look
 
     def _answered(looks: list[Look], wanted: Filters, started: float) -> dict[str, Any]:
@@ -178,6 +182,28 @@ def routes(desk: Desk) -> APIRouter:
             "more": len(hits) > end,
             "took_ms": round((time.perf_counter() - started) * 1000, 3),
         }
+
+    @api.get(
+        "/why",
+        responses={200: {"content": {"image/jpeg": {}}}, **_fails(404, 410, 422, 503)},
+        response_class=Response,
+    )
+    async def why(
+        a: Annotated[str, Query(description="id of an indexed picture, or name of a look")],
+        b: Annotated[str, Query(pattern=questions.ID, description="id of an indexed picture")],
+    ) -> Response:
+        """Both pictures side by side, what makes them alike in warm colours, as a JPEG."""
+        if is_id := re.fullmatch(questions.ID, a):
+            asked = await indexed_picture(desk, a)
+        elif (seen := desk.looks.get(a)) is not None and seen.picture is not None:
+            asked = seen.picture
+        elif seen is not None and seen.known is not None:
+            asked = await indexed_picture(desk, seen.known)
+        else:
+            refuse(410, _FORGOTTEN)
+        image = await heat(desk, asked, b)
+        headers = {"cache-control": _FOREVER} if is_id else {}
+        return Response(image, media_type="image/jpeg", headers=headers)
 
     @api.get("/random", response_model=questions.Sample)
     async def sample(

@@ -15,6 +15,9 @@ from .answers import COME_AGAIN, refuse
 
 _T = TypeVar("_T")
 
+_FEW = 8
+"""Who wants an explanation does not wait for more others than these."""
+
 
 class Threads:
     """Some threads, with a bounded queue before them."""
@@ -100,9 +103,11 @@ class Crew:
         """For files, whose disk may be slow."""
         self.seeing = Threads(1, waiting, "see")
         """For the network, which takes all cores for one picture."""
+        self.explaining = Threads(1, min(waiting, _FEW), "why")
+        """For what takes a second each time."""
 
     def stop(self) -> None:
         """End them."""
         self.decoders.stop()
-        for threads in (self.asking, self.reading, self.seeing):
+        for threads in (self.asking, self.reading, self.seeing, self.explaining):
             threads.stop()

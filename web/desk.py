@@ -88,6 +88,7 @@ class Desk:
             "lens": made_by["lens_sha256"] is not None,
             "dimension": made_by["dimension"],
             "words": False,
+            "why": True,
             "folders": self._folders.now(),
             "limits": {
                 "upload_bytes": self.options.upload_bytes,

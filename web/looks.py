@@ -1,4 +1,7 @@
-"""Uploaded pictures: looked at once; what stays, for a while and in memory only, is a vector."""
+"""Uploaded pictures: looked at once; what stays, for a while and in memory only, is a vector.
+
+Of the last few the small square that the backbone saw stays as well.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,21 @@ import hashlib
 import secrets
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..errors import NotIndexedError
 
 if TYPE_CHECKING:
     from ..engine.crops import Crop
+    from ..engine.decode import Picture
     from ..indexer.looks import Look
     from ..indexer.store import Store
     from .crew import Crew
+
+
+_PICTURES = 64
+"""Of how many the square is kept: a few hundred kilobytes each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +36,8 @@ class Seen:
     """Of the whole picture, upright."""
     known: str | None
     """SHA-256 of its bytes, where the store holds that picture."""
+    picture: Picture | None = None
+    """As the backbone sees it; None of what is indexed, or was shown long ago."""
 
 
 async def see(data: bytes, crop: Crop | None, store: Store, crew: Crew) -> Seen:
@@ -43,7 +53,7 @@ async def see(data: bytes, crop: Crop | None, store: Store, crew: Crew) -> Seen:
     picture = await crew.decoders.do(lambda decoder: decoder.decode(data, crop))
     look = await crew.seeing.do(lambda: store.look_at(picture, sha256=digest))
     known = None if seen is None else seen.known
-    return Seen(look, picture.width, picture.height, known)
+    return Seen(look, picture.width, picture.height, known, picture)
 
 
 def _indexed(data: bytes, store: Store) -> tuple[bytes, Seen | None]:
@@ -75,6 +85,7 @@ class Looks:
         name = secrets.token_urlsafe(16)
         self._held[name] = time.monotonic(), seen
         self._forget()
+        self._let_pictures_go()
         return name
 
     def get(self, name: str) -> Seen | None:
@@ -85,6 +96,12 @@ class Looks:
         self._held[name] = time.monotonic(), found[1]
         self._held.move_to_end(name)
         return found[1]
+
+    def _let_pictures_go(self) -> None:
+        with_picture = [name for name, (_, seen) in self._held.items() if seen.picture is not None]
+        for name in with_picture[:-_PICTURES]:
+            used, seen = self._held[name]
+            self._held[name] = used, replace(seen, picture=None)
 
     def _forget(self) -> None:
         before = time.monotonic() - self._seconds

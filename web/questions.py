@@ -152,6 +152,7 @@ class Info(BaseModel):
     lens: bool
     dimension: int
     words: bool
+    why: bool
     folders: list[Folder]
     limits: LimitsTold
 
