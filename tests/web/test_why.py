@@ -1,4 +1,4 @@
-"""GET /api/why: the image that `tll-index why` would draw, for indexed and for uploaded pictures."""
+"""GET /api/why: the image that `tll-index why` would draw, of indexed pictures and of uploads."""
 
 from __future__ import annotations
 
