@@ -403,8 +403,10 @@ def test_metrics(client: httpx.Client, photos: list[Path]) -> None:
 
 
 def test_a_store_without_pictures(here: Path) -> None:
-    (here / "photos").mkdir()
+    (only,) = fill_folder(here / "photos", 1)
     build(["photos"], recipe=Recipe("tiny", lens="none"))
+    only.unlink()
+    build(allow_empty=True)
     with Store.open() as store, Server(store, port=0) as server:
         client = httpx.Client(base_url=server.address.url, trust_env=False)
         told = client.get("/api/info").json()

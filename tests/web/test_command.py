@@ -74,12 +74,14 @@ def test_two_signals_end_it_at_once(photos: list[Path], spawn: Spawn) -> None:
 
 def test_the_token_comes_from_outside(photos: list[Path], spawn: Spawn) -> None:
     Path("token").write_text("the-token-in-the-file\n")
-    for how, token in (
-        ((), "the-token-in-the-environment"),
-        (("--token-file", "token"), "the-token-in-the-file"),
-    ):
-        environment = {**os.environ, "TLL_TOKEN": "the-token-in-the-environment"}
-        process = spawn("serve", "--port", 0, *how, env=environment)
+    environment = {**os.environ, "TLL_TOKEN": "the-token-in-the-environment"}
+    processes = {
+        "the-token-in-the-environment": spawn("serve", "--port", 0, env=environment),
+        "the-token-in-the-file": spawn(
+            *("serve", "--port", 0, "--token-file", "token"), env=environment
+        ),
+    }
+    for token, process in processes.items():
         url, _, shown = address(process).partition("#token=")
         assert shown == token
         assert get(f"{url}api/info").status_code == 401
