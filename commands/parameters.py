@@ -314,6 +314,9 @@ build_options = _each(
     click.option(
         "--lens", metavar="FILE|none", help="Trained lens.  [default: the backbone's own]"
     ),
+    click.option(
+        "--text", is_flag=True, help="Make a store that 'query --text' can ask; needs CLIP."
+    ),
     click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out names like this."),
     click.option("--hidden", is_flag=True, help="Also files and folders that begin with a dot."),
     click.option("--follow-links", is_flag=True, help="Also through symbolic links."),
@@ -346,10 +349,12 @@ def building(options: dict[str, Any]) -> dict[str, Any]:
     from ..indexer.walk import Rules
 
     rest = dict(options)
-    backbone, weights, lens = (rest.pop(name) for name in ("backbone", "weights", "lens"))
+    backbone, weights, lens, text = (
+        rest.pop(name) for name in ("backbone", "weights", "lens", "text")
+    )
     rules = Rules(*(rest.pop(name) for name in ("exclude", "hidden", "follow_links")))
     return {
-        "recipe": Recipe(backbone, weights, lens if lens in (None, "none") else Path(lens)),
+        "recipe": Recipe(backbone, weights, lens if lens in (None, "none") else Path(lens), text),
         "rules": rules,
         "settings": load_settings(**rest),
     }

@@ -28,7 +28,7 @@ from .parameters import (
     store_option,
     write_result,
 )
-from .questions import Weighed, WeighedPicture, questions
+from .questions import Weighed, WeighedPicture, WeighedText, questions
 
 if TYPE_CHECKING:
     from ..engine.crops import Crop
@@ -76,6 +76,20 @@ class _CropType(click.ParamType["Crop"]):
     metavar="PICTURE[=W]",
     help="The same, less like this, by weight.",
 )
+@click.option(
+    "--text",
+    type=WeighedText(),
+    multiple=True,
+    metavar="TEXT[=W]",
+    help="One question: what shows this, in words? For stores that were built with --text.",
+)
+@click.option(
+    "--minus-text",
+    type=WeighedText(),
+    multiple=True,
+    metavar="TEXT[=W]",
+    help="The same, and shows less of this.",
+)
 @click.option("--crop", type=_CropType(), help="Only this part, in pixels or all in %.")
 @click.option(
     "--filter",
@@ -109,6 +123,8 @@ def query(
     together: bool,
     plus: tuple[Weighed, ...],
     minus: tuple[Weighed, ...],
+    text: tuple[Weighed, ...],
+    minus_text: tuple[Weighed, ...],
     crop: Crop | None,
     only: tuple[str, ...],
     min_score: float | None,
@@ -124,8 +140,8 @@ def query(
 ) -> None:
     """Show the indexed pictures that look most like PICTURE; '-' reads one from standard input.
 
-    Several pictures are asked with one after the other. With --together, --plus or --minus they are
-    one question.
+    Several pictures are asked with one after the other. With --together, --plus, --minus or --text
+    they are one question.
     """
     from ..config import load_settings
     from ..engine.decode import Limits
@@ -139,6 +155,8 @@ def query(
         [os.fspath(picture) for picture in pictures],
         plus=plus,
         minus=minus,
+        text=text,
+        minus_text=minus_text,
         together=together,
         crop=crop,
         sample=sample,
@@ -204,7 +222,11 @@ def _looked(store: Store, question: tuple[Asked, ...]) -> tuple[list[Look], tupl
     """
     looks, read = [], []
     for asked in question:
-        if asked.name == "-":
+        if asked.is_text:
+            looks.append(store.text_look(asked.name).weighing(asked.weight))
+            read.append(asked)
+            continue
+        if asked.path == "-":
             asked = replace(asked, data=standard_input(store.settings.max_megabytes << 20))
         source = asked.name if asked.data is None else asked.data
         look = store.look(source, crop=asked.crop, name=asked.name)

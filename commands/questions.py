@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """PICTURE or PICTURE=WEIGHT."""
+    """PICTURE or PICTURE=WEIGHT; a text likewise."""
 
     path: str
+    """Of the picture; the text."""
     weight: float = 1.0
 
 
@@ -52,11 +53,25 @@ class WeighedPicture(click.ParamType[Weighed]):
         return click.Path().shell_complete(context, parameter, incomplete)
 
 
+class WeighedText(WeighedPicture):
+    """What --text and --minus-text take: a text, which may end with its weight."""
+
+    name = "text[=weight]"
+
+    def shell_complete(
+        self, context: click.Context, parameter: click.Parameter, incomplete: str
+    ) -> list[Any]:
+        """Nothing: they are anybody's words."""
+        return []
+
+
 def questions(
     pictures: Sequence[str],
     *,
     plus: Sequence[Weighed] = (),
     minus: Sequence[Weighed] = (),
+    text: Sequence[Weighed] = (),
+    minus_text: Sequence[Weighed] = (),
     together: bool = False,
     crop: Crop | None = None,
     sample: int | None = None,
@@ -71,13 +86,18 @@ def questions(
     given = [Asked(path, crop=crop) for path in pictures]
     given += [Asked(one.path, weight=one.weight, crop=crop) for one in plus]
     given += [Asked(one.path, weight=-one.weight, crop=crop) for one in minus]
-    is_one = together or bool(plus or minus)
+    texts = [Asked(one.path, weight=one.weight, is_text=True) for one in text]
+    texts += [Asked(one.path, weight=-one.weight, is_text=True) for one in minus_text]
+    is_one = together or bool(plus or minus or texts)
+    if crop is not None and (sample or len(given) != 1):
+        raise click.UsageError("--crop is for one picture")
+    given += texts
     if not given and not sample:
-        raise click.UsageError("name a picture, or let --sample N choose some of the store")
-    if [one.name for one in given].count("-") > 1:
+        raise click.UsageError(
+            "name a picture, or let --sample N choose some of the store, or say --text"
+        )
+    if [one.path for one in given].count("-") > 1:
         raise click.UsageError("standard input holds one picture: name '-' once")
     if sample and is_one:
         raise click.UsageError("--sample asks with each picture by itself")
-    if crop is not None and (sample or len(given) > 1):
-        raise click.UsageError("--crop is for one picture")
     return [tuple(given)] if is_one else [(one,) for one in given]

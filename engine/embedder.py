@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,9 +16,9 @@ from ..contracts import Features, Pixels, UnitVectors
 from ..errors import StoreMismatchError
 from .decode import greyed
 from .features import Backbone, load_backbone
-from .lens import Lens, find_lens
-from .registry import DEFAULT, PREFERRED, spec_of
-from .weights import find
+from .lens import Lens, find_lens, unit
+from .registry import DEFAULT, PREFERRED, BackboneSpec, spec_of
+from .weights import Weights, find
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,25 @@ class Embedder:
         be added and subtracted before `Lens.asks_of` makes a question of the sum."""
         return self.lens.apply(self._features(pixels))
 
+    def answers_and_words(self, pixels: Pixels) -> tuple[UnitVectors, UnitVectors]:
+        """`answers`, and of the same pictures (n, j) float32 of length 1: their places among texts,
+        of the same pass through the network. Only of a backbone with words."""
+        return self._beside_words(pixels, self.lens.answers)
+
+    def looks_and_words(self, pixels: Pixels) -> tuple[UnitVectors, UnitVectors]:
+        """`looks`, and the same beside."""
+        return self._beside_words(pixels, self.lens.apply)
+
+    def _beside_words(
+        self, pixels: Pixels, through: Callable[[Features], UnitVectors]
+    ) -> tuple[UnitVectors, UnitVectors]:
+        features = self._features(pixels)
+        # Words know colours, so a lens that sees none leaves a second pass to be made.
+        coloured = self.backbone.features(pixels) if self.lens.grey else features
+        joint = self.backbone.spec.joint
+        assert joint is not None
+        return through(features), unit(coloured[:, joint])
+
     def seen(self, pixels: Pixels) -> Pixels:
         """(n, size, size, 3) uint8 RGB -> the same shape: what the backbone is shown of it."""
         if self.lens.grey and len(pixels):
@@ -56,14 +76,19 @@ class Embedder:
     def identity(self) -> dict[str, Any]:
         """All that decides which vector a picture gets; JSON values only. Two embedders of equal
         identity are interchangeable, any others must not be mixed in one store."""
-        return {
-            "backbone": self.backbone.spec.name,
-            "weights_sha256": self.backbone.weights.sha256,
-            **self.backbone.spec.recipe(),
-            "lens_sha256": self.lens.digest if self.lens.trained else None,
-            "dimension": self.lens.dimension,
-            "metric": "inner product",
-        }
+        return identity_of(self.backbone.spec, self.backbone.weights, self.lens)
+
+
+def identity_of(spec: BackboneSpec, weights: Weights, lens: Lens) -> dict[str, Any]:
+    """The identity that an embedder of these has, before any network is loaded."""
+    return {
+        "backbone": spec.name,
+        "weights_sha256": weights.sha256,
+        **spec.recipe(),
+        "lens_sha256": lens.digest if lens.trained else None,
+        "dimension": lens.dimension,
+        "metric": "inner product",
+    }
 
 
 @dataclass(frozen=True)
@@ -130,13 +155,13 @@ def load_lens(backbone: str, lens: Lens | Path | str | None, settings: Settings)
     return lens
 
 
-def require_same(made_by: dict[str, Any], embedder: Embedder) -> None:
-    """Refuse to mix the vectors of two embedders.
+def require_same(made_by: dict[str, Any], identity: dict[str, Any]) -> None:
+    """Refuse to mix the vectors of two embedders, by their identities.
 
     Raises:
         StoreMismatchError: says what differs.
     """
-    if found := difference(made_by, embedder.identity):
+    if found := difference(made_by, identity):
         raise StoreMismatchError(
             f"the store was made with another {found.what} ({found.one}, now {found.other}); "
             "vectors of the two can't be compared: use what made it, or build another store with "

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,18 @@ from ..errors import NoStoreError, StoreDamagedError, StoreMismatchError
 from ..names import shown
 from .environment import translated
 from .layout import ABOUT, CATALOG, is_catalog
+from .spaces import Space, looks_space, words_space
 
 MENDS = "; 'tll-index repair' writes it anew"
 
 IMPORTED = "imported"
 """In the place of a backbone's name: vectors from elsewhere."""
 
-FORMAT = 2
-"""Version of the store's layout; a store of a newer one is refused. In 1, the catalog's values had
-no checksums; the next build of such a store adds them."""
+FORMAT = 3
+"""Newest version of the store's layout; a store of a newer one is refused. In 1, the catalog's
+values had no checksums; the next build of such a store adds them. 3 is 2 with words, which earlier
+versions would lose or mix up; a store without them stays 2, for those to read."""
+_WITHOUT_WORDS = 2
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,9 @@ class About:
     which answers with the paths of the pictures wherever it lies."""
     origin: str | None = None
     """Where the vectors came from, in words; None where a build made them."""
-    format: int = FORMAT
+    format: int = _WITHOUT_WORDS
+    words: int | None = None
+    """How many values a picture's place among texts has; None where the store keeps none."""
 
     @property
     def imported(self) -> bool:
@@ -56,6 +62,25 @@ class About:
     def dimension(self) -> int:
         """d of the stored vectors."""
         return int(self.made_by["dimension"])
+
+    @cached_property
+    def spaces(self) -> tuple[Space, ...]:
+        """What it keeps of each picture: how it looks first."""
+        looks = looks_space(self.id, self.dimension)
+        return (looks,) if self.words is None else (looks, words_space(self.id, self.words))
+
+    @property
+    def newest(self) -> int:
+        """The format that such a store now gets."""
+        return _WITHOUT_WORDS if self.words is None else FORMAT
+
+    def renewed(self, **changes: Any) -> About:
+        """Of the same store, written anew in its newest format."""
+        return replace(self, format=self.newest, **changes)
+
+    def is_of_same(self, other: About) -> bool:
+        """Whether both are about the same store, made with the same."""
+        return (self.id, self.made_by, self.words) == (other.id, other.made_by, other.words)
 
     @property
     def checked(self) -> bool:
@@ -78,6 +103,7 @@ class About:
             "catalog": self.catalog,
             "base": self.base,
             "origin": self.origin,
+            **({} if self.words is None else {"words": self.words}),
         }
 
     @classmethod
@@ -108,11 +134,14 @@ class About:
                 _text_or_none(document.get("base")),
                 _text_or_none(document.get("origin")),
                 int(document["format"]),
+                None if (words := document.get("words")) is None else int(words),
             )
             if about.format < 1 or not isinstance(about.made_by["backbone"], str):
                 raise ValueError("format or backbone")
             if not {"backbone", "lens_sha256", "metric", "weights_sha256"} <= set(about.made_by):
                 raise KeyError("made_by")
+            if about.words is not None and (about.words < 1 or about.format <= _WITHOUT_WORDS):
+                raise ValueError("words")
             if len(about.id) != 16 or about.dimension < 1 or not is_catalog(about.catalog):
                 raise ValueError("id, dimension or catalog")
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:

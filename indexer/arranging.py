@@ -7,7 +7,7 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from . import vectors
 from .catalog import Catalog
 from .live import CHUNK, in_chunks
 from .report import Progress
+from .spaces import LOOKS_TABLE
 from .vectors import Covered, Notes
 
 QUERIES = 256
@@ -69,7 +70,7 @@ class _State:
 
 
 class Arranger:
-    """Keeps the FAISS file of one store; only for the store's one writer."""
+    """Keeps one FAISS file of a store; only for the store's one writer."""
 
     def __init__(
         self,
@@ -78,17 +79,25 @@ class Arranger:
         store_id: bytes,
         dimension: int,
         lens: Callable[[], Lens],
+        *,
+        space: str = LOOKS_TABLE,
+        beside: Sequence[tuple[Path, bytes]] = (),
     ) -> None:
         """
         Args:
             path: of the file.
+            store_id: that the file carries.
             lens: that the vectors were made with, read when it is needed.
+            space: their table.
+            beside: files that are derived from the same catalog, and what those carry.
         """
         self._catalog = catalog
         self._path = path
         self._store_id = store_id
         self._dimension = dimension
         self._lens = lens
+        self._space = space
+        self._beside = beside
 
     def due(self, wanted: Wanted) -> Plan | None:
         """The index that should be made, or the one there brought up to date; None where nothing
@@ -112,10 +121,13 @@ class Arranger:
         made = None if from_nothing else self._updated(state, progress)
         index, notes = made or self._made(plan, state, progress)
         # Whichever of the two files a power failure leaves, its past is known.
-        generations = (state.before.generation, state.covered.generation)
-        self._catalog.write(lambda writer: writer.covers(*generations))
+        known = [vectors.glance(*file) for file in self._beside]
+        generations = [covered.generation for _, covered in filter(None, known)]
+        generations.append(state.covered.generation)
+        before = state.before.generation
+        self._catalog.write(lambda writer: writer.covers(before, *generations))
         vectors.save(index, notes, state.covered, self._path, self._store_id)
-        self._catalog.write(lambda writer: writer.covers(state.covered.generation))
+        self._catalog.write(lambda writer: writer.covers(*generations))
 
     def _decide(self, wanted: Wanted, afresh: bool = False) -> tuple[Plan | None, _State, bool]:
         """What to make, from what, and whether from nothing."""
@@ -133,7 +145,7 @@ class Arranger:
         return plan, state, afresh
 
     def _look(self, file: Covered, last: int) -> _State:
-        with self._catalog.reading() as reader:
+        with self._catalog.reading(self._space) as reader:
             removed = reader.removed_since(file.generation)
             fresh = reader.image_numbers(after=last)
             return _State(
@@ -157,7 +169,7 @@ class Arranger:
                 index.remove_ids(state.removed)  # type: ignore[arg-type]
             except RuntimeError:  # graphs can't forget
                 return None
-        with self._catalog.reading() as reader:
+        with self._catalog.reading(self._space) as reader:
             progress.arranging(len(state.fresh))
             for numbers, rows in in_chunks(reader, state.fresh, self._dimension):
                 index.add_with_ids(rows, numbers)
@@ -176,7 +188,7 @@ class Arranger:
 
     def _made(self, plan: Plan, state: _State, progress: Progress) -> tuple[faiss.Index, Notes]:
         chosen = np.random.default_rng(0)
-        with self._catalog.reading() as reader:
+        with self._catalog.reading(self._space) as reader:
             numbers = reader.image_numbers()
 
         def some(count: int) -> NDArray[np.int64]:
@@ -190,7 +202,7 @@ class Arranger:
         )
         after = 0
         while after < state.last:
-            with self._catalog.reading() as reader:
+            with self._catalog.reading(self._space) as reader:
                 try:
                     ids, rows = reader.vectors_from(after, CHUNK)
                 except ValueError as error:
@@ -216,7 +228,7 @@ class Arranger:
     def _read(self, numbers: NDArray[np.int64]) -> UnitVectors:
         parts = [np.empty((0, self._dimension), np.float32)]
         for start in range(0, len(numbers), CHUNK):
-            with self._catalog.reading() as reader:
+            with self._catalog.reading(self._space) as reader:
                 _, rows = reader.vectors_there(numbers[start : start + CHUNK])
             self._require_dimension(rows)
             parts.append(rows)
@@ -248,7 +260,7 @@ class Arranger:
 
         def rerank(ask: NDArray[np.float32], ids: NDArray[np.int64]) -> NDArray[np.int64]:
             if missing := [number for number in ids.tolist() if number not in held]:
-                with self._catalog.reading() as reader:
+                with self._catalog.reading(self._space) as reader:
                     there, rows = reader.vectors_there(np.array(missing))
                 held.update(zip(there.tolist(), rows, strict=True))
             there = np.array([number for number in ids.tolist() if number in held], np.int64)

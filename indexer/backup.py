@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 from ..config import Settings, load_settings
 from ..errors import StoreError
 from ..names import shown
-from .about import FORMAT, write_about
+from .about import write_about
 from .environment import translated
 from .files import new_folder, place_for, replace_file
-from .layout import ABOUT, CATALOG, LENS, VECTORS
+from .layout import ABOUT, CATALOG, LENS
 from .report import Progress
 from .rewriting import rewritten
 from .store import Store
@@ -55,8 +54,8 @@ def backup(
 
 def _copy(store: Store, part: Path, progress: Progress) -> None:
     about = store.about
-    # The index first: one that is older than the catalog is brought up to it by whoever reads.
-    for name in (VECTORS, LENS):
+    # The indexes first: one that is older than the catalog is brought up to it by whoever reads.
+    for name in (*(space.file for space in about.spaces), LENS):
         with suppress(FileNotFoundError):
             source = store.path / name
 
@@ -67,7 +66,7 @@ def _copy(store: Store, part: Path, progress: Progress) -> None:
     if about.made_by["lens_sha256"] and not (part / LENS).is_file():
         raise StoreError(f"{shown(store.path)} has lost its {LENS}; 'tll-index repair' mends it")
     base = os.fsdecode(about.base_of(store.path))
-    copied = replace(about, catalog=CATALOG, base=base, format=FORMAT)
+    copied = about.renewed(catalog=CATALOG, base=base)
     rewritten(store.catalog, part / CATALOG, copied, progress)
     (part / f"{CATALOG}-lock").unlink(missing_ok=True)
     replace_file(part / ABOUT, lambda new: write_about(new, copied))

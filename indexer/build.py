@@ -17,6 +17,7 @@ from ..engine.lens import Lens
 from ..engine.registry import spec_of
 from ..engine.runtime import pictures_a_pass
 from ..engine.weights import digest
+from ..engine.words import choose_with_words, require_words
 from ..errors import NoPicturesError, StoreMismatchError, TllError, UsageError
 from ..names import shown
 from .changes import Comparison, Tally
@@ -42,6 +43,9 @@ class Recipe:
     """A file to use instead of the one that is found."""
     lens: Lens | Path | str | None = None
     """A lens or its file; 'none' for none; None takes the one that is found."""
+    text: bool = False
+    """Whether it can be asked with texts; only a backbone with words can be. A store that can, can
+    always: it need not be said again."""
 
 
 def build(
@@ -176,6 +180,8 @@ class Builder:
         store = stack.enter_context(Store.open(self.path, settings=self._settings))
         require_not_imported(store.path, store.about)
         _require_same_recipe(store, self._asked)
+        if self._recipe.text:
+            store.require_words()
         if self._embedder is not None:
             store.lend(self._embedder)
         return store
@@ -218,7 +224,7 @@ def _bring_in_step(
     report = BuildReport(unchanged=tally.unchanged, skipped=tally.skipped)
     keeper = Keeper(store)
     try:
-        store.remember_wanted()
+        store.indexes.remember_wanted()
         roots = sorted({*store.roots(), *comparison.roots})
         store.catalog.write(lambda writer: writer.set_roots(roots))
         if tally.to_do:
@@ -257,14 +263,20 @@ def _embed(
 
 def _create(path: Path, recipe: Recipe, settings: Settings, progress: Progress) -> Store:
     name, why = recipe.backbone, ""
-    if name == "auto":
+    if recipe.text:
+        name = choose_with_words(settings) if name == "auto" else name
+        require_words(spec_of(name))
+        why = " (knows words, and its weights are here)" if recipe.backbone == "auto" else ""
+    elif name == "auto":
         choice = choose_backbone(settings)
         name = choice.backbone
         why = f" ({choice.why})"
     embedder = load_embedder(name, settings, weights=recipe.weights, lens=recipe.lens)
     require_index(settings.index, embedder.lens.dimension)
+    if recipe.text and (joint := embedder.backbone.spec.joint_dimension) is not None:
+        require_index(settings.index, joint)
     progress.note(f"backbone: {name}{why}")
-    return Store.create(path, embedder, settings, recipe.weights)
+    return Store.create(path, embedder, settings, recipe.weights, words=recipe.text)
 
 
 def _require_same_recipe(store: Store, asked: dict[str, object]) -> None:

@@ -18,6 +18,7 @@ import lmdb
 from .environment import Environment
 from .reader import Reader
 from .records import SEVERAL_VALUES, TABLES
+from .spaces import LOOKS_TABLE
 from .writer import Writer
 
 _T = TypeVar("_T")
@@ -65,10 +66,14 @@ class Catalog:
         return self._environment.path
 
     @contextmanager
-    def reading(self) -> Iterator[Reader]:
-        """A consistent snapshot; never blocks a writer, nor waits for one."""
+    def reading(self, space: str = LOOKS_TABLE) -> Iterator[Reader]:
+        """A consistent snapshot; never blocks a writer, nor waits for one.
+
+        Args:
+            space: the table that `Reader.vectors` and its like read.
+        """
         with self.in_use() as (environment, checked), environment.reading() as txn:
-            yield Reader(txn, environment.tables, self._base, checked)
+            yield Reader(txn, environment.tables, self._base, checked, space)
 
     def write(self, work: Callable[[Writer], _T]) -> _T:
         """Run `work` in one transaction: all of it is kept or, where it raises, none. It may run

@@ -13,8 +13,9 @@ from typing import Any
 from ..contracts import Indexed
 from ..errors import NotIndexedError
 from .about import About
-from .layout import VECTORS, is_ours
+from .layout import is_ours
 from .reader import Reader
+from .spaces import Space
 from .vectors import glance
 
 
@@ -79,14 +80,22 @@ def about_store(path: Path, about: About, reader: Reader) -> dict[str, Any]:
         "metric": made_by["metric"],
         **({"model": made_by["model"]} if about.imported else {}),
         **({"origin": about.origin} if about.origin else {}),
-        "index": _about_index(path, about),
+        "index": _about_index(path, about.spaces[0]),
+        "words": _about_words(path, about),
         "disk_bytes": disk,
     }
 
 
-def _about_index(path: Path, about: About) -> dict[str, Any]:
-    """What the FAISS file says of itself."""
-    known = glance(path / VECTORS, about.id)
+def _about_words(path: Path, about: About) -> dict[str, Any] | None:
+    """The pictures' places among texts; None where there are none."""
+    if about.words is None:
+        return None
+    return {"dimension": about.words, "index": _about_index(path, about.spaces[1])}
+
+
+def _about_index(path: Path, space: Space) -> dict[str, Any]:
+    """What a FAISS file says of itself."""
+    known = glance(path / space.file, space.file_id)
     if known is None:
         return {"kind": "none yet: the next build makes it"}
     notes = known[0]

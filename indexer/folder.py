@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from ..errors import NoStoreError, StoreDamagedError, StoreError, StoreMismatchError
 from ..names import shown
-from .about import FORMAT, MENDS, About, catalogs_in, read_about, write_about
+from .about import MENDS, About, catalogs_in, read_about, write_about
 from .catalog import Catalog
 from .environment import translated
 from .files import replace_file, sync_folder
@@ -148,7 +148,7 @@ class StoreFolder:
         try:
             make(new)
             sync_folder(self.path)
-            replace_about(self.path, replace(self.about, format=FORMAT, catalog=name))
+            replace_about(self.path, self.about.renewed(catalog=name))
         except OSError as error:
             raise translated(new, error) from error
         finally:
@@ -192,7 +192,7 @@ def about_of(path: Path) -> tuple[About | None, str | None]:
     try:
         about = read_about(path)
         catalog = about_in_catalog(path / about.catalog) if about.checked else None
-        if catalog is None or (catalog.id, catalog.made_by) == (about.id, about.made_by):
+        if catalog is None or catalog.is_of_same(about):
             return about, None
         return replace(catalog, catalog=about.catalog), f"{ABOUT} is about another store"
     except NoStoreError:

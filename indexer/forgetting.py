@@ -1,8 +1,8 @@
 """Pictures that a store shall know nothing of any more: not their vectors, names or digests.
 
 First they are removed, as a build removes what is gone: from then on no answer shows them. Then
-the index is made without them and the catalog written anew, since LMDB leaves the bytes of what was
-deleted in its file. The catalog remembers in between that this is to be done: whatever command
+the indexes are made without them and the catalog written anew, since LMDB leaves the bytes of what
+was deleted in its file. The catalog remembers in between that this is to be done: whatever command
 writes to the store next ends what was cut short.
 """
 
@@ -18,7 +18,6 @@ from pathlib import Path
 from ..config import Settings, load_settings
 from ..errors import TllError, UsageError
 from ..names import shown
-from .about import FORMAT
 from .layout import is_ours, thumbnails_of, writer_lock
 from .reader import Reader
 from .records import Place
@@ -102,14 +101,14 @@ def settle(store: Store, progress: Progress) -> None:
         wiping = reader.wiping
     if wiping:
         wipe(store, progress)
-    elif store.about.format < FORMAT:
+    elif store.about.format < store.about.newest:
         _rewrite(store, progress)
 
 
 def wipe(store: Store, progress: Progress) -> None:
     """Leave no byte of what was removed in any file of the store, nor a thumbnail in this user's
     cache; for its one writer."""
-    store.arranger.arrange(store.wanted(), progress, afresh=True)
+    store.save_index(progress, afresh=True)
     _rewrite(store, progress)
     for name in os.listdir(store.path):
         if name.endswith(".new") and is_ours(name):

@@ -129,7 +129,7 @@ def import_embeddings(
             known = stack.enter_context(Store(about, settings))
         else:
             settle(known, progress)
-        known.remember_wanted()
+        known.indexes.remember_wanted()
         return _take_in(known, shards, settings, progress)
 
 
@@ -207,6 +207,11 @@ def _require_alike(store: Store, made_by: dict[str, Any], model: str) -> None:
         raise StoreMismatchError(
             f"{shown(store.path)} was made with another {found.what} ({found.one}, here "
             f"{found.other}); import into another store with --store"
+        )
+    if store.about.words is not None:
+        raise StoreMismatchError(
+            f"{shown(store.path)} also keeps where pictures are among texts, which the layout has "
+            "not; import into another store with --store"
         )
 
 

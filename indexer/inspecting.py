@@ -24,6 +24,7 @@ from .children import heard, say
 from .environment import Environment
 from .records import NUMBER, SEVERAL_VALUES, TABLES, ImageRecord, Place, number_of, path_key
 from .report import Progress
+from .spaces import WORDS_TABLE, Space
 
 _NORM = 1e-3
 """A vector's length may differ from 1 by so much; that of a picture without any features is 0."""
@@ -72,7 +73,10 @@ class _Inspection:
             self._meta()
             folders = self._folders()
             images = self._images()
-            self._vectors(images)
+            for space in self._about.spaces:
+                self._vectors(space, images)
+            if self._about.words is None and counts.get(WORDS_TABLE):
+                self._note("places among texts are kept, which the store has none of", b"")
             self._places(folders, images)
             for table in ("rejects", "history", "removals"):
                 for key, _ in self._records(table):
@@ -126,7 +130,7 @@ class _Inspection:
         if self._about.checked:
             known = json.loads(meta.get(b"about", b"{}"))
             mine = self._about.document()
-            if any(known.get(key) != mine[key] for key in ("id", "made_by")):
+            if any(known.get(key) != mine.get(key) for key in ("id", "made_by", "words")):
                 self._note("the catalog says other things of its store than store.json", b"")
 
     def _folders(self) -> set[int]:
@@ -155,23 +159,24 @@ class _Inspection:
             self._note("contents are listed without an image", b"")
         return images
 
-    def _vectors(self, images: set[int]) -> None:
+    def _vectors(self, space: Space, images: set[int]) -> None:
+        where = f"in {space.table}"
         found = 0
-        for key, value in self._records("vectors"):
+        for key, value in self._records(space.table):
             found += number_of(key) in images
             if number_of(key) not in images:
-                self._note("a vector is of no image", key)
-            if len(value) != 4 * self._about.dimension:
-                self._note(f"a vector has not {self._about.dimension} values", key)
+                self._note(f"a vector {where} is of no image", key)
+            if len(value) != 4 * space.dimension:
+                self._note(f"a vector {where} has not {space.dimension} values", key)
                 continue
             vector = np.frombuffer(value, "<f4")
             length = float(np.linalg.norm(vector))
             if not np.isfinite(vector).all():
-                self._note("a vector has values that are not finite", key)
+                self._note(f"a vector {where} has values that are not finite", key)
             elif length and abs(length - 1) > _NORM:
-                self._note("a vector's length is not 1", key)
+                self._note(f"the length of a vector {where} is not 1", key)
         if found != len(images):
-            self._note("an image has no vector", b"")
+            self._note(f"an image has no vector {where}", b"")
 
     def _places(self, folders: set[int], images: set[int]) -> None:
         places, shown = 0, set()

@@ -92,11 +92,12 @@ class Intake:
         return is_gone(path) and (root is None or not self._is_absent(root))
 
     def _commit(self, batch: _Batch) -> None:
-        vectors: dict[bytes, UnitVectors] = {}
+        vectors: dict[bytes, tuple[UnitVectors, ...]] = {}
         if batch.fresh:
             pixels = np.stack([one.picture.pixels for one in batch.fresh.values() if one.picture])
             # The network is loaded here and not before: a build that only moves never needs it.
-            vectors = dict(zip(batch.fresh, self._store.embedder.answers(pixels), strict=True))
+            spaces = self._store.embed(pixels)
+            vectors = dict(zip(batch.fresh, zip(*spaces, strict=True), strict=True))
         with signals.whole():  # what is committed is counted
             counts = self._catalog.write(lambda writer: self._record(writer, batch, vectors))
             self._report.embedded += len(batch.fresh)
@@ -113,7 +114,7 @@ class Intake:
                 self._grown()
 
     def _record(
-        self, writer: Writer, batch: _Batch, vectors: dict[bytes, UnitVectors]
+        self, writer: Writer, batch: _Batch, vectors: dict[bytes, tuple[UnitVectors, ...]]
     ) -> BuildReport:
         counts = BuildReport()
         for prepared in batch.files:
@@ -145,13 +146,13 @@ def _is_absent(root: bytes) -> bool:
         return True
 
 
-def _add(writer: Writer, prepared: Prepared, vector: UnitVectors) -> int:
+def _add(writer: Writer, prepared: Prepared, vectors: tuple[UnitVectors, ...]) -> int:
     picture = prepared.picture
     assert picture is not None
     record = ImageRecord(
         prepared.sha256.hex(), picture.width, picture.height, picture.format, prepared.file_bytes
     )
-    return writer.add_image(prepared.sha256, record, vector)
+    return writer.add_image(prepared.sha256, record, *vectors)
 
 
 def _place(

@@ -1,8 +1,8 @@
-"""Keeps the FAISS file in step beside a build, in a process of its own.
+"""Keeps the FAISS files in step beside a build, in a process of its own.
 
 A long build would otherwise leave queries with ever more vectors outside the file. The process is
 a polite one (nice), takes what memory it needs with it when it ends, and can be killed at any
-moment: the file is replaced in one step or not at all.
+moment: a file is replaced in one step or not at all.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from .report import Progress
 from .store import Store
 
 STEP = 20_000
-"""A build that has brought fewer new images leaves the file alone until its end."""
+"""A build that has brought fewer new images leaves the files alone until its end."""
 
 _SHARE = 2
-"""Nor is it made again before the store has grown by one part in so many."""
+"""Nor are they made again before the store has grown by one part in so many."""
 
 _NICE = 10
 
@@ -55,17 +55,17 @@ class Keeper:
             self._process = self._start(subprocess.DEVNULL)
 
     def finish(self, progress: Progress) -> None:
-        """Bring the file up to the catalog.
+        """Bring the files up to the catalog.
 
         Raises:
             TllError: see `Store.save_index`.
         """
         if self._process is not None:
             self._process.wait()
-        plan = self._store.arranger.due(self._store.wanted())
-        if plan is None:
+        plans = self._store.indexes.due()
+        if not plans:
             return
-        if plan.exact:  # done in less time than a process takes to start
+        if all(plan.exact for plan in plans):  # done in less time than a process takes to start
             self._store.save_index(progress)
             return
         self._process = self._start(subprocess.PIPE)

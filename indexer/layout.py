@@ -14,7 +14,7 @@ from ..names import shown
 from .environment import translated
 
 ABOUT, CATALOG, LENS = "store.json", "catalog.mdb", "lens.npz"
-VECTORS, LOCK = "vectors.faiss", "write.lock"
+VECTORS, WORDS, LOCK = "vectors.faiss", "words.faiss", "write.lock"
 
 _CATALOG_FILE = re.compile(r"catalog(-[1-9][0-9]{0,8})?\.mdb")
 
@@ -34,7 +34,7 @@ def next_catalog(name: str) -> str:
 def is_ours(name: str) -> bool:
     """Whether a file of that name may be part of a store, or left of one that was cut short."""
     name = name.removesuffix(".new")
-    return name in (ABOUT, LENS, VECTORS, LOCK) or is_catalog(name.removesuffix("-lock"))
+    return name in (ABOUT, LENS, VECTORS, WORDS, LOCK) or is_catalog(name.removesuffix("-lock"))
 
 
 def thumbnails_of(store: bytes, settings: Settings) -> Path:

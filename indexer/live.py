@@ -162,5 +162,7 @@ def in_chunks(
             if rows.shape[1] != dimension:
                 raise ValueError(f"{rows.shape[1]} values, expected {dimension}")
         except (KeyError, ValueError) as error:
-            raise StoreDamagedError(f"the catalog's vectors are damaged: {error}") from error
+            raise StoreDamagedError(
+                f"the catalog's vectors are damaged ({error!r}); 'tll-index repair' mends it"
+            ) from error
         yield some, rows

@@ -23,13 +23,14 @@ def new_store(
     lens: Lens,
     weights_file: str | os.PathLike[str] | None = None,
     origin: str | None = None,
+    words: int | None = None,
 ) -> StoreFolder:
     """Make an empty store in the folder `path`; for its one writer.
 
     Args:
         made_by: the identity of what makes its vectors (see `About.made_by`).
         lens: that it makes them with.
-        origin: see `About.origin`.
+        origin, words: see `About`.
 
     Raises:
         StoreError: the folder holds something else, or can't be written.
@@ -42,7 +43,8 @@ def new_store(
         made_by=made_by,
         weights_file=None if weights_file is None else os.path.abspath(weights_file),
         origin=origin,
-    )
+        words=words,
+    ).renewed()
     try:
         if lens.trained:
             replace_file(path / LENS, lens.save)

@@ -105,7 +105,7 @@ def merge(
             settle(opened, progress)
         else:
             opened = stack.enter_context(_made_like(others[0], path, settings))
-        opened.remember_wanted()
+        opened.indexes.remember_wanted()
         progress.starting("merging", sum(map(_count, others)), "paths")
         merged = Merged()
         with Keeper(opened) as keeper:
@@ -130,12 +130,17 @@ def _require_alike(stores: Sequence[Store], like: Store) -> None:
                 f"({found.one}, there {found.other}); vectors of the two can't be compared: build "
                 "one of them again"
             )
+        if like.about.words and not store.about.words:
+            raise StoreMismatchError(
+                f"{shown(store.path)} was built without words and {shown(like.path)} with: build "
+                "the former again, with --text"
+            )
 
 
 def _made_like(other: Store, path: Path, settings: Settings) -> Store:
     about = other.about
     lens = own_lens(other.path, about)
-    folder = new_store(path, about.made_by, lens, about.weights_file, about.origin)
+    folder = new_store(path, about.made_by, lens, about.weights_file, about.origin, about.words)
     return Store(folder, settings)
 
 
@@ -150,10 +155,11 @@ def _take_over(source: Store, store: Store, keeper: Keeper, progress: Progress) 
         roots = reader.roots()
         store.catalog.write(lambda writer: writer.set_roots(sorted({*writer.roots(), *roots})))
         items = _items(reader)
+        spaces = [reader.of_space(space.table) for space in store.about.spaces]
         while batch := list(islice(items, _PER_TRANSACTION)):
 
             def record(writer: Writer, batch: Sequence[_Item] = batch) -> Merged:
-                return _record(writer, reader, batch)
+                return _record(writer, reader, spaces, batch)
 
             merged += store.catalog.write(record)
             progress.advanced(len(batch))
@@ -169,7 +175,10 @@ def _items(reader: Reader) -> Iterator[_Item]:
             yield _Item(folder, name, reject)
 
 
-def _record(writer: Writer, source: Reader, batch: Sequence[_Item]) -> Merged:
+def _record(
+    writer: Writer, source: Reader, spaces: Sequence[Reader], batch: Sequence[_Item]
+) -> Merged:
+    """`spaces`: the source's vectors, in each of the store's spaces."""
     merged = Merged()
     for folder, name, offered in batch:
         record = source.record(offered.image) if isinstance(offered, Place) else None
@@ -192,8 +201,8 @@ def _record(writer: Writer, source: Reader, batch: Sequence[_Item]) -> Merged:
             writer.reject(number, name, offered)
             continue
         if image is None:
-            vector = source.vectors([offered.image])[0]
-            image = writer.add_image(bytes.fromhex(record.sha256), record, vector)
+            vectors = [reader.vectors([offered.image])[0] for reader in spaces]
+            image = writer.add_image(bytes.fromhex(record.sha256), record, *vectors)
             merged.images += 1
         writer.set_place(number, name, offered.state, image)
     return merged

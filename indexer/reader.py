@@ -16,6 +16,7 @@ from ..contracts import UnitVectors
 from ..errors import StoreDamagedError
 from .checks import BYTES, is_whole, without_check
 from .records import LONGEST_KEY, NUMBER, ImageRecord, Place, Reject, number_of, path_key
+from .spaces import LOOKS_TABLE
 from .walk import is_address
 
 
@@ -41,13 +42,27 @@ class Reader:
     was read is not what was written."""
 
     def __init__(
-        self, txn: lmdb.Transaction, tables: dict[str, Any], base: bytes, checked: bool = True
+        self,
+        txn: lmdb.Transaction,
+        tables: dict[str, Any],
+        base: bytes,
+        checked: bool = True,
+        space: str = LOOKS_TABLE,
     ) -> None:
-        """`checked`: whether values end with a checksum; those of old stores don't."""
+        """
+        Args:
+            checked: whether values end with a checksum; those of old stores don't.
+            space: the table that `vectors` and its like read.
+        """
         self._txn: Any = txn  # gives bytes, which its type doesn't promise
         self._tables = tables
         self._base = base
         self._checked = checked
+        self._space = space
+
+    def of_space(self, table: str) -> Reader:
+        """The same snapshot, with the vectors of this space."""
+        return Reader(self._txn, self._tables, self._base, self._checked, table)
 
     def _get(self, table: str, key: bytes) -> bytes | None:
         # A store that was created but never written has no tables yet.
@@ -260,7 +275,7 @@ class Reader:
         Raises:
             ValueError: they are not all of one length.
         """
-        if (handle := self._tables.get("vectors")) is None:
+        if (handle := self._tables.get(self._space)) is None:
             return np.empty(0, np.int64), np.empty((0, 0), np.float32)
         get, packed = self._txn.get, numbers.astype(">u8").tobytes()
         keys = [packed[at : at + NUMBER.size] for at in range(0, len(packed), NUMBER.size)]
@@ -277,7 +292,7 @@ class Reader:
         Raises:
             ValueError: they are not all of one length.
         """
-        handle = self._tables.get("vectors")
+        handle = self._tables.get(self._space)
         if handle is not None:
             with self._txn.cursor(db=handle) as cursor:
                 if cursor.set_range(NUMBER.pack(after + 1)):

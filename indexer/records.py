@@ -4,7 +4,8 @@
     places     folder number + name -> size, mtime_ns, image number
     place_of   image number -> keys in `places` (several for copies)
     contents   SHA-256 -> image number        images          image number -> JSON metadata
-    vectors    image number -> float32 values orphans         images that no place shows any more
+    vectors    image number -> float32 values words           the same in the space of texts
+    orphans    images that no place shows any more
     rejects    folder number + name -> JSON: what could not be used, and when it was tried
     history    generation -> random token     removals        generation -> numbers deleted in it
     meta       generation, counters, roots, what the index covers, what was asked of it, store.json
@@ -29,7 +30,7 @@ LONGEST_KEY = 511
 _PLACE = struct.Struct(">QqQ")  # size, mtime_ns, image number
 
 TABLES = (
-    *("folders", "folder_numbers", "places", "place_of", "contents", "images", "vectors"),
+    *("folders", "folder_numbers", "places", "place_of", "contents", "images", "vectors", "words"),
     *("orphans", "rejects", "history", "removals", "meta"),
 )
 SEVERAL_VALUES = ("place_of",)

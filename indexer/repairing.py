@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..config import Settings, load_settings
 from ..engine.lens import Lens, find_lenses
 from ..errors import LensError, NoStoreError, StoreDamagedError, UsageError
 from ..names import shown
-from .about import FORMAT, About
+from .about import About
 from .environment import is_lost
 from .files import replace_file
 from .folder import StoreFolder, about_of, replace_about
 from .inspecting import inspected
-from .layout import ABOUT, LENS, VECTORS, next_catalog, require_store, writer_lock
+from .layout import ABOUT, LENS, next_catalog, require_store, writer_lock
 from .own_lens import own_lens
 from .report import Progress
 from .salvage import salvaged
@@ -90,7 +90,7 @@ def _catalog(path: Path, about: About, done: list[str], progress: Progress) -> t
         raise StoreDamagedError(
             f"nothing can be read of {shown(catalog)} ({error}); {_OTHERWISE}"
         ) from None
-    about = replace(about, format=FORMAT, catalog=new.name)
+    about = about.renewed(catalog=new.name)
     replace_about(path, about)
     done.append(f"catalog written anew ({wrong[0]}{f'; {len(wrong) - 1} more' * (len(wrong) > 1)})")
     folder = StoreFolder.open(path)
@@ -122,11 +122,11 @@ def _lens(path: Path, about: About, settings: Settings, done: list[str]) -> None
 
 def _index(path: Path, settings: Settings, done: list[str], progress: Progress) -> None:
     with Store.open(path, settings=settings) as store:
-        before = stamp_of(path / VECTORS)
+        files = [space.file for space in store.about.spaces]
+        before = {file: stamp_of(path / file) for file in files}
         try:
             store.save_index(progress)
         except UsageError as error:  # the kind that it was told needs more pictures than are left
-            done.append(f"{VECTORS} is not made: {error}; 'tll-index build --index' takes another")
-            return
-        if stamp_of(path / VECTORS) != before:
-            done.append(f"{VECTORS} made anew")
+            left = [file for file in files if stamp_of(path / file) == before[file]]
+            done.append(f"{left[0]} is not made: {error}; 'tll-index build --index' takes another")
+        done += [f"{file} made anew" for file in files if stamp_of(path / file) != before[file]]

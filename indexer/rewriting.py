@@ -8,14 +8,13 @@ but its records.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import lmdb
 
-from .about import FORMAT, About
+from .about import About
 from .catalog import Catalog
 from .checks import with_check, without_check
 from .environment import Environment
@@ -60,7 +59,7 @@ def settled(path: Path, about: About) -> None:
     try:
 
         def say(writer: Writer) -> None:
-            writer.set_about(replace(about, format=FORMAT).document())
+            writer.set_about(about.renewed().document())
             writer.set_wiping(False)
 
         catalog.write(say)

@@ -8,22 +8,22 @@ import os
 import struct
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import lmdb
 import numpy as np
 
 from ..errors import TllError
-from .about import FORMAT, About
+from .about import About
 from .checks import is_whole, with_check, without_check
 from .children import say
 from .environment import Environment
 from .records import NUMBER, SEVERAL_VALUES, TABLES, ImageRecord, Place, number_of, path_key
 from .report import Progress
 from .rewriting import fill, settled
+from .spaces import Space
 
-PRIMARY = ("meta", "folders", "images", "vectors", "places", "rejects")
+PRIMARY = ("meta", "folders", "images", "vectors", "words", "places", "rejects")
 """Tables that are read; what the others hold follows from these."""
 
 POSITION = struct.Struct("<QQQ")
@@ -139,12 +139,7 @@ class _Salvage:
         self._fill("folder_numbers", dict(numbers).items())
 
     def _image_tables(self) -> None:
-        dimension = self._about.dimension
-        with_vector = {
-            number_of(key)
-            for key, value in self._old.records("vectors")
-            if len(key) == NUMBER.size and _is_vector(value, dimension)
-        }
+        with_vectors = set.intersection(*map(self._with_vector, self._about.spaces))
         contents: dict[bytes, bytes] = {}
 
         def images() -> Iterator[tuple[bytes, bytes]]:
@@ -152,21 +147,26 @@ class _Salvage:
                 digest = _digest_in(value)
                 if digest is None or len(key) != NUMBER.size or digest in contents:
                     continue
-                if (number := number_of(key)) in with_vector:
+                if (number := number_of(key)) in with_vectors:
                     contents[digest] = key
                     self._images.add(number)
                     yield key, value
 
         self._fill("images", images())
-        self._fill(
-            "vectors",
-            (
-                (key, value)
-                for key, value in self._old.records("vectors")
-                if len(key) == NUMBER.size and number_of(key) in self._images
-            ),
-        )
+        for space in self._about.spaces:
+            vectors = self._old.records(space.table)
+            self._fill(space.table, (one for one in vectors if self._is_of_image(one[0])))
         self._fill("contents", sorted(contents.items()))
+
+    def _with_vector(self, space: Space) -> set[int]:
+        return {
+            number_of(key)
+            for key, value in self._old.records(space.table)
+            if len(key) == NUMBER.size and _is_vector(value, space.dimension)
+        }
+
+    def _is_of_image(self, key: bytes) -> bool:
+        return len(key) == NUMBER.size and number_of(key) in self._images
 
     def _places(self) -> Iterator[tuple[bytes, bytes]]:
         for key, value in self._old.records("places"):
@@ -261,7 +261,7 @@ def main() -> None:
         with open(place, "r+b") as file:
             position = mmap.mmap(file.fileno(), 0)
         damaged = _Damaged(Path(old), about.checked, limits, position)
-        _Salvage(damaged, Path(new), replace(about, format=FORMAT)).run()
+        _Salvage(damaged, Path(new), about.renewed()).run()
         say("done")
     except TllError as error:
         say(type(error).__name__, str(error))

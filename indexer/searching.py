@@ -1,4 +1,4 @@
-"""A store's index, asked by several threads: the nearest of all images, or of a filter's."""
+"""An index of a store, asked by several threads: the nearest of all images, or of a filter's."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 
 from ..contracts import Hit, UnitVectors
 from ..engine.search import Neighbours, merged, ranked
-from .about import About
 from .asking import Asked, best_hits
 from .catalog import Catalog
 from .filters import PathFilter
-from .layout import VECTORS
 from .live import LiveIndex, in_chunks
 from .reader import Reader
+from .spaces import Space
 
 _FEW = 20_000
 """So many vectors, chosen by a filter, are compared one by one: some ten milliseconds."""
@@ -31,15 +30,16 @@ _KEPT = 16
 class Searcher:
     """Safe to use from several threads."""
 
-    def __init__(self, catalog: Callable[[], Catalog], path: Path, about: About) -> None:
+    def __init__(self, catalog: Callable[[], Catalog], path: Path, space: Space) -> None:
         """
         Args:
             catalog: says which it is now.
             path: the store's folder.
+            space: that is searched.
         """
         self._catalog = catalog
-        self._index = LiveIndex(path / VECTORS, about.id, about.dimension)
-        self._dimension = about.dimension
+        self._space = space
+        self._index = LiveIndex(path / space.file, space.file_id, space.dimension)
         self._lock = threading.Lock()
         self._chosen: OrderedDict[object, NDArray[np.int64]] = OrderedDict()
 
@@ -52,7 +52,7 @@ class Searcher:
         """
         with self._lock:
             self._index.look()
-        with self._catalog().reading() as reader:
+        with self._catalog().reading(self._space.table) as reader:
             if not only:
                 return best_hits(reader, lambda count: self._all(reader, asked.ask, count), asked)
             lets = PathFilter(only, reader.roots())
@@ -83,7 +83,7 @@ class Searcher:
                     return Neighbours(found.ids[:, there], found.scores[:, there])
                 wanted *= 4
         best = Neighbours(np.empty((1, 0), np.int64), np.empty((1, 0)))
-        for numbers, rows in in_chunks(reader, chosen, self._dimension):
+        for numbers, rows in in_chunks(reader, chosen, self._space.dimension):
             best = merged([best, ranked(ask[0], numbers, rows)])
             best = Neighbours(best.ids[:, :count], best.scores[:, :count])
         return best

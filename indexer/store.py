@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -12,29 +11,31 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..config import Settings, load_settings, memory
-from ..contracts import Hit, Hits, Indexed, UnitVectors
+from ..config import Settings, load_settings
+from ..contracts import Hit, Hits, Indexed, Pixels, UnitVectors
 from ..engine.crops import Crop
 from ..engine.decode import Limits, Picture
-from ..engine.embedder import Embedder, difference, load_embedder, require_same
-from ..engine.indexes import require_index
+from ..engine.embedder import Embedder
 from ..engine.lens import Lens, unit
+from ..engine.registry import spec_of
 from ..engine.sources import looked_at, name_of
 from ..engine.threads import calm_blas
+from ..engine.words import require_words
 from ..errors import UsageError
+from ..names import shown
 from .about import About
-from .arranging import Arranger, Wanted
 from .asking import Asked
 from .catalog import Catalog
+from .derived import Indexes
 from .describing import about_store, indexed, number_of, sampled
 from .folder import StoreFolder
 from .imported import known_content, require_not_imported
-from .layout import VECTORS, require_store
-from .looks import Look, blend, names_of
+from .layout import require_store
+from .loading import Loading
+from .looks import Look, blend, names_of, need_words
 from .making import new_store
-from .own_lens import own_lens
 from .report import Progress
-from .searching import Searcher
+from .spaces import WORDS_TABLE
 
 if TYPE_CHECKING:
     from ..engine.sources import PictureSource
@@ -49,9 +50,7 @@ class Store:
         self.folder = folder
         self.path = folder.path
         self.settings = settings
-        self.weights = weights
-        self._loading = threading.Lock()
-        self._embedder: Embedder | None = None
+        self._made_by = Loading(folder.path, lambda: self.about, settings, weights)
 
     # -- opening -------------------------------------------------------------
 
@@ -78,16 +77,27 @@ class Store:
 
     @classmethod
     def create(
-        cls, path: Path, embedder: Embedder, settings: Settings, weights_file: Path | None = None
+        cls,
+        path: Path,
+        embedder: Embedder,
+        settings: Settings,
+        weights_file: Path | None = None,
+        *,
+        words: bool = False,
     ) -> Store:
         """Make an empty store in the folder `path` for what `embedder` will put in. The caller
         holds `writer_lock(path)`.
 
+        Args:
+            words: keep also where pictures are among texts; of a backbone that has these.
+
         Raises:
             StoreError: the folder holds something else, or can't be written.
         """
-        store = cls(new_store(path, embedder.identity, embedder.lens, weights_file), settings)
-        store._embedder = embedder
+        width = embedder.backbone.spec.joint_dimension if words else None
+        folder = new_store(path, embedder.identity, embedder.lens, weights_file, words=width)
+        store = cls(folder, settings)
+        store._made_by.lend(embedder)
         return store
 
     @property
@@ -114,9 +124,10 @@ class Store:
 
     def query(
         self,
-        picture: PictureSource | list[PictureSource],
+        picture: PictureSource | list[PictureSource] | None = None,
         k: int = 10,
         *,
+        text: str | Sequence[str] = (),
         minus: Sequence[PictureSource] = (),
         crop: Crop | None = None,
         only: Sequence[str] = (),
@@ -129,8 +140,9 @@ class Store:
         Args:
             picture: a path (text or `Path`), the bytes of a picture file, a Pillow image, or
                 (height, width, 3) uint8 RGB pixels; or a list of such: pictures that look like all
-                of them. `ask` weighs them.
+                of them. `ask` weighs them. None with a text alone.
             k: at least 1; fewer hits come back where the store holds fewer.
+            text: what the pictures show, in words, or several such texts; see `text_look`.
             minus: answers should look less like these.
             crop: the part of each picture to look at.
             only, min_score, include_self, name: see `ask`.
@@ -141,8 +153,10 @@ class Store:
             StoreMismatchError, WeightsError: what made the store is not what is here.
         """
         _require_k(k)
-        like = picture if isinstance(picture, list) else [picture]
-        looks = [self.look(one, crop=crop) for one in like]
+        like = picture if isinstance(picture, list) else [] if picture is None else [picture]
+        texts = [text] if isinstance(text, str) else text
+        looks = [self.text_look(one) for one in texts]
+        looks += [self.look(one, crop=crop) for one in like]
         looks += [self.look(one, crop=crop).weighing(-1) for one in minus]
         return self.ask(
             looks, k, only=only, min_score=min_score, include_self=include_self, name=name
@@ -170,8 +184,39 @@ class Store:
         Args:
             sha256: of its file's content, where that is known.
         """
+        pixels = picture.pixels[None]
         with calm_blas():
-            return Look(name, self.embedder.looks(picture.pixels[None]), sha256)
+            if self.about.words is None:
+                return Look(name, self.embedder.looks(pixels), sha256)
+            vector, words = self.embedder.looks_and_words(pixels)
+            return Look(name, vector, sha256, words=words)
+
+    def text_look(self, text: str) -> Look:
+        """A text in words, to `ask` with: where it is among pictures, by the network that knows
+        both. Only for a store that was built with words.
+
+        Raises:
+            UsageError: the store keeps no words (says what to build), or the text is empty or
+                longer than the network reads.
+            StoreMismatchError, WeightsError: as `query`.
+        """
+        self.require_words()
+        return Look(repr(text), None, words=self._made_by.words.vectors([text]))
+
+    def require_words(self) -> None:
+        """Refuse a store that can't be asked with texts.
+
+        Raises:
+            UsageError: says what to build.
+        """
+        if self.about.words is None:
+            require_not_imported(self.path, self.about)
+            name = self.about.made_by["backbone"]
+            require_words(spec_of(name))
+            raise UsageError(
+                f"{shown(self.path)} was built without words; build another with 'tll-index build "
+                f"DIR --text --backbone {name} --store NEW'"
+            )
 
     def indexed_look(self, sha256: str) -> Look:
         """The same of an indexed picture, from its stored vector; no file is opened.
@@ -185,7 +230,10 @@ class Store:
         with self.catalog.reading() as reader:
             found = indexed(reader, number := number_of(reader, sha256))
             stored = reader.vectors([number])
-        return Look(found.paths[0], unit(self._lens.looks_of(stored)), bytes.fromhex(sha256))
+            keeps = self.about.words is not None
+            words = reader.of_space(WORDS_TABLE).vectors([number]) if keeps else None
+        vector = unit(self._lens.looks_of(stored))
+        return Look(found.paths[0], vector, bytes.fromhex(sha256), words=words)
 
     def ask(
         self,
@@ -197,7 +245,9 @@ class Store:
         include_self: bool = False,
         name: str = "",
     ) -> Hits:
-        """The `k` indexed pictures that look most like the sum of `looks`, each by its weight.
+        """The `k` indexed pictures that look most like the sum of `looks`, each by its weight. With
+        a text among them, all are compared by the network that knows texts: scores are then its
+        cosines, which are low between a text and a picture that fits it.
 
         Args:
             only: shell patterns: just pictures with a path that one of them lets through
@@ -211,8 +261,10 @@ class Store:
         """
         vector = blend(looks)
         own = frozenset() if include_self else {look.sha256 for look in looks if look.sha256}
+        words = need_words(looks)
         with calm_blas():
-            hits = self.search(self._lens.asks_of(vector), k, without=own, only=only)
+            ask = vector if words else self._lens.asks_of(vector)
+            hits = self.search(ask, k, without=own, only=only, words=words)
         if min_score is not None:
             hits = tuple(hit for hit in hits if hit.score >= min_score)
         return Hits(name or names_of(looks), hits)
@@ -235,33 +287,23 @@ class Store:
                 elsewhere (see `import_embeddings`).
             WeightsError, LensError: what made it is missing or damaged.
         """
-        with self._loading:
-            if self._embedder is None:
-                self._embedder = self._load_embedder()
-            return self._embedder
+        return self._made_by.embedder
 
     @property
     def loaded(self) -> Embedder | None:
         """The same, if it is loaded."""
-        return self._embedder
+        return self._made_by.loaded
 
     def lend(self, embedder: Embedder) -> None:
         """Have it use one that is loaded already, if that is the one that made it."""
-        if difference(self.about.made_by, embedder.identity) is None:
-            self._embedder = embedder
+        self._made_by.lend(embedder)
 
-    def _load_embedder(self) -> Embedder:
-        require_not_imported(self.path, self.about)
-        made_by = self.about.made_by
-        hint = self.about.weights_file
-        weights = self.weights
-        if weights is None and hint is not None and Path(hint).is_file():
-            weights = Path(hint)
-        embedder = load_embedder(
-            made_by["backbone"], self.settings, weights=weights, lens=self._lens
-        )
-        require_same(made_by, embedder)
-        return embedder
+    def embed(self, pixels: Pixels) -> tuple[UnitVectors, ...]:
+        """(n, size, size, 3) uint8 RGB -> what the store keeps of these pictures in each of its
+        `About.spaces`: (n, dimension) float32 of length 1. Raises as `embedder`."""
+        if self.about.words is None:
+            return (self.embedder.answers(pixels),)
+        return self.embedder.answers_and_words(pixels)
 
     def sample(self, count: int, seed: int = 0) -> list[str]:
         """Paths of `count` indexed pictures (or all there are), by chance but the same each time,
@@ -276,7 +318,7 @@ class Store:
 
     def use_weights(self, file: Path) -> None:
         """Look for the weights in `file` from now on; only for the store's one writer."""
-        self.weights = file
+        self._made_by.weights = file
         if (named := os.path.abspath(file)) != self.about.weights_file:
             self.folder.set_about(replace(self.about, weights_file=named))
 
@@ -299,6 +341,7 @@ class Store:
         *,
         without: Collection[bytes] = (),
         only: Sequence[str] = (),
+        words: bool = False,
     ) -> tuple[Hit, ...]:
         """The `k` indexed pictures with the largest inner product, best first; what `ask` does
         with its pictures' vector.
@@ -307,69 +350,46 @@ class Store:
             ask: (1, d) or (d,) float32 of length 1, as `Lens.asks_of` gives it.
             without: SHA-256 of contents; those pictures are left out.
             only: see `ask`.
+            words: `ask` is a place among texts (`Look.words`), where the store keeps these.
 
         Raises:
-            UsageError: `k` below 1, an `ask` of another length, an empty pattern.
+            UsageError: `k` below 1, an `ask` of another length, an empty pattern, no words.
         """
         _require_k(k)
+        if words:
+            self.require_words()
         ask = np.ascontiguousarray(np.atleast_2d(ask), np.float32)
-        if ask.shape != (1, self.about.dimension):
+        space = self.about.spaces[words]
+        if ask.shape != (1, space.dimension):
             raise UsageError(
-                f"a query has {self.about.dimension} values, not {ask.shape[-1]} times {len(ask)}"
+                f"a query has {space.dimension} values, not {ask.shape[-1]} times {len(ask)}"
             )
-        asked = Asked(ask, k, self._lens.scale, frozenset(without))
-        return self._searcher.hits(asked, tuple(only))
+        asked = Asked(ask, k, self.indexes.lens_of(space).scale, frozenset(without))
+        return self.indexes.hits(space, asked, tuple(only))
 
-    def save_index(self, progress: Progress | None = None) -> None:
-        """Bring the FAISS file up to the catalog, or make the one that now suits it; only for the
+    def save_index(self, progress: Progress | None = None, *, afresh: bool = False) -> None:
+        """Bring each FAISS file up to the catalog, or make the one that now suits it; only for the
         store's one writer.
+
+        Args:
+            afresh: see `Arranger.arrange`.
 
         Raises:
             UsageError: `settings.index` is no index, or can't hold these vectors.
             StoreError: it can't be written; queries go on with what there was.
         """
-        self.arranger.arrange(self.wanted(), progress or Progress())
+        self.indexes.save(progress or Progress(), afresh=afresh)
 
     @cached_property
-    def arranger(self) -> Arranger:
-        """What keeps the FAISS file."""
-        about = self.about
-        return Arranger(
-            self.catalog,
-            self.path / VECTORS,
-            about.id,
-            about.dimension,
-            lambda: self._lens,
+    def indexes(self) -> Indexes:
+        """What is derived from the catalog."""
+        return Indexes(
+            self.path, self.about, lambda: self.catalog, lambda: self._lens, self.settings
         )
 
-    def wanted(self) -> Wanted:
-        """What is asked of the index: by the settings, else as the store was last told."""
-        with self.catalog.reading() as reader:
-            told = reader.settings()
-        return Wanted(
-            self.settings.index or told.get("index", "auto"),
-            self.settings.memory or told.get("memory", 0) or memory() // 2,
-        )
-
-    def remember_wanted(self) -> None:
-        """Let the store be told, where the settings say something of its index; only for its one
-        writer."""
-        require_index(self.settings.index, self.about.dimension)
-        said = {"index": self.settings.index, "memory": self.settings.memory}
-        said = {name: value for name, value in said.items() if value}
-        if said:
-            self.catalog.write(lambda writer: writer.set_settings({**writer.settings(), **said}))
-
-    @cached_property
-    def _searcher(self) -> Searcher:
-        return Searcher(lambda: self.catalog, self.path, self.about)
-
-    @cached_property
+    @property
     def _lens(self) -> Lens:
-        """What made the vectors, without its backbone."""
-        if self._embedder is not None:
-            return self._embedder.lens
-        return own_lens(self.path, self.about)
+        return self._made_by.lens
 
 
 def _require_k(k: int) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ..config import Settings, load_settings
+from ..contracts import UnitVectors
 from ..engine.decode import Limits, decode
 from ..engine.files import read_bytes
 from ..engine.indexes import ids_in
@@ -20,11 +21,13 @@ from .about import About
 from .environment import is_lost
 from .folder import about_of
 from .inspecting import inspected
-from .layout import VECTORS, require_store
+from .layout import require_store
 from .live import CHUNK
 from .own_lens import own_lens
+from .reader import Reader
 from .records import ImageRecord
 from .report import Progress
+from .spaces import LOOKS_TABLE, Space
 from .store import Store
 from .vectors import load
 
@@ -110,7 +113,8 @@ def _look(
     findings += _lens(path, about)
     if not findings:  # what is derived is held against what is whole
         with Store.open(path, settings=settings) as opened:
-            findings += _index(opened, checked)
+            for space in about.spaces:
+                findings += _index(opened, space, checked)
             if deep:
                 findings += _pictures(opened, checked, progress)
     return Verification(tuple(findings), checked), about.catalog
@@ -123,29 +127,29 @@ def _lens(path: Path, about: About) -> Iterator[Finding]:
         yield Finding("lens", str(error), "repair")
 
 
-def _index(store: Store, checked: dict[str, int]) -> Iterator[Finding]:
-    """The FAISS file, which may lag behind the catalog but must know nothing else."""
-    path, about = store.path / VECTORS, store.about
+def _index(store: Store, space: Space, checked: dict[str, int]) -> Iterator[Finding]:
+    """A FAISS file, which may lag behind the catalog but must know nothing else."""
+    name, path = space.file, store.path / space.file
     there = os.path.lexists(path)
     # Before the catalog: what it covers is then known there.
-    file = load(path, about.id, about.dimension)
-    with store.catalog.reading() as reader:
+    file = load(path, space.file_id, space.dimension)
+    with store.catalog.reading(space.table) as reader:
         if not reader.images or not there:
             return  # queries make what they need; a build writes it
         if file is None:
-            yield Finding("index", f"{VECTORS} is damaged, or of another store", "build")
+            yield Finding("index", f"{name} is damaged, or of another store", "build")
             return
         if (reader.token(file.covered.generation) or b"") != file.covered.token:
-            yield Finding("index", f"{VECTORS} is of another past of this store", "build")
+            yield Finding("index", f"{name} is of another past of this store", "build")
             return
         ids = ids_in(file.index)
-        checked["index"] = len(ids)
+        checked["index" if space.table == LOOKS_TABLE else "words index"] = len(ids)
         numbers = reader.image_numbers()
         covered = numbers[numbers <= file.notes.last]
         gone = reader.removed_since(file.covered.generation)
         wanted = np.union1d(covered, gone[gone <= file.notes.last])
         if not np.array_equal(np.sort(ids), wanted):
-            yield Finding("index", f"{VECTORS} does not hold the images of the catalog", "build")
+            yield Finding("index", f"{name} does not hold the images of the catalog", "build")
             return
         if file.notes.exact:
             order = np.argsort(ids, kind="stable")
@@ -155,7 +159,7 @@ def _index(store: Store, checked: dict[str, int]) -> Iterator[Finding]:
                 at = order[np.searchsorted(ids, some, sorter=order)]
                 stored = np.stack([file.index.index.reconstruct(int(row)) for row in at])  # type: ignore[attr-defined]
                 if not np.array_equal(rows, stored):
-                    yield Finding("index", f"{VECTORS} holds other vectors", "build")
+                    yield Finding("index", f"{name} holds other vectors", "build")
                     return
 
 
@@ -171,18 +175,21 @@ def _pictures(store: Store, checked: dict[str, int], progress: Progress) -> Iter
         with store.catalog.reading() as reader:  # a short look: a long one would keep old pages
             record = reader.image(number)
             paths = reader.paths_of(number)
-            vector = reader.vectors([number])[0] if number in again and paths else None
+            vectors = _stored(reader, store.about, number) if number in again and paths else None
         if record is not None and not record.file_bytes:
             paths = []  # imported without a file
         for path in paths:
             checked["pictures"] += 1
-            if (finding := _picture(store, path, record, vector)) is not None:
+            if (finding := _picture(store, path, record, vectors)) is not None:
                 yield finding
         progress.advanced(1)
 
 
 def _picture(
-    store: Store, path: bytes, record: ImageRecord | None, vector: np.ndarray | None
+    store: Store,
+    path: bytes,
+    record: ImageRecord | None,
+    vectors: Sequence[UnitVectors] | None,
 ) -> Finding | None:
     try:
         data = read_bytes(path, Limits.of(store.settings))
@@ -193,16 +200,23 @@ def _picture(
     if record is None or hashlib.sha256(data).hexdigest() != record.sha256:
         what = f"{shown(path)} is not the picture that was indexed any more"
         return Finding("pictures", what, "build --checksum")
-    if vector is not None and (cosine := _again(store, data, vector)) < _ALIKE:
+    if vectors is not None and (cosine := _again(store, data, vectors)) < _ALIKE:
         what = f"{shown(path)} has another vector now (cosine {cosine:.3f})"
         return Finding("pictures", what, "backup")
     return None
 
 
-def _again(store: Store, data: bytes, vector: np.ndarray) -> float:
+def _stored(reader: Reader, about: About, number: int) -> list[UnitVectors]:
+    """The vectors of an image, (1, d) each, in each space."""
+    return [reader.of_space(space.table).vectors([number]) for space in about.spaces]
+
+
+def _again(store: Store, data: bytes, vectors: Sequence[UnitVectors]) -> float:
+    """The least cosine of what is stored with what would be now."""
     geometry = store.embedder.backbone.spec.geometry
     try:
         picture = decode(data, geometry, Limits.of(store.settings))
     except PictureError:
         return 0.0
-    return float(store.embedder.answers(picture.pixels[None])[0] @ vector)
+    now = store.embed(picture.pixels[None])
+    return min(float(old[0] @ new[0]) for old, new in zip(vectors, now, strict=True))

@@ -110,15 +110,28 @@ class Writer(Reader):
         self._put("folder_numbers", path_key(relative), NUMBER.pack(number))
         return number
 
-    def add_image(self, sha256: bytes, record: ImageRecord, vector: np.ndarray) -> int:
-        """Add an image with its vector (d,) float32; returns its number. Content that is already
-        there keeps its number and vector."""
+    def add_image(
+        self,
+        sha256: bytes,
+        record: ImageRecord,
+        vector: np.ndarray,
+        words: np.ndarray | None = None,
+    ) -> int:
+        """Add an image; returns its number. Content that is already there keeps its number and
+        vectors.
+
+        Args:
+            vector: (d,) float32.
+            words: (j,) float32, its place among texts, in a store that keeps these.
+        """
         if (known := self.image_of(sha256)) is not None:
             return known
         number = self._next("last_image")
         key = NUMBER.pack(number)
         self._put("images", key, record.pack())
         self._put("vectors", key, np.ascontiguousarray(vector, "<f4").tobytes())
+        if words is not None:
+            self._put("words", key, np.ascontiguousarray(words, "<f4").tobytes())
         self._put("contents", sha256, key)
         self._put("orphans", key, b"")
         self._vectors_changed = True
@@ -157,7 +170,7 @@ class Writer(Reader):
         for key in keys:
             if record := self.image(number_of(key)):
                 self._delete("contents", bytes.fromhex(record.sha256))
-            for table in ("images", "vectors", "orphans"):
+            for table in ("images", "vectors", "words", "orphans"):
                 self._delete(table, key)
         self._removed += keys
         self._vectors_changed = self._vectors_changed or bool(keys)

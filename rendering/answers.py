@@ -18,19 +18,34 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One of the pictures that a question is made of."""
+    """One of the pictures, or texts, that a question is made of."""
 
     name: str
-    """Its path, or '-'."""
+    """Its path, or '-'; the text."""
     data: bytes | None = None
     """The bytes of its file; None reads them from its path."""
     weight: float = 1.0
     """As in `Look`."""
     crop: Crop | None = None
     """The part of it that was looked at."""
+    is_text: bool = False
+
+    @property
+    def path(self) -> str | None:
+        """Of the picture, or '-'; None of a text."""
+        return None if self.is_text else self.name
+
+    @property
+    def caption(self) -> str:
+        """What stands below it: its path, or '-'; of a text, which is shown itself, what it is."""
+        return "in words" if self.is_text else self.name
 
     def shown(self, side: int, limits: Limits) -> Image.Image | None:
-        """See `picture_at`."""
+        """See `picture_at`; a text on a card."""
+        if self.is_text:
+            from .lettering import card
+
+            return card(self.name, side)
         return _small(self.name, self.data, side, limits, self.crop)
 
 

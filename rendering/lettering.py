@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Literal, TypeAlias
 
-from PIL import ImageFont
+from PIL import Image, ImageDraw, ImageFont
+
+from ..names import shown
 
 Font: TypeAlias = "ImageFont.FreeTypeFont | ImageFont.ImageFont"
 
@@ -57,6 +59,35 @@ def fitted(
     widths = range(len(text))
     kept = bisect.bisect_right(widths, width, key=lambda count: measure(shortened(count)))
     return shortened(max(0, kept - 1))
+
+
+def card(text: str, width: int) -> Image.Image:
+    """The text in the middle of a white card of 4 : 3, in lines; as much of it as there is room."""
+    picture = Image.new("RGB", (width, max(1, width * 3 // 4)), "white")
+    text = shown(" ".join(text.split()))
+    size = max(9, width // 12)
+    font = font_for(text, size)
+    most = max(1, int(picture.height * 0.9 / (1.3 * size)))
+    lines = _lines(text, font, width * 0.9)
+    if len(lines) > most:
+        lines = [*lines[: most - 1], " ".join(lines[most - 1 :])]
+    lines = [fitted(line, font.getlength, width * 0.9) for line in lines]
+    top = (picture.height - 1.3 * size * (len(lines) - 1)) / 2
+    pen = ImageDraw.Draw(picture)
+    for number, line in enumerate(lines):
+        pen.text((width / 2, top + 1.3 * size * number), line, "black", font, "mm")
+    return picture
+
+
+def _lines(text: str, font: Font, width: float) -> list[str]:
+    """Broken between words, where they are no wider than that."""
+    lines: list[str] = []
+    for word in text.split():
+        if lines and font.getlength(f"{lines[-1]} {word}") <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines
 
 
 def _fonts(size: int) -> Iterator[Font]:

@@ -27,7 +27,8 @@ def page(answers: Sequence[Answer], limits: Limits, title: str) -> str:
         {
             "asked": [
                 {
-                    "path": shown(near(asked.name)),
+                    "path": shown(near(asked.caption)),
+                    "says": shown(near(asked.name)),
                     "sign": "" if answer.is_plain else sign(asked.weight),
                     "is_less": asked.weight < 0,
                     "image": _inline(asked.shown(THUMBNAIL_SIDE, limits)),
@@ -49,7 +50,8 @@ def page(answers: Sequence[Answer], limits: Limits, title: str) -> str:
         }
         for answer in answers
     ]
-    return _rendered("lookalikes.html", title=title, rows=rows)
+    words = any(asked.is_text for answer in answers for asked in answer.asked)
+    return _rendered("lookalikes.html", title=title, rows=rows, words=words)
 
 
 def pairs_page(found: Sequence[Pair], limits: Limits, title: str) -> str:

@@ -92,6 +92,7 @@ def facts(info: dict[str, Any]) -> str:
         **_made_by(info),
         "vectors": f"{info['dimension']:,} values, {info['metric']}",
         "index": _index(info["index"]),
+        "texts": _texts(info["words"]),
         "on disk": f"{size(sum(disk.values()))} ({sizes})",
         "made": f"{info['created']} with {info['made_with']}, format {info['format']}",
     }
@@ -113,6 +114,12 @@ def _made_by(info: dict[str, Any]) -> dict[str, str]:
     return rows | ({"origin": shown(info["origin"])} if "origin" in info else {})
 
 
+def _texts(words: dict[str, Any] | None) -> str:
+    if words is None:
+        return "can't be asked with"
+    return f"can be asked with: {words['dimension']:,} values more, {_index(words['index'])}"
+
+
 def _index(index: dict[str, Any]) -> str:
     recall = index.get("recall_at_10")
     if recall is None:
@@ -132,6 +139,7 @@ def backbones(rows: Sequence[dict[str, Any]]) -> str:
     for row in rows:
         here = "here" if row["weights"] else "missing"
         lens = ", lens trained" if row["lens"] else ""
+        lens += ", knows words" if row["words"] else ""
         lines.append(
             f"{row['name']:<22} {here:<8} {row['parameters'] / 1e6:6.1f} M parameters "
             f"{row['megabytes']:>5} MB  {row['dimension']:>6,} features  {row['licence']}{lens}"

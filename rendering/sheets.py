@@ -218,7 +218,7 @@ class _Row:
         used = 0.0
         if not is_plain:
             used = self._text(sign(asked.weight), left, top, wide, colour) + self.plan.text // 3
-        self._name(asked.name, left, top, wide, used, "")
+        self._name(asked.caption, left, top, wide, used, "")
 
     def _hit(self, hit: Hit, box: Box) -> None:
         plan = self.plan

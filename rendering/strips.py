@@ -39,7 +39,8 @@ class Canvas:
 class _Tile:
     picture: Image.Image | None
     name: str
-    path: str
+    path: str | None
+    """That it links to."""
     head: tuple[str, str]
     """At the left and at the right of the line above the name."""
     is_asked: bool
@@ -69,7 +70,7 @@ def _tiles(answer: Answer, limits: Limits, side: int) -> Iterator[_Tile]:
     for asked in answer.asked:
         said = "looks like" if answer.is_plain else sign(asked.weight)
         picture = asked.shown(side, limits)
-        yield _Tile(picture, _name(asked.name), asked.name, (said, ""), True)
+        yield _Tile(picture, _name(asked.caption), asked.path, (said, ""), True)
     for hit in answer.hits:
         head = str(hit.rank), f"{hit.score:.3f}"
         yield _Tile(picture_at(hit.path, side, limits), _name(hit.path), hit.path, head, False)
@@ -84,7 +85,7 @@ def _strip(tiles: list[_Tile], wide: int, high: int, canvas: Canvas) -> bytes:
         frame = framed(tile.picture, wide * size.cell_width, high * size.cell_height)
         image.paste(frame, (number * step, 0))
     heads = (_head(tile, wide, style) for tile in tiles)
-    names = (style.linked(_cell(tile.name, wide), tile.path) for tile in tiles)
+    names = (_linked(tile, wide, style) for tile in tiles)
     gap = " " * _GAP
     lines = [gap.join(heads).rstrip(), gap.join(names).rstrip(), ""]
     return _shown(image, columns, high, canvas) + "\n".join([*lines, ""]).encode()
@@ -113,6 +114,11 @@ def _head(tile: _Tile, wide: int, style: Style) -> str:
     left = fitted(left, _width, max(0, wide - len(right) - 1))
     adorned = style.warm(left) if tile.is_asked else style.strong(left)
     return adorned + " " * (wide - _width(left) - len(right)) + style.faint(right)
+
+
+def _linked(tile: _Tile, wide: int, style: Style) -> str:
+    cell = _cell(tile.name, wide)
+    return cell if tile.path is None else style.linked(cell, tile.path)
 
 
 def _name(path: str) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,110 +12,65 @@ import torch
 from safetensors.torch import save_file
 
 import why
+from clips import NAMES, RESNET, VIT, install, pixels_for, random_network, write_weights
 from tll_index import load_backbone
 from tll_index.config import load_settings
-from tll_index.engine.decode import Geometry
 from tll_index.engine.features import normalised
-from tll_index.engine.registry import BackboneSpec, Layer, register, spec_of
+from tll_index.engine.registry import register, spec_of
 from tll_index.errors import WeightsError
-
-_TEXT = {"context_length": 8, "vocab_size": 64, "width": 16, "heads": 2, "layers": 1}
-_SMALL = {
-    "tll-test-resnet": {"image_size": 64, "layers": [1, 1, 2, 1], "width": 8, "patch_size": None},
-    "tll-test-vit": {"image_size": 32, "layers": 2, "width": 64, "patch_size": 16},
-}
 
 
 @pytest.fixture(scope="module", autouse=True)
-def small_architectures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    folder = tmp_path_factory.mktemp("configs")
-    for name, vision in _SMALL.items():
-        config = {"embed_dim": 24, "vision_cfg": vision, "text_cfg": _TEXT}
-        (folder / f"{name}.json").write_text(json.dumps(config))
-    open_clip.add_model_config(folder)
-    rows = {
-        "tll-test-resnet": (*((f"layer{i}", 32 << (i - 1)) for i in (1, 2, 3, 4)), ("joint", 24)),
-        "tll-test-vit": (("block1", 64), ("block2", 64), ("joint", 24)),
-    }
-    for name, layers in rows.items():
-        size = _SMALL[name]["image_size"]
-        assert isinstance(size, int)
-        row = replace(
-            spec_of("clip_rn50x4"),
-            name=name,
-            architecture=name,
-            layers=tuple(Layer(*layer) for layer in layers),
-            geometry=Geometry(size),
-        )
-        register(row)
-    yield
+def small_architectures(tmp_path_factory: pytest.TempPathFactory) -> None:
+    install(tmp_path_factory.mktemp("configs"))
 
 
-def random_network(name: str) -> torch.nn.Module:
-    torch.manual_seed(3)
-    return open_clip.create_model(name, force_quick_gelu=True).eval()
-
-
-def pixels_for(spec: BackboneSpec) -> np.ndarray:
-    size = spec.geometry.size
-    return np.random.default_rng(5).integers(0, 256, (3, size, size, 3), dtype=np.uint8)
-
-
-@pytest.mark.parametrize("name", list(_SMALL))
+@pytest.mark.parametrize("name", NAMES)
 def test_layers_are_pooled_from_a_local_file(name: str, home: Path) -> None:
     network, spec = random_network(name), spec_of(name)
-    save_file(
-        {key: value.contiguous() for key, value in network.state_dict().items()},
-        home / "weights" / f"{name}.safetensors",
-    )
+    write_weights(network, home / "weights" / f"{name}.safetensors")
     backbone = load_backbone(name)
-    features = backbone.features(pixels_for(spec))
+    features = backbone.features(pixels_for(spec.name))
     assert features.shape == (3, spec.dimension) and features.dtype == np.float32
     with torch.inference_mode():
-        batch = torch.from_numpy(normalised(pixels_for(spec), spec))
+        batch = torch.from_numpy(normalised(pixels_for(spec.name), spec))
         joint = network.encode_image(batch).numpy()  # type: ignore[operator]
         inner = network.visual.forward_intermediates(batch)["image_intermediates"]  # type: ignore
     assert np.allclose(features[:, -24:], joint, atol=1e-5)
     pooled = torch.cat([one.mean((2, 3)) for one in inner[-(len(spec.layers) - 1) :]], 1)
     assert np.allclose(features[:, :-24], pooled.numpy(), atol=1e-5)
-    assert (load_backbone(name).features(pixels_for(spec)) == features).all()
+    assert (load_backbone(name).features(pixels_for(spec.name)) == features).all()
 
 
 def test_half_precision_checkpoints_as_openai_publishes_them(tmp_path: Path) -> None:
-    network = random_network("tll-test-resnet")
+    network = random_network(RESNET)
     state = {key: value.half() for key, value in network.state_dict().items()}
     state |= {"input_resolution": torch.tensor(64), "vocab_size": torch.tensor(64)}
     torch.save({"state_dict": state}, tmp_path / "half.pt")
-    half = load_backbone("tll-test-resnet", weights=tmp_path / "half.pt")
-    save_file(network.state_dict(), tmp_path / "full.safetensors")
-    full = load_backbone("tll-test-resnet", weights=tmp_path / "full.safetensors")
-    pixels = pixels_for(spec_of("tll-test-resnet"))
+    half = load_backbone(RESNET, weights=tmp_path / "half.pt")
+    write_weights(network, tmp_path / "full.safetensors")
+    full = load_backbone(RESNET, weights=tmp_path / "full.safetensors")
+    pixels = pixels_for(RESNET)
     a, b = half.features(pixels), full.features(pixels)
     assert np.abs(a - b).max() < 0.02 * np.abs(b).max()
 
 
 def test_openai_weights_get_quick_gelu(tmp_path: Path) -> None:
-    save_file(
-        {
-            key: value.contiguous()
-            for key, value in random_network("tll-test-vit").state_dict().items()
-        },
-        tmp_path / "vit.safetensors",
-    )
-    spec = spec_of("tll-test-vit")
+    write_weights(random_network(VIT), tmp_path / "vit.safetensors")
+    spec = spec_of(VIT)
     register(replace(spec, name="tll-test-vit-gelu", weights_tag="laion2b"))
-    quick = load_backbone("tll-test-vit", weights=tmp_path / "vit.safetensors")
+    quick = load_backbone(VIT, weights=tmp_path / "vit.safetensors")
     exact = load_backbone("tll-test-vit-gelu", weights=tmp_path / "vit.safetensors")
-    difference = quick.features(pixels_for(spec)) - exact.features(pixels_for(spec))
+    difference = quick.features(pixels_for(spec.name)) - exact.features(pixels_for(spec.name))
     assert 1e-6 < np.abs(difference).max() < 0.5
 
 
 def test_never_a_partly_random_network(tmp_path: Path) -> None:
-    state = random_network("tll-test-resnet").state_dict()
+    state = random_network(RESNET).state_dict()
     del state["visual.layer3.0.conv1.weight"]
     save_file(state, tmp_path / "partial.safetensors")
     with pytest.raises(WeightsError, match="another architecture"):
-        load_backbone("tll-test-resnet", weights=tmp_path / "partial.safetensors")
+        load_backbone(RESNET, weights=tmp_path / "partial.safetensors")
 
 
 @pytest.mark.parametrize("name", ["clip_rn50x4", "clip_rn101", "clip_vit_b32"])
@@ -152,12 +105,9 @@ def test_missing_weights_say_how_to_get_them() -> None:
     assert load_settings().weights_dir.is_dir()
 
 
-@pytest.mark.parametrize("name", list(_SMALL))
+@pytest.mark.parametrize("name", NAMES)
 def test_why_is_asked_with_masks(name: str, home: Path) -> None:
     """The joint embedding is of the whole picture."""
-    save_file(
-        {key: value.contiguous() for key, value in random_network(name).state_dict().items()},
-        home / "weights" / f"{name}.safetensors",
-    )
+    write_weights(random_network(name), home / "weights" / f"{name}.safetensors")
     found = why.of_noise(name)
     assert found.method == "mask" and found.heat_a.shape == (7, 7) and found.heat_b.std() > 0

@@ -1,0 +1,100 @@
+"""The indexes of a store, one for each of its spaces: asked, made, brought up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property, partial
+from pathlib import Path
+
+from ..config import Settings, memory
+from ..contracts import Hit
+from ..engine.indexes import Plan, require_index
+from ..engine.lens import Lens
+from .about import About
+from .arranging import Arranger, Wanted
+from .asking import Asked
+from .catalog import Catalog
+from .report import Progress
+from .searching import Searcher
+from .spaces import LOOKS_TABLE, Space
+
+
+class Indexes:
+    """Asking is safe from several threads; the rest is for the store's one writer."""
+
+    def __init__(
+        self,
+        path: Path,
+        about: About,
+        catalog: Callable[[], Catalog],
+        lens: Callable[[], Lens],
+        settings: Settings,
+    ) -> None:
+        """
+        Args:
+            path: the store's folder.
+            catalog: says which it is now.
+            lens: the store's own, read when it is needed.
+        """
+        self._path = path
+        self._about = about
+        self._catalog = catalog
+        self._lens = lens
+        self._settings = settings
+        self._searchers = {space: Searcher(catalog, path, space) for space in about.spaces}
+
+    def hits(self, space: Space, asked: Asked, only: tuple[str, ...]) -> tuple[Hit, ...]:
+        """See `Searcher.hits`."""
+        return self._searchers[space].hits(asked, only)
+
+    def lens_of(self, space: Space) -> Lens:
+        """What made the vectors of a space: one that does nothing, where the network alone did."""
+        if space.table == LOOKS_TABLE:
+            return self._lens()
+        return Lens(self._about.made_by["backbone"], space.dimension)
+
+    def due(self) -> list[Plan]:
+        """The indexes that `save` would make or bring up to date."""
+        plans = (arranger.due(self._wanted(space)) for space, arranger in self._arrangers.items())
+        return [plan for plan in plans if plan is not None]
+
+    def save(self, progress: Progress, *, afresh: bool = False) -> None:
+        """See `Store.save_index`."""
+        for space, arranger in self._arrangers.items():
+            arranger.arrange(self._wanted(space), progress, afresh=afresh)
+
+    def remember_wanted(self) -> None:
+        """Let the store be told, where the settings say something of its indexes."""
+        for space in self._about.spaces:
+            require_index(self._settings.index, space.dimension)
+        said = {"index": self._settings.index, "memory": self._settings.memory}
+        said = {name: value for name, value in said.items() if value}
+        if said:
+            self._catalog().write(lambda writer: writer.set_settings({**writer.settings(), **said}))
+
+    @cached_property
+    def _arrangers(self) -> dict[Space, Arranger]:
+        """What keeps the FAISS files."""
+        files = {space: (self._path / space.file, space.file_id) for space in self._about.spaces}
+        return {
+            space: Arranger(
+                self._catalog(),
+                *file,
+                space.dimension,
+                partial(self.lens_of, space),
+                space=space.table,
+                beside=[files[other] for other in files if other != space],
+            )
+            for space, file in files.items()
+        }
+
+    def _wanted(self, space: Space) -> Wanted:
+        """What is asked of an index: by the settings, else as the store was last told; of the
+        memory, its share."""
+        with self._catalog().reading() as reader:
+            told = reader.settings()
+        most = self._settings.memory or told.get("memory", 0) or memory() // 2
+        values = sum(one.dimension for one in self._about.spaces)
+        return Wanted(
+            self._settings.index or told.get("index", "auto"), most * space.dimension // values
+        )

@@ -1,0 +1,92 @@
+"""What made a store, loaded when it is first needed: its lens, its embedder, its words."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+from ..config import Settings
+from ..engine.embedder import Embedder, difference, identity_of, load_embedder, require_same
+from ..engine.lens import Lens
+from ..engine.registry import spec_of
+from ..engine.weights import locate
+from ..engine.words import Words, load_words
+from .about import About
+from .imported import require_not_imported
+from .own_lens import own_lens
+
+
+class Loading:
+    """Safe to use from several threads."""
+
+    def __init__(
+        self, path: Path, about: Callable[[], About], settings: Settings, weights: Path | None
+    ) -> None:
+        """
+        Args:
+            path: the store's folder.
+            about: says what it is now.
+            weights: where the weights are, if they have moved.
+        """
+        self.weights = weights
+        self._path = path
+        self._about = about
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._embedder: Embedder | None = None
+        self._words: Words | None = None
+
+    @property
+    def loaded(self) -> Embedder | None:
+        """See `Store.loaded`."""
+        return self._embedder
+
+    def lend(self, embedder: Embedder) -> None:
+        """See `Store.lend`."""
+        if difference(self._about().made_by, embedder.identity) is None:
+            self._embedder = embedder
+
+    @property
+    def embedder(self) -> Embedder:
+        """See `Store.embedder`."""
+        with self._lock:
+            if self._embedder is None:
+                require_not_imported(self._path, self._about())
+                made_by = self._about().made_by
+                embedder = load_embedder(
+                    made_by["backbone"], self._settings, weights=self._file(), lens=self.lens
+                )
+                require_same(made_by, embedder.identity)
+                self._embedder = embedder
+            return self._embedder
+
+    @property
+    def words(self) -> Words:
+        """What reads texts for it; raises as `Store.embedder`."""
+        with self._lock:
+            if self._words is None:
+                made_by = self._about().made_by
+                spec = spec_of(made_by["backbone"])
+                if self._embedder is not None:
+                    weights = self._embedder.backbone.weights
+                else:
+                    weights = locate(spec, self._settings.weights_dir, self._file())
+                    require_same(made_by, identity_of(spec, weights, self.lens))
+                self._words = load_words(spec, weights)
+            return self._words
+
+    @cached_property
+    def lens(self) -> Lens:
+        """What made the vectors, without its backbone."""
+        if self._embedder is not None:
+            return self._embedder.lens
+        return own_lens(self._path, self._about())
+
+    def _file(self) -> Path | None:
+        """Of the weights, where they are known to be; None is wherever they are found."""
+        hint = self._about().weights_file
+        if self.weights is None and hint is not None and Path(hint).is_file():
+            return Path(hint)
+        return self.weights
