@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -14,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from threadpoolctl import threadpool_limits
 
 from pictures import noise
 from tll_index.engine.learning import cross_validate, load_material
@@ -32,13 +30,6 @@ def tll(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     import benchmarks.tll.__main__
 
     return benchmarks.tll.__main__
-
-
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """So little work is slower on several, by far where others use the cores as well."""
-    with threadpool_limits(1):
-        yield
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ from pictures import fill_folder
 from tiny import asked_and_answered
 from tll_index import why
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 Cli = Callable[..., Result]
 Spawn = Callable[..., "subprocess.Popen[bytes]"]
 

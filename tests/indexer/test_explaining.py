@@ -19,6 +19,8 @@ from tll_index.engine.embedder import load_embedder
 from tll_index.engine.registry import spec_of
 from tll_index.errors import MissingPictureError, NotAPictureError, UsageError
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 @pytest.fixture(autouse=True)
 def rows(home: Path) -> None:
