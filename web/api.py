@@ -141,9 +141,11 @@ def routes(desk: Desk) -> APIRouter:
             wanted = Question.model_validate(await json_in(request))
             parts = [(part, 1) for part in wanted.like] + [(part, -1) for part in wanted.unlike]
             shown = {name: _shown(name) for part, _ in parts if (name := part.look) is not None}
+            text = wanted.text
+            told = [] if text is None else [await crew.seeing.do(lambda: store.text_look(text))]
 
             def looks() -> list[Look]:
-                return [
+                return told + [
                     (shown[part.look] if part.look else store.indexed_look(part.id or "")).weighing(
                         sign * part.weight
                     )

@@ -87,7 +87,7 @@ class Desk:
             "backbone": made_by["backbone"],
             "lens": made_by["lens_sha256"] is not None,
             "dimension": made_by["dimension"],
-            "words": False,
+            "words": self.store.about.words is not None,
             "why": True,
             "folders": self._folders.now(),
             "limits": {

@@ -59,10 +59,17 @@ class Question(Filters):
 
     like: list[Part] = []
     unlike: list[Part] = []
+    text: str | None = Field(
+        None,
+        min_length=1,
+        max_length=1000,
+        description="also like this description, where the store keeps words",
+    )
 
     @model_validator(mode="after")
     def _is_about_something(self) -> Question:
-        if not 1 <= len(self.like) + len(self.unlike) <= MOST_PICTURES:
+        pictures = len(self.like) + len(self.unlike)
+        if not (0 if self.text else 1) <= pictures <= MOST_PICTURES:
             raise ValueError(f"name 1 to {MOST_PICTURES} pictures, like and unlike together")
         return self
 
