@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from ..errors import (
     MissingCodecError,
+    MissingPictureError,
     NotAPictureError,
     NotIndexedError,
     PictureError,
@@ -79,6 +80,8 @@ def _of(error: TllError) -> Json:
         return answer(413, f"the picture {error.message}")
     if isinstance(error, (NotAPictureError, MissingCodecError)):
         return answer(415, f"the picture {error.message}")
+    if isinstance(error, MissingPictureError):
+        return answer(404, f"the picture {error.message}")
     if isinstance(error, PictureError):
         return answer(422, f"the picture {error.message}")
     if isinstance(error, UsageError):

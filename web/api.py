@@ -12,7 +12,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from ..engine.crops import Crop
-from ..errors import PictureError, UsageError
+from ..errors import UsageError
 from . import questions
 from .answers import COME_AGAIN, Json, refuse
 from .explaining import heat, indexed_picture
@@ -254,9 +254,6 @@ def routes(desk: Desk) -> APIRouter:
         give_back = partial(desk.budget.give_back, found.file_bytes)
         try:
             data = await crew.reading.do(lambda: original(found))
-        except PictureError as error:
-            give_back()
-            refuse(404, f"the picture {error.message}")
         except BaseException:
             give_back()
             raise

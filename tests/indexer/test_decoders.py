@@ -16,8 +16,14 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from pictures import encoded, noise, png_claiming
-from tll_index.engine.decode import Geometry, Limits, decode
-from tll_index.errors import DecoderFailedError, NotAPictureError, TooLargePictureError
+from tll_index.engine.crops import Crop
+from tll_index.engine.decode import Geometry, Limits, decode, thumbnail
+from tll_index.errors import (
+    DecoderFailedError,
+    NotAPictureError,
+    OutsidePictureError,
+    TooLargePictureError,
+)
 from tll_index.indexer.decoders import Decoder
 from tll_index.indexer.pipeline import Pipeline
 
@@ -37,6 +43,19 @@ def test_the_same_as_in_process(decoder: Decoder) -> None:
         there, here = decoder.decode(data), decode(data, GEOMETRY)
         assert (there.pixels == here.pixels).all()
         assert (there.width, there.height, there.format) == (300, 200, format)
+
+
+def test_parts_and_thumbnails_too(decoder: Decoder) -> None:
+    data = encoded(noise(1, 300, 200), "PNG")
+    for crop in (Crop(10, 20, 100, 90), Crop(10, 20, 30, 40, in_percent=True)):
+        there, here = decoder.decode(data, crop), decode(data, GEOMETRY, crop=crop)
+        assert (there.pixels == here.pixels).all() and there.width == here.width
+    for side in (160, 320):
+        assert decoder.thumbnail(data, side) == thumbnail(data, side)
+    with pytest.raises(OutsidePictureError):
+        decoder.decode(data, Crop(400, 0, 9, 9))
+    with pytest.raises(NotAPictureError):
+        decoder.thumbnail(b"hello", 160)
 
 
 def test_failures_keep_their_types(decoder: Decoder) -> None:
@@ -107,9 +126,10 @@ def test_a_decoder_that_talks_nonsense(answer: str) -> None:
         f"out.write({answer}); out.flush(); sys.stdin.read()"
     )
     decoder._command = [sys.executable, "-S", "-c", code]
-    with pytest.raises(DecoderFailedError, match="a senseless answer"):
-        decoder.decode(encoded(noise(1), "PNG"))
-    assert decoder.pid is None and decoder.started == 2
+    for at, ask in enumerate((decoder.decode, lambda data: decoder.thumbnail(data, 160)), 1):
+        with pytest.raises(DecoderFailedError, match="a senseless answer"):
+            ask(encoded(noise(1), "PNG"))
+        assert decoder.pid is None and decoder.started == 2 * at
 
 
 def test_a_hanging_decoder_is_replaced() -> None:
