@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
 
 import tiny
 
@@ -69,32 +69,41 @@ def chromium() -> Iterator[Browser]:
 
 @dataclass
 class Visit:
-    """One context of the browser, with one page open at a server's address."""
+    """Pages of a browser, each in a context of its own, and what went wrong in them."""
 
     browser: Browser
-    url: str
+    said: list[str] = field(default_factory=list)
+    """Errors and warnings of the console, such as of answers that are no success."""
     faults: list[str] = field(default_factory=list)
-    """What the console said, which exceptions nobody caught, what was asked of other origins."""
+    """Exceptions that nobody caught, and what was asked of other origins."""
 
-    def open(self, where: str = "", **options: Any) -> Page:
-        """The page, in a context of its own."""
+    def open(self, url: str, clock: bool = False, **options: Any) -> Page:
+        """The page at `url`; `clock`: its time is what the test says."""
+        origin = url.partition("#")[0]
         options.setdefault("viewport", {"width": 1280, "height": 800})
-        context = self.browser.new_context(base_url=self.url, **options)
+        context = self.browser.new_context(base_url=origin, **options)
         context.set_default_timeout(SLOWLY)
         page = context.new_page()
-        page.on("console", self._said)
+        if clock:
+            page.clock.install()
+        page.on("console", self._hear)
         page.on("pageerror", lambda error: self.faults.append(f"uncaught: {error}"))
-        page.on("request", self._asked)
-        page.goto(self.url + where)
+        page.on("request", lambda request: self._look(request.url, origin))
+        page.goto(url)
         return page
 
-    def _said(self, message: Any) -> None:
-        if message.type in ("error", "warning"):
-            self.faults.append(f"{message.type}: {message.text}")
+    def close(self) -> None:
+        """All of them."""
+        for context in self.browser.contexts:
+            context.close()
 
-    def _asked(self, request: Any) -> None:
-        if not request.url.startswith((self.url, f"blob:{self.url}", "data:")):
-            self.faults.append(f"asked elsewhere: {request.url}")
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.said.append(f"{message.type}: {message.text}")
+
+    def _look(self, url: str, origin: str) -> None:
+        if not url.startswith((origin, f"blob:{origin}")):
+            self.faults.append(f"asked elsewhere: {url}")
 
 
 def give(page: Page, zone: str, *files: tuple[str, str, bytes]) -> None:
@@ -138,11 +147,11 @@ class Server:
         command = self._command("build", *arguments)
         subprocess.run(command, env=self._environment, check=True, capture_output=True)
 
-    def start(self, port: int = 0) -> str:
+    def start(self, *arguments: object, port: int = 0, **environment: str) -> str:
         """Serve; the address."""
         self._process = subprocess.Popen(
-            self._command("serve", "--quiet", "--port", port),
-            env=self._environment,
+            self._command("serve", "--quiet", "--port", port, *arguments),
+            env=self._environment | environment,
             stdout=subprocess.PIPE,
         )
         assert self._process.stdout is not None

@@ -11,8 +11,9 @@ from playwright.sync_api import Browser, expect
 
 from chromium import Server, Visit, answered, cards, chromium, give, ids
 from pictures import encoded, fill_folder, noise
+from tll_index import Recipe, build
 
-token = "a token of this test's own"
+TOKEN = "k" * 20
 STRANGER = ("door.png", "image/png", encoded(noise(1000), "PNG"))
 NEXT_LOOK = 11_000
 """Milliseconds, after which the page has asked again what is served."""
@@ -26,17 +27,18 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Visit]:
-    yield Visit(browser)
-    for context in browser.contexts:
-        context.close()
+    visit = Visit(browser)
+    yield visit
+    visit.close()
+    assert not visit.faults
 
 
 @pytest.fixture
 def server(here: Path, home: Path, browser: Browser) -> Iterator[Server]:
     """Over twelve drawn pictures in the folder `photos`; not started yet."""
     fill_folder(here / "photos", 12)
-    server = Server(home, here / "page.tll", TLL_RUNTIME="torch")
-    server.build("photos", "--backbone", "tiny", "--lens", "none")
+    build(["photos"], recipe=Recipe("tiny", lens="none"))
+    server = Server(home, here / ".tll-index", TLL_RUNTIME="torch")
     yield server
     server.stop()
 
@@ -57,7 +59,7 @@ def test_a_server_that_stops_and_comes_back(server: Server, visit: Visit) -> Non
     answered(page)
     assert ids(page) == found
     expect(trouble).to_be_empty()
-    server.start(port)
+    server.start(port=port)
     cards(page).nth(2).hover()
     cards(page).nth(2).locator(".action.like").click()
     page.wait_for_url(f"**/#like=own-1,{found[2]}")
@@ -72,7 +74,7 @@ def test_a_server_that_stops_and_comes_back(server: Server, visit: Visit) -> Non
 
 
 def test_what_is_refused_is_said(server: Server, visit: Visit) -> None:
-    page = visit.open(server.start())
+    page = visit.open(server.start("--max-upload", 1))
     expect(cards(page)).to_have_count(12)
     trouble = page.get_by_role("alert")
     give(page, "#hero", ("notes.txt", "text/plain", b"no picture"))
@@ -87,8 +89,8 @@ def test_what_is_refused_is_said(server: Server, visit: Visit) -> None:
     before = page.url
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    give(page, "body", ("large.bmp", "image/bmp", bytes((32 << 20) + 1)))
-    expect(trouble).to_contain_text("large.bmp has 32 MiB; the server takes 32 MiB at most")
+    give(page, "body", ("large.bmp", "image/bmp", bytes((1 << 20) + 1)))
+    expect(trouble).to_contain_text("large.bmp has 1.0 MiB; the server takes 1.0 MiB at most")
     assert page.url == before and not [url for url in asked if "/api/looks" in url]
     give(page, "body", *[(f"{n}.png", "image/png", encoded(noise(n), "PNG")) for n in range(17)])
     expect(trouble).to_contain_text("16 pictures at most")
@@ -105,22 +107,20 @@ def test_a_file_that_vanished(server: Server, visit: Visit, here: Path) -> None:
     expect(cards(page)).to_have_count(11)
 
 
-def test_a_store_that_is_empty_and_grows(
-    server: Server, visit: Visit, here: Path, browser: Browser
-) -> None:
+def test_a_store_that_is_empty_and_grows(server: Server, visit: Visit, here: Path) -> None:
     for path in sorted((here / "photos").iterdir()):
         path.unlink()
-    server.build("photos", "--allow-empty")
+    build(["photos"], allow_empty=True)
     page = visit.open(server.start(), clock=True)
     expect(page.locator("#nothing")).to_contain_text("Nothing is indexed yet")
     fill_folder(here / "photos", 5)
-    server.build()
+    build(["photos"])
     page.clock.run_for(NEXT_LOOK)
     expect(cards(page)).to_have_count(5)  # by itself
     cards(page).first.click()
     answered(page)
     fill_folder(here / "photos", 3, first=50)
-    server.build()
+    build(["photos"])
     page.clock.run_for(NEXT_LOOK)
     news = page.get_by_role("button", name="3 new pictures")
     expect(news).to_be_visible()
@@ -130,21 +130,20 @@ def test_a_store_that_is_empty_and_grows(
     expect(news).to_be_hidden()
 
 
-def test_a_token(here: Path, home: Path, server: Server, visit: Visit) -> None:
-    server.demand(token := "k" * 20)
-    url = server.start()
-    assert url.endswith(f"#token={token}")
+def test_a_token(server: Server, visit: Visit) -> None:
+    url = server.start(TLL_TOKEN=TOKEN)
+    assert url.endswith(f"#token={TOKEN}")
     page = visit.open(url)
     expect(cards(page)).to_have_count(12)
-    assert token not in page.url
+    assert TOKEN not in page.url
     give(page, "#hero", STRANGER)
     answered(page)
     other = visit.open(url.partition("#")[0])  # without it, and without the cookie
     expect(other.locator("#token")).to_be_visible()
-    other.get_by_label("Token").fill("wrong")
+    other.get_by_role("textbox", name="Token").fill("wrong")
     other.keyboard.press("Enter")
     expect(other.locator("#token-says")).to_have_text("That is not the token.")
-    other.get_by_label("Token").fill(token)
+    other.get_by_role("textbox", name="Token").fill(TOKEN)
     other.keyboard.press("Enter")
     expect(other.locator("#token")).to_be_hidden()
     expect(cards(other)).to_have_count(12)

@@ -75,19 +75,20 @@ async function show({ isBack = false } = {}) {
   const hadFocus = grid.hasFocus;
   question = parse(location.hash);
   const kept = isBack ? visited.get(address(question)) : null;
-  await guarded(async () => {
+  const work = async () => {
     if (!served.info()) served.learn(await api.info(signal));
     const known = await recalled(signal);
     if (signal.aborted) return;
     page = null;
     showQuestion(known);
-    page = kept?.page ?? (await busy(fresh(signal)));
+    page = kept?.page ?? (await fresh(signal));
     if (signal.aborted) return;
     calm();
     showPage();
     scrollTo(0, kept?.top ?? 0);
     if (hadFocus) grid.focus(kept?.place ?? 0);
-  }, retry);
+  };
+  await guarded(() => busy(work()), retry);
 }
 
 const fresh = (signal) => (isEmpty(question)
