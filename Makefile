@@ -11,7 +11,7 @@ IMAGES ?= $(RUN)/gallery
 STORE  = $(RUN)/store-$(shell echo "$(IMAGES)" | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench bench-tll bench-serve torture study lens docs clean
+.PHONY: help setup run test lint bench bench-tll bench-serve bench-why torture study lens docs clean
 
 help:  ## list these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 11
@@ -59,6 +59,9 @@ bench: $(PEERS)  ## speed and size, next to other tools: an hour; ARGS=--quick: 
 
 bench-tll: $(READY)  ## the lens against simpler ways, hours on two cores; ARGS=--quick: minutes
 	$(BIN)/python -m benchmarks.tll $(ARGS)
+
+bench-why: $(READY)  ## whether the regions that why shows matter: minutes; ARGS=--help lists choices
+	$(BIN)/python -m benchmarks.why $(ARGS)
 
 bench-serve: $(READY)  ## 50 clients at once ask tll-index serve, beside as many threads in Python; ARGS=--quick
 	$(BIN)/python -m benchmarks.serving $(ARGS)
