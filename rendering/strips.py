@@ -40,7 +40,7 @@ class _Tile:
     picture: Image.Image | None
     name: str
     path: str | None
-    """That it links to."""
+    """Of its file, where it has one."""
     head: tuple[str, str]
     """At the left and at the right of the line above the name."""
     is_asked: bool
@@ -85,7 +85,7 @@ def _strip(tiles: list[_Tile], wide: int, high: int, canvas: Canvas) -> bytes:
         frame = framed(tile.picture, wide * size.cell_width, high * size.cell_height)
         image.paste(frame, (number * step, 0))
     heads = (_head(tile, wide, style) for tile in tiles)
-    names = (_linked(tile, wide, style) for tile in tiles)
+    names = (_named(tile, wide, style) for tile in tiles)
     gap = " " * _GAP
     lines = [gap.join(heads).rstrip(), gap.join(names).rstrip(), ""]
     return _shown(image, columns, high, canvas) + "\n".join([*lines, ""]).encode()
@@ -116,19 +116,14 @@ def _head(tile: _Tile, wide: int, style: Style) -> str:
     return adorned + " " * (wide - _width(left) - len(right)) + style.faint(right)
 
 
-def _linked(tile: _Tile, wide: int, style: Style) -> str:
-    cell = _cell(tile.name, wide)
-    return cell if tile.path is None else style.linked(cell, tile.path)
+def _named(tile: _Tile, wide: int, style: Style) -> str:
+    text = fitted(tile.name, _width, wide)
+    linked = text if tile.path is None else style.linked(text, tile.path)
+    return linked + " " * (wide - _width(text))
 
 
 def _name(path: str) -> str:
     return shown(path).rpartition("/")[2]
-
-
-def _cell(text: str, wide: int) -> str:
-    """So many columns of it."""
-    text = fitted(text, _width, wide)
-    return text + " " * (wide - _width(text))
 
 
 def _width(text: str) -> int:

@@ -50,10 +50,10 @@ class Style:
         return self.linked(self.faint(folder + slash) + name, path)
 
     def linked(self, text: str, path: str) -> str:
-        """`text`, a hyperlink to the file at `path` (OSC 8)."""
+        """`text`, a hyperlink to what is at `path` (OSC 8)."""
         if not self.hyperlinks:
             return text
-        return f"\x1b]8;;{file_url(path)}\x1b\\{text}\x1b]8;;\x1b\\"
+        return f"\x1b]8;;{url_of(path)}\x1b\\{text}\x1b]8;;\x1b\\"
 
     def bar(self, share: float, width: int = 10) -> str:
         """So much of a line of `width` characters, in steps of half a character."""
@@ -64,10 +64,15 @@ class Style:
 PLAIN = Style()
 
 
-def file_url(path: str) -> str:
+def url_of(path: str) -> str:
     """A file: URL of an absolute or relative path, whatever bytes it has; with this machine's name,
-    so that a terminal knows files of another."""
-    return f"file://{quote(os.uname().nodename)}{quote(os.fsencode(os.path.abspath(path)))}"
+    so that a terminal knows files of another. An address on the web is its own."""
+    from ..indexer.walk import is_address
+
+    raw = os.fsencode(path)
+    if is_address(raw):
+        return quote(raw, safe="%/:?#[]@!$&'()*+,;=~")
+    return f"file://{quote(os.uname().nodename)}{quote(os.path.abspath(raw))}"
 
 
 def style_of(hyperlinks: str, environ: Mapping[str, str] = os.environ) -> Style:

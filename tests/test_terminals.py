@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -13,11 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+import tiny
 from pictures import encoded, fill_folder, noise
 from terminal import block_pictures, iterm_pictures, kitty_pictures, on_terminal, sixel_pictures
 from tll_index import build
 from tll_index.indexer.build import Recipe
-from tll_index.rendering.terminals import PLAIN, Style, file_url, protocol_of, shows_hyperlinks
+from tll_index.rendering.terminals import PLAIN, Style, protocol_of, shows_hyperlinks, url_of
 
 COLOUR = re.compile(rb"\x1b\[[0-9;]*m")
 LINK = re.compile(rb"\x1b\]8;;([^\x1b]*)\x1b\\")
@@ -72,13 +75,20 @@ def test_who_is_known_to_make_hyperlinks(environ: dict[str, str], shown: bool) -
 
 
 @given(st.binary(min_size=1).filter(lambda name: b"\0" not in name and b"/" not in name))
-def test_a_file_url_is_printable_and_leads_to_the_file(name: bytes) -> None:
+def test_a_url_of_is_printable_and_leads_to_the_file(name: bytes) -> None:
     path = b"/photos/" + name + b"/x"
-    url = file_url(os.fsdecode(path))
+    url = url_of(os.fsdecode(path))
     parts = urlsplit(url)
     assert url.isascii() and url.isprintable() and " " not in url
     assert parts.scheme == "file" and parts.netloc == os.uname().nodename
     assert unquote_to_bytes(parts.path) == os.path.abspath(path)
+
+
+def test_an_address_is_its_own_url() -> None:
+    assert (
+        url_of("https://example.org/a%20b.jpg?x=1&y=2") == "https://example.org/a%20b.jpg?x=1&y=2"
+    )
+    assert url_of("https://example.org/\x1b]\\") == "https://example.org/%1B]%5C"
 
 
 @given(st.floats(-2, 2), st.integers(1, 30))
@@ -217,3 +227,20 @@ def test_show_elsewhere_is_for_those_who_say_how(photos: list[Path], tll_index, 
     shown = tll_index("query", photos[0], "-k", 5, "--show-as", "kitty")
     assert shown.code == 0 and "can't be shown" in shown.out
     assert kitty_pictures(shown.out.encode())
+
+
+def test_what_came_from_standard_input_is_no_link(photos: list[Path]) -> None:
+    Path("asked.png").write_bytes(photos[0].read_bytes())
+    with open("asked.png", "rb") as file:
+        process = subprocess.run(
+            [
+                sys.executable,
+                Path(tiny.__file__),
+                *("query", "-", "-k", "1", "--show-as", "blocks", "--hyperlinks", "always"),
+            ],
+            stdin=file,
+            capture_output=True,
+            check=True,
+        )
+    links = [link for link in LINK.findall(process.stdout) if link]
+    assert len(links) == 2 and len(set(links)) == 1  # below the picture, and in the table
