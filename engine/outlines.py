@@ -38,6 +38,8 @@ _FINE, _COARSE, _AROUND = 0.7, 3.0, 5.0
 is light and colour; the third is how far `around` goes."""
 _NOISE = 3.0
 """Grey levels: weaker details count for less, so that the noise of a plain wall counts little."""
+_LEAST = 1.0
+"""Details that are weaker in sum are none; what rounding leaves of a blank picture is."""
 _MARGIN = 2
 """At the borders of a part, details depend on what was cut off: so many pixels are left out."""
 _PROMISING = 0.8
@@ -163,14 +165,14 @@ class _Wholes:
         squares = lower[:, :, width:] - lower[:, :, :-width]
         squares -= upper[:, :, width:] - upper[:, :, :-width]
         own = (inside**2).sum((1, 2))[:, None, None]
-        cosines = products / np.sqrt(np.maximum(squares * own, 1e-6))
+        cosines = products / np.sqrt(np.maximum(squares * own, _LEAST))
         return np.asarray(cosines.max((1, 2)), np.float32)
 
 
 def _cosine(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
     product = np.einsum("ij,ij->i", one, other)
     lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
-    return np.asarray(product / np.maximum(lengths, 1e-6), np.float32)
+    return np.asarray(product / np.maximum(lengths, _LEAST), np.float32)
 
 
 def _smoothed(images: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
