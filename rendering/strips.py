@@ -70,7 +70,8 @@ def _tiles(answer: Answer, limits: Limits, side: int) -> Iterator[_Tile]:
     for asked in answer.asked:
         said = "looks like" if answer.is_plain else sign(asked.weight)
         picture = asked.shown(side, limits)
-        yield _Tile(picture, _name(asked.caption), asked.path, (said, ""), True)
+        path = asked.path if asked.data is None else None
+        yield _Tile(picture, _name(asked.caption), path, (said, ""), True)
     for hit in answer.hits:
         head = str(hit.rank), f"{hit.score:.3f}"
         yield _Tile(picture_at(hit.path, side, limits), _name(hit.path), hit.path, head, False)
