@@ -30,7 +30,7 @@ QUIET = (
     "--disable-component-update",
     "--disable-sync",
 )
-SLOWLY = 20_000
+SLOWLY = 60_000
 """Milliseconds until something must be there, on a machine that has much to do."""
 
 expect.set_options(timeout=SLOWLY)

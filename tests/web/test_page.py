@@ -274,10 +274,27 @@ def test_a_part_of_a_picture(visit: Visit, gallery: Gallery) -> None:
     assert re.search(r"crop=12\.\d+%25%2C20\.\d+%25%2C50\.\d+%25%2C52\.\d+%25$", request.value.url)
     expect(page.locator(".asked .name")).to_contain_text("part of ")
     answered(page)
-    assert page.locator(".asked img").evaluate("one => one.naturalWidth > 20")
+    part = page.locator(".asked img").evaluate("async (one) => (await one.decode(), one.naturalWidth)")
+    assert part > 10
     assert first not in page.url
     page.go_back()
     expect(page.locator(".asked")).to_have_attribute("data-ref", first)
+
+
+def test_why(visit: Visit, gallery: Gallery) -> None:
+    page = visit.open(gallery.url)
+    give(page, "#hero", gallery.stranger)
+    answered(page)
+    cards(page).nth(1).hover()
+    cards(page).nth(1).get_by_role("button", name="Why?").click()
+    image = page.locator("#why-picture img")
+    expect(image).to_have_attribute("alt", re.compile("What door.jpg and .+ share"))
+    width, height = image.evaluate(
+        "async (one) => (await one.decode(), [one.naturalWidth, one.naturalHeight])"
+    )
+    assert width > 1.5 * height  # both, side by side
+    page.keyboard.press("Escape")
+    expect(page.locator("#why")).to_be_hidden()
 
 
 def test_with_keys_only(visit: Visit, gallery: Gallery) -> None:
@@ -296,13 +313,10 @@ def test_with_keys_only(visit: Visit, gallery: Gallery) -> None:
     expect(cards(page).first.locator(".look")).to_be_focused()
     found = ids(page)
     page.keyboard.press("ArrowDown")
-    below = page.evaluate(
-        "[...document.querySelectorAll('.card')].indexOf(document.activeElement.closest('.card'))"
-    )
-    assert 2 <= below < len(found)  # of another row
+    assert 2 <= focused(page) < len(found)  # of another row
     page.keyboard.press("ArrowUp")
     page.keyboard.press("End")
-    expect(cards(page).last.locator(".look")).to_be_focused()
+    assert focused(page) >= len(found) - 1
     page.keyboard.press("Home")
     page.keyboard.press("+")
     page.wait_for_url(f"**/#like={second},{found[0]}")
@@ -320,6 +334,13 @@ def test_with_keys_only(visit: Visit, gallery: Gallery) -> None:
     with page.context.expect_page() as opened:
         page.keyboard.press("o")
     assert re.search("/api/pictures/[0-9a-f]{64}/file$", opened.value.url)
+
+
+def focused(page: Page) -> int:
+    """Which card the keyboard is on, counted from 0."""
+    return page.evaluate(
+        "[...document.querySelectorAll('.card')].indexOf(document.activeElement.closest('.card'))"
+    )
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

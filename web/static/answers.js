@@ -1,4 +1,4 @@
-/** Answers to questions, page by page. */
+/** Answers to questions, page by page, and why they are. */
 
 import * as api from "./api.js";
 import * as faces from "./faces.js";
@@ -32,13 +32,23 @@ export async function goOn(page, question, limits, signal) {
   return added;
 }
 
-async function asked(question, offset, signal, limit = PAGE) {
+/** What makes an indexed picture an answer to a picture that was asked with: an image. */
+export const why = (ref, id, signal) => remembered(async () => {
+  const shown = await faces.part({ ref, weight: 1 }, signal);
+  return api.why(shown.id ?? shown.look, id, signal);
+});
+
+const asked = (question, offset, signal, limit = PAGE) => remembered(async () =>
+  api.query(await body(question, offset, limit, signal), signal));
+
+/** `work`; once more where the server lost what it was shown, which then is uploaded again. */
+async function remembered(work) {
   try {
-    return await api.query(await body(question, offset, limit, signal), signal);
+    return await work();
   } catch (error) {
     if (error.status !== 410) throw error;
-    faces.forgetLooks(); // the server did: show it the pictures again
-    return api.query(await body(question, offset, limit, signal), signal);
+    faces.forgetLooks();
+    return work();
   }
 }
 

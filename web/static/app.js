@@ -76,7 +76,7 @@ async function show({ isBack = false } = {}) {
   question = parse(location.hash);
   const kept = isBack ? visited.get(address(question)) : null;
   const work = async () => {
-    if (!served.info()) served.learn(await api.info(signal));
+    await served.ready(signal);
     const known = await recalled(signal);
     if (signal.aborted) return;
     page = null;
@@ -184,8 +184,9 @@ const explained = () => {
 
 function act(does, picture) {
   faces.meet(picture);
-  if (does === "why") showWhy(explained(), picture);
-  else go(weighing(question, picture.id, does === "like" ? 1 : -1));
+  if (does !== "why") return go(weighing(question, picture.id, does === "like" ? 1 : -1));
+  const { ref, name } = explained();
+  return showWhy(name, picture.name, (signal) => answers.why(ref, picture.id, signal));
 }
 
 /** The next page of answers. */
@@ -204,10 +205,10 @@ const more = once(async () => {
 
 /** Ask with files: `how` is "only" them, or also "like" or "unlike" them. */
 async function take(files, how) {
-  const { limits } = served.info();
+  const { signal } = stop;
+  const { limits } = await served.ready(signal);
   let next = how === "only" ? { ...NOTHING, folder: question.folder } : question;
   const room = limits.pictures_a_query - next.parts.length;
-  const { signal } = stop;
   say(`Looking at ${files.length === 1 ? files[0].name : counted(files.length, "picture")} …`);
   const taken = await busy(Promise.allSettled(files.slice(0, room).map(async (file) =>
     faces.introduce(await intake.checked(file, limits), file.name || "pasted picture", signal))));

@@ -1,7 +1,7 @@
 /** The dialogs: one at a time, closed by Esc, by their buttons, or by a click beside them. */
 
 import * as api from "./api.js";
-import { byId } from "./dom.js";
+import { byId, make } from "./dom.js";
 
 /** Open it, and wait for the value of the button that closes it ("" for Esc). */
 export function opened(id) {
@@ -24,21 +24,18 @@ export function listenInDialogs() {
   }
 }
 
-/** Show what is alike in two pictures, each {ref or id, name}. */
-export async function showWhy(asked, hit) {
+/** Show what is alike in two pictures; `fetch(signal)` gives it as an image. */
+export async function showWhy(asked, hit, fetch) {
   const place = byId("why-picture");
   const stop = new AbortController();
-  const title = `What ${asked.name} and ${hit.name} share`;
+  const title = `What ${asked} and ${hit} share`;
   byId("why-title").textContent = title;
   place.replaceChildren("Looking …");
   const closed = opened("why").then(() => stop.abort());
   let address = null;
   try {
-    address = URL.createObjectURL(await api.why(asked.id ?? asked.look, hit.id, stop.signal));
-    const image = new Image();
-    image.alt = `${title}: the warmer, the more alike`;
-    image.src = address;
-    place.replaceChildren(image);
+    address = URL.createObjectURL(await fetch(stop.signal));
+    place.replaceChildren(make("img", { src: address, alt: `${title}: the warmer, the more` }));
   } catch (error) {
     if (error.name !== "AbortError") place.replaceChildren(error.message);
   }

@@ -1,5 +1,6 @@
 /** What the server serves: limits, folders, what it can do; and how that has changed. */
 
+import * as api from "./api.js";
 import { byId, counted, make } from "./dom.js";
 
 let known = null;
@@ -8,8 +9,14 @@ let latest = null;
 /** What /api/info told first, or when the page last caught up. */
 export const info = () => known;
 
+/** The same, asked first where nobody has. */
+export async function ready(signal) {
+  if (!known) learn(await api.info(signal));
+  return known;
+}
+
 /** Take it for what is known, and let the page offer what there is. */
-export function learn(told) {
+function learn(told) {
   known = latest = told;
   byId("words-form").hidden = !told.words;
   byId("help-words").hidden = !told.words;
