@@ -86,7 +86,7 @@ def like(page: Page) -> list[str]:
 
 
 def shot(page: Page, name: str, tmp_path: Path) -> Path:
-    """A picture of the page, in the folder that TLL_SCREENSHOTS names."""
+    """A picture of the page, in the folder that SCREENSHOTS names."""
     folder = Path(os.environ.get("SCREENSHOTS") or tmp_path)
     folder.mkdir(parents=True, exist_ok=True)
     page.wait_for_function(

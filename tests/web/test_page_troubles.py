@@ -55,6 +55,7 @@ def test_a_server_that_stops_and_comes_back(server: Server, visit: Visit) -> Non
     cards(page).nth(1).click()
     trouble = page.get_by_role("alert")
     expect(trouble).to_contain_text("The server doesn't answer")
+    expect(cards(page)).to_have_count(0)  # of another question
     page.go_back()  # what was on show is still there
     answered(page)
     assert ids(page) == found
@@ -80,6 +81,7 @@ def test_what_is_refused_is_said(server: Server, visit: Visit) -> None:
     give(page, "#hero", ("notes.txt", "text/plain", b"no picture"))
     expect(trouble).to_contain_text("notes.txt: the picture ")
     expect(page.locator("#hero")).to_be_visible()
+    expect(page.locator("#status")).to_be_empty()
     trouble.get_by_role("button", name="Close").click()
     expect(trouble).to_be_empty()
     give(page, "#hero", ("notes.txt", "text/plain", b"no picture"), STRANGER)

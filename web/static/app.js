@@ -89,6 +89,7 @@ async function show({ isBack = false } = {}) {
     if (hadFocus) grid.focus(kept?.place ?? 0);
   };
   await guarded(() => busy(work()), retry);
+  if (!page && !signal.aborted) showNoPage();
 }
 
 const fresh = (signal) => (isEmpty(question)
@@ -151,11 +152,19 @@ function showPage() {
   showCounts();
 }
 
+/** The question has no answer: something failed. */
+function showNoPage() {
+  grid.show([]);
+  for (const id of ["more", "others", "nothing"]) byId(id).hidden = true;
+  say("");
+}
+
 function showCounts() {
   const nothing = byId("nothing");
   nothing.hidden = page.pictures.length > 0;
   if (isEmpty(question)) {
     nothing.textContent = "Nothing is indexed yet. Run tll-index build FOLDER: this page will notice.";
+    say("");
     return;
   }
   const where = question.folder ? ` in ${question.folder}` : "";
