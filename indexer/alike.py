@@ -57,18 +57,18 @@ class Strangers:
         mean, deviation = self.plain
         return (plain - mean) / deviation
 
-    def scores(self, found: Alike) -> NDArray[np.float64]:
+    def scores(self, found: Alike, weight: float = WEIGHT) -> NDArray[np.float64]:
         """(n,): how striking pairs are."""
         mean, deviation = self.alike
-        return (found.alike - mean) / deviation - WEIGHT * self.plainness(found.plain)
+        return (found.alike - mean) / deviation - weight * self.plainness(found.plain)
 
 
-def each_once(found: Alike, strangers: Strangers) -> Alike:
-    """The most striking first, without those of which a picture was in a better one; equal scores
-    in their order."""
+def each_once(found: Alike, scores: NDArray[np.float64]) -> Alike:
+    """Best scores (n,) first, without pairs of which a picture was in a better one; equal scores in
+    their order."""
     taken: set[int] = set()
     best = []
-    for row in np.argsort(-strangers.scores(found), kind="stable").tolist():
+    for row in np.argsort(-scores, kind="stable").tolist():
         both = set(found.pairs[row].tolist())
         if not both & taken:
             taken |= both

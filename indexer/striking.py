@@ -91,7 +91,8 @@ def pairs(
         with Gallery.opened(opened, found, progress) as gallery:
             pool = _different(gallery, found, POOL * top)
             strangers = gallery.strangers()
-        return tuple(_described(opened, each_once(pool, strangers).rows(slice(top)), strangers))
+        best = each_once(pool, strangers.scores(pool)).rows(slice(top))
+        return tuple(_described(opened, best, strangers))
 
 
 def _different(gallery: Gallery, found: Alike, wanted: int) -> Alike:

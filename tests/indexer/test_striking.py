@@ -123,7 +123,7 @@ def test_the_best_of_each_picture_is_kept(rows: list[tuple[int, int, float, floa
         np.array([row[3] for row in rows]),
     )
     strangers = Strangers((0.1, 0.2), (0.5, 0.1))
-    best = each_once(found, strangers)
+    best = each_once(found, strangers.scores(found))
     assert len(np.unique(best.pairs)) == best.pairs.size
     scores = strangers.scores(best)
     assert (np.diff(scores) <= 0).all()
