@@ -50,9 +50,8 @@ class Collection:
         self.strangers = Strangers.of(alike[once], self.plain[once])
         np.fill_diagonal(alike, -np.inf)
         others = np.argsort(-alike, axis=1)[:, :NEIGHBOURS]
-        near = Neighbourhoods(
-            np.arange(len(features)), others, np.take_along_axis(alike, others, axis=1).astype(np.float64)
-        )
+        cosines = np.take_along_axis(alike, others, axis=1).astype(np.float64)
+        near = Neighbourhoods(np.arange(len(features)), others, cosines)
         found = mutual([near])
         found = Alike(found.pairs, found.alike, self.plain[tuple(found.pairs.T)])
         self.different = found.rows(self.strangers.plainness(found.plain) < SAME_SCENE)

@@ -274,7 +274,8 @@ def test_a_part_of_a_picture(visit: Visit, gallery: Gallery) -> None:
     assert re.search(r"crop=12\.\d+%25%2C20\.\d+%25%2C50\.\d+%25%2C52\.\d+%25$", request.value.url)
     expect(page.locator(".asked .name")).to_contain_text("part of ")
     answered(page)
-    part = page.locator(".asked img").evaluate("async (one) => (await one.decode(), one.naturalWidth)")
+    width = "async (one) => (await one.decode(), one.naturalWidth)"
+    part = page.locator(".asked img").evaluate(width)
     assert part > 10
     assert first not in page.url
     page.go_back()
