@@ -11,7 +11,7 @@ IMAGES ?= $(RUN)/gallery
 STORE  = $(RUN)/store-$(shell echo "$(IMAGES)" | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench bench-tll bench-serve bench-why torture study lens docs clean
+.PHONY: help setup run test lint bench bench-tll bench-serve bench-why bench-collection torture study lens docs clean
 
 help:  ## list these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 11
@@ -62,6 +62,10 @@ bench-tll: $(READY)  ## the lens against simpler ways, hours on two cores; ARGS=
 
 bench-why: $(READY)  ## whether the regions that why shows matter: minutes; ARGS=--help lists choices
 	$(BIN)/python -m benchmarks.why $(ARGS)
+
+bench-collection: $(READY)  ## what dupes finds of made-up copies, and how pairs should rank: half an hour
+	$(BIN)/python -m benchmarks.copies
+	$(BIN)/python -m benchmarks.striking
 
 bench-serve: $(READY)  ## 50 clients at once ask tll-index serve, beside as many threads in Python; ARGS=--quick
 	$(BIN)/python -m benchmarks.serving $(ARGS)

@@ -35,7 +35,7 @@ from tll_index.indexer.duplicates import (
     dupes,
 )
 from tll_index.indexer.report import Progress
-from tll_index.progress import Bars
+from tll_index.rendering.progress import Bars
 
 from .machine import RESULTS, machine, require_tll
 from .written import write

@@ -27,7 +27,7 @@ from tll_index.errors import TllError
 from tll_index.indexer.alike import WEIGHT, Alike, Strangers, each_once, mutual
 from tll_index.indexer.neighbours import Neighbourhoods
 from tll_index.indexer.striking import NEIGHBOURS, POOL, SAME_SCENE
-from tll_index.progress import TickBars
+from tll_index.rendering.progress import TickBars
 
 from .machine import RESULTS, machine, require_tll
 from .written import write

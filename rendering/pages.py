@@ -83,10 +83,10 @@ def groups_page(found: Sequence[Group], limits: Limits, title: str) -> str:
                 "width": copy.width,
                 "height": copy.height,
                 "size": size(copy.file_bytes),
-                "said": said(copy, at),
+                "said": said(copy, group),
                 "image": _inline(picture_at(copy.path, THUMBNAIL_SIDE, limits)),
             }
-            for at, copy in enumerate(group.copies)
+            for copy in group.copies
         ]
         for group in found
     ]

@@ -213,17 +213,18 @@ def groups(found: Sequence[Group]) -> Iterator[str]:
     """Groups of the same picture, a file a line, the best first."""
     for group in found:
         yield "\n".join(
-            f"{copy.width:>6} x {copy.height:<6} {size(copy.file_bytes):>9}  {said(copy, at):<6}  "
-            f"{shown(near(copy.path))}"
-            for at, copy in enumerate(group.copies)
+            f"{copy.width:>6} x {copy.height:<6} {size(copy.file_bytes):>9}  "
+            f"{said(copy, group):<6}  {shown(near(copy.path))}"
+            for copy in group.copies
         )
 
 
-def said(copy: Copy, at: int) -> str:
+def said(copy: Copy, group: Group) -> str:
     """What a file is to its group, in a word."""
-    if at == 0:
+    best = group.copies[0]
+    if copy == best:
         return "best"
-    return "equal" if copy.likeness == 1 else f"{copy.likeness:.3f}"
+    return "equal" if copy.sha256 == best.sha256 else f"{copy.likeness:.3f}"
 
 
 def groups_summary(found: Sequence[Group]) -> str:

@@ -43,6 +43,19 @@ def test_dupes_as_a_table(photos: Path, tll_index: Run) -> None:
     assert "1 groups" in done.err and "nothing was deleted" in done.err
 
 
+def test_only_equal_files_are_called_equal(photos: Path, tll_index: Run) -> None:
+    with Image.open(photos / "picture0002.png") as image:
+        image.resize((80, 60), Image.Resampling.NEAREST).save(photos / "large.png")
+    build(["photos"])
+    words = [line.split() for line in tll_index("dupes").out.splitlines()]
+    assert [word[-1] for word in words] == [
+        "photos/large.png",
+        "photos/again.png",
+        "photos/picture0002.png",
+    ]
+    assert words[0][-2] == "best" and all(float(word[-2]) > 0.92 for word in words[1:])
+
+
 def test_dupes_as_json(photos: Path, tll_index: Run) -> None:
     done = tll_index("dupes", "--exact", "--json", "-q")
     (group,) = map(json.loads, done.out.splitlines())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pictures import fill_folder, noise
@@ -110,6 +110,7 @@ def test_mutual_neighbours() -> None:
     assert mutual([]).pairs.shape == (0, 2)
 
 
+@settings(deadline=None)
 @given(
     rows=st.lists(
         st.tuples(st.integers(0, 9), st.integers(10, 19), st.floats(0, 1), st.floats(0, 1)),
