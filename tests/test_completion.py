@@ -36,6 +36,7 @@ def test_commands_options_and_choices() -> None:
     assert ("plain", "query") in completed("q") and ("plain", "verify") in completed("")
     assert {value for _, value in completed("query", "--m")} == {
         "--minus",
+        "--minus-text",
         "--min-score",
         "--max-megapixels",
     }

@@ -79,6 +79,17 @@ def test_each_picture_is_in_its_place(flat: list[Path]) -> None:
     assert [left for left, *_ in tiles] == sorted(left for left, *_ in tiles)  # in order of rank
 
 
+def test_hits_go_on_below_in_the_next_line(flat: list[Path]) -> None:
+    one = answer([flat[0]], flat[1:])
+    plan = Plan.of([one], columns=2)
+    image = drawn([one], LIMITS, plan)
+    where = frames(image)
+    a, b, c, d, e = (where[colour] for colour in COLOURS[1:])
+    assert a[1] == b[1] < c[1] == d[1] < e[1] and c[1] > a[3] and e[1] > c[3]
+    assert a[0] == c[0] == e[0] < b[0] == d[0]
+    assert e[3] < image.height - plan.margin
+
+
 def test_several_questions_and_pictures(flat: list[Path]) -> None:
     first, second = answer(flat[:3], flat[3:5]), answer([flat[5]], [])
     plan = Plan.of([first, second])
