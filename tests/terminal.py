@@ -9,6 +9,7 @@ import io
 import os
 import re
 import struct
+import subprocess
 import sys
 import termios
 from pathlib import Path
@@ -40,14 +41,15 @@ def on_terminal(
     parent, child = os.openpty()
     size = struct.pack("HHHH", 40, columns, columns * pixels[0], 40 * pixels[1])
     fcntl.ioctl(child, termios.TIOCSWINSZ, size)
-    process = os.fork()
-    if process == 0:
-        os.close(parent)
-        _login(child)
-        known = {name: os.environ[name] for name in os.environ if not _ABOUT_TERMINALS.match(name)}
-        known |= {"TERM": "xterm-256color", **(environ or {})}
-        command = [sys.executable, str(HERE / "tiny.py"), *map(str, arguments)]
-        os.execve(sys.executable, command, known)  # readline puts COLUMNS where Python isn't told
+    known = {name: os.environ[name] for name in os.environ if not _ABOUT_TERMINALS.match(name)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", _LOGIN, str(HERE / "tiny.py"), *map(str, arguments)],
+        stdin=child,
+        stdout=child,
+        stderr=child,
+        env={**known, "TERM": "xterm-256color", **(environ or {})},  # readline adds COLUMNS unseen
+        start_new_session=True,
+    )
     os.close(child)
     written = b""
     answered = False
@@ -57,16 +59,15 @@ def on_terminal(
             if attributes and not answered and b"\x1b[c" in written:
                 answered = os.write(parent, f"\x1b[?{attributes}c".encode()) > 0
     os.close(parent)
-    _, status = os.waitpid(process, 0)
-    return os.waitstatus_to_exitcode(status), written.replace(b"\r\n", b"\n")
+    return process.wait(), written.replace(b"\r\n", b"\n")
 
 
-def _login(child: int) -> None:
-    """What `os.login_tty` does, which Python 3.10 lacks."""
-    os.setsid()
-    fcntl.ioctl(child, termios.TIOCSCTTY, 0)
-    for descriptor in range(3):
-        os.dup2(child, descriptor)
+_LOGIN = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+"""Makes standard input the terminal of its session, then becomes the command."""
 
 
 def kitty_pictures(written: bytes) -> list[tuple[dict[str, str], Image.Image]]:
