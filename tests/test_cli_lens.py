@@ -117,7 +117,7 @@ def test_train_writes_a_lens_and_says_how_good_it_is(data: Path, tll_index: Cli)
     assert lines[0].startswith(f"top-2     {judged['top2']:.3f}  (95% interval ")
     assert "5 folds of 24 pairs" in lines[0]
     assert lines[1] == "vectors   6 values, 24 bytes each"
-    assert lines[2].startswith("lens      my.npz, 0.0 MB (digest ")
+    assert lines[2].startswith("lens      my.npz, 2.4 kB (digest ")
     assert lines[3] == "use it    tll-index build DIR --lens my.npz"
     assert "lenses as tiny.npz" in lines[4]
 

@@ -16,7 +16,8 @@ from tll_index.engine.embedder import Embedder, load_embedder
 from tll_index.engine.hubs import HubPenalty
 from tll_index.engine.lens import unit
 from tll_index.errors import StoreDamagedError
-from tll_index.indexer.arranging import Wanted
+from tll_index.indexer.arranging import Arranger, Wanted
+from tll_index.indexer.layout import VECTORS
 from tll_index.indexer.neighbours import neighbourhoods
 from tll_index.indexer.records import NUMBER, ImageRecord
 from tll_index.indexer.report import Progress
@@ -54,6 +55,15 @@ class Shelf:
         path.mkdir()
         self.store = Store.create(path, embedder, load_settings())
         self.numbers: dict[int, int] = {}
+
+    def arrange(self, index: str) -> None:
+        """Make the file of an index of that kind."""
+        store = self.store
+        file, lens = store.path / VECTORS, store.embedder.lens
+        arranger = Arranger(
+            store.catalog, file, store.about.id, store.about.dimension, lambda: lens
+        )
+        arranger.arrange(Wanted(index, 1 << 30), Progress())
 
     def put(self, content: int) -> None:
         def add(writer: Writer) -> int:
@@ -119,7 +129,7 @@ def test_they_are_what_comparing_all_finds(
         shelf.put(content)
     for action, content in steps:
         if action == "arrange":
-            shelf.store.arranger.arrange(Wanted(index, 1 << 30), Progress())
+            shelf.arrange(index)
         else:
             getattr(shelf, action)(content)
     shelf.check(k, block)
@@ -138,7 +148,7 @@ def test_a_lost_vector_is_said(embedder: Embedder, tmp_path: Path) -> None:
     shelf = Shelf(tmp_path, embedder)
     for content in range(30):
         shelf.put(content)
-    shelf.store.arranger.arrange(Wanted("flat", 1 << 30), Progress())
+    shelf.arrange("flat")
     lost = shelf.numbers[7]
     shelf.store.catalog.write(lambda writer: writer._delete("vectors", NUMBER.pack(lost)))
     with pytest.raises(StoreDamagedError, match="repair"):
