@@ -287,7 +287,7 @@ def test_a_build_beside_shows_up(
     assert client.get("/api/info").json()["pictures"] == 12
     new = fill_folder(Path("photos/new"), 3, first=100)
     photos[0].unlink()
-    assert spawn("build").wait(60) == 0
+    assert spawn("build").wait(150) == 0  # torch takes its time on a busy machine
     told = client.get("/api/info").json()
     assert told["pictures"] == 14 and told["generation"] > 1
     assert told["folders"][0] == {"name": "left", "pictures": 3}
