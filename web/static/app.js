@@ -75,14 +75,15 @@ async function show({ isBack = false } = {}) {
   const hadFocus = grid.hasFocus;
   question = parse(location.hash);
   const kept = isBack ? visited.get(address(question)) : null;
+  page = null;
   const work = async () => {
     await served.ready(signal);
     const known = await recalled(signal);
     if (signal.aborted) return;
-    page = null;
     showQuestion(known);
-    page = kept?.page ?? (await fresh(signal));
+    const found = kept?.page ?? (await fresh(signal));
     if (signal.aborted) return;
+    page = found;
     calm();
     showPage();
     scrollTo(0, kept?.top ?? 0);
@@ -176,7 +177,10 @@ function showCounts() {
   );
 }
 
-const linked = ({ id }) => address(about(question, id));
+/** Where a picture leads, which is then known already. */
+function linked(picture) {
+  return address(about(question, faces.meet(picture).ref));
+}
 
 const offered = () => [
   "like",
@@ -192,7 +196,6 @@ const explained = () => {
 };
 
 function act(does, picture) {
-  faces.meet(picture);
   if (does !== "why") return go(weighing(question, picture.id, does === "like" ? 1 : -1));
   const { ref, name } = explained();
   return showWhy(name, picture.name, (signal) => answers.why(ref, picture.id, signal));
