@@ -48,20 +48,30 @@ def sixel(image: Image.Image) -> bytes:
     they are on the terminal."""
     rgba = image.convert("RGBA")
     shown = np.asarray(rgba)[:, :, 3] >= _OPAQUE
-    rgb = rgba.convert("RGB")
-    fewer = rgb.reduce(max(1, math.isqrt(rgb.width * rgb.height // _ENOUGH_PIXELS)))
-    palette = fewer.quantize(_SIXEL_COLOURS)
-    indices = rgb.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
-    pixels = np.where(shown, np.asarray(indices, np.int16), np.int16(-1))  # -1 is no colour
+    colours, indices = _colours(rgba.convert("RGB"))
+    pixels = np.where(shown, indices, np.int16(-1))  # -1 is no colour
     height, width = pixels.shape
-    colours = np.array(palette.getpalette(), np.int64).reshape(-1, 3)
     used = np.unique(pixels[pixels >= 0])
     registers = "".join(
-        f"#{index};2;{';'.join(str(round(value * 100 / 255)) for value in colours[index])}"
+        f"#{index};2;{';'.join(str(round(int(value) * 100 / 255)) for value in colours[index])}"
         for index in used.tolist()
     )
     bands = b"-".join(_band(pixels[top : top + 6]) for top in range(0, height, 6))
     return f'\x1bP0;1q"1;1;{width};{height}{registers}'.encode() + bands + b"\x1b\\"
+
+
+def _colours(rgb: Image.Image) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
+    """(c, 3): as many as there are registers, or all there are where those are fewer; and
+    (height, width): which of them each pixel has."""
+    if rgb.getcolors(_SIXEL_COLOURS) is not None:
+        rows = np.asarray(rgb).reshape(-1, 3)
+        colours, indices = np.unique(rows, axis=0, return_inverse=True)
+        return colours, indices.reshape(rgb.height, rgb.width).astype(np.int16)
+    fewer = rgb.reduce(max(1, math.isqrt(rgb.width * rgb.height // _ENOUGH_PIXELS)))
+    palette = fewer.quantize(_SIXEL_COLOURS)
+    nearest = rgb.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
+    values = np.array(palette.getpalette(), np.uint8).reshape(-1, 3)
+    return values, np.asarray(nearest, np.int16)
 
 
 def _band(pixels: NDArray[np.int16]) -> bytes:

@@ -72,21 +72,29 @@ def tll_index(
 
 
 @pytest.fixture
-def spawn() -> Callable[..., subprocess.Popen[bytes]]:
-    """Start the command line, tiny backbone included, in a process of its own."""
+def spawn() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Start the command line, tiny backbone included, in a process of its own, which does not
+    outlive the test."""
+    started: list[subprocess.Popen[bytes]] = []
 
     def start(*arguments: object, **options: object) -> subprocess.Popen[bytes]:
         # A shell that puts the tests into the background makes them, and their children, deaf to
         # Ctrl-C.
         options.setdefault("preexec_fn", lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, HERE / "tiny.py", *map(str, arguments)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             **options,  # type: ignore[call-overload]
         )
+        started.append(process)
+        return process
 
-    return start
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
 
 
 @pytest.fixture(scope="module")

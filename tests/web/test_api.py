@@ -270,7 +270,7 @@ def test_several_roots_are_told_apart(here: Path) -> None:
         fill_folder(here / folder / "deep", 2, first=len(folder) * ord(folder[0]))
     build(["one/photos", "two/photos"], recipe=Recipe("tiny", lens="none"))
     with Store.open() as store, Server(store, port=0) as server:
-        client = httpx.Client(base_url=server.address.url, trust_env=False)
+        client = httpx.Client(base_url=server.address.url, timeout=60, trust_env=False)
         names = [one["name"] for one in client.get("/api/info").json()["folders"]]
         assert names == ["photos", "photos (2)"]
         like = [{"id": digest(next((here / "one/photos/deep").iterdir()))}]
@@ -408,7 +408,7 @@ def test_a_store_without_pictures(here: Path) -> None:
     only.unlink()
     build(allow_empty=True)
     with Store.open() as store, Server(store, port=0) as server:
-        client = httpx.Client(base_url=server.address.url, trust_env=False)
+        client = httpx.Client(base_url=server.address.url, timeout=60, trust_env=False)
         told = client.get("/api/info").json()
         assert (told["pictures"], told["folders"]) == (0, [])
         assert client.get("/api/random").json() == {"pictures": []}

@@ -31,7 +31,7 @@ def address(process: subprocess.Popen[bytes]) -> str:
 
 
 def get(url: str, **headers: str) -> httpx.Response:
-    return httpx.get(url, headers=headers, trust_env=False)
+    return httpx.get(url, headers=headers, timeout=60, trust_env=False)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -43,9 +43,10 @@ def test_from_start_to_end(photos: list[Path], spawn: Spawn, number: int) -> Non
     picture.save("upload.png")
     upload = Path("upload.png").read_bytes()
     kind = {"content-type": "image/png"}
-    shown = httpx.post(f"{url}api/query", content=upload, headers=kind, trust_env=False)
+    ask = f"{url}api/query"
+    shown = httpx.post(ask, content=upload, headers=kind, timeout=60, trust_env=False)
     assert shown.status_code == 200
-    with httpx.Client(trust_env=False) as idle:  # a connection that is kept open
+    with httpx.Client(timeout=60, trust_env=False) as idle:  # a connection that is kept open
         idle.get(f"{url}healthz")
         process.send_signal(number)
         _, said = process.communicate(timeout=30)

@@ -139,9 +139,9 @@ def test_other_addresses_demand_a_token(store: Store) -> None:
         assert address.token is not None and len(address.token) >= 32
         assert address.url.endswith(f"/#token={address.token}")
         url = f"http://127.0.0.1:{address.port}/api/info"
-        assert httpx.get(url, trust_env=False).status_code == 401
+        assert httpx.get(url, timeout=60, trust_env=False).status_code == 401
         headers = {"authorization": f"Bearer {address.token}", "host": "any.example"}
-        assert httpx.get(url, headers=headers, trust_env=False).status_code == 200
+        assert httpx.get(url, headers=headers, timeout=60, trust_env=False).status_code == 200
     assert Server(store, port=0).address.token is None
 
 
