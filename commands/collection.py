@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from ..names import shown
 from .parameters import (
     OUTPUT,
     bars,
@@ -19,12 +18,10 @@ from .parameters import (
     require_place,
     runtime_option,
     store_option,
-    write_result,
+    workers_option,
+    write_and_say,
 )
 
-_workers_option = click.option(
-    "--workers", type=int, help="Decoder processes.  [default: one for each core]"
-)
 _html_option = click.option("--html", type=OUTPUT, help="Also write a page with pictures.")
 
 
@@ -38,7 +35,7 @@ _html_option = click.option("--html", type=OUTPUT, help="Also write a page with 
 )
 @format_option("table", "json", "jsonl", json="jsonl")
 @_html_option
-@_workers_option
+@workers_option
 @quiet_option
 @debug_option
 def dupes(
@@ -83,8 +80,7 @@ def dupes(
         click.echo(render.groups_summary(found), err=True)
     if html is not None:
         title = f"{len(found):,} pictures that are here more than once"
-        write_result(html, pages.groups_page(found, Limits.of(loaded), title).encode())
-        click.echo(f"wrote {shown(html)}", err=True)
+        write_and_say(html, pages.groups_page(found, Limits.of(loaded), title).encode())
 
 
 @click.command()
@@ -97,7 +93,7 @@ def dupes(
 @device_option
 @runtime_option
 @batch_size_option
-@_workers_option
+@workers_option
 @quiet_option
 @debug_option
 def pairs(
@@ -134,8 +130,7 @@ def pairs(
         click.echo("no two pictures are alike through the lens only", err=True)
     if html is not None:
         title = "Totally looks like"
-        write_result(html, pages.pairs_page(found, Limits.of(loaded), title).encode())
-        click.echo(f"wrote {shown(html)}", err=True)
+        write_and_say(html, pages.pairs_page(found, Limits.of(loaded), title).encode())
 
 
 COMMANDS = (dupes, pairs)

@@ -17,6 +17,7 @@ from .parameters import (
     quiet_option,
     runtime_option,
     store_option,
+    workers_option,
 )
 
 
@@ -90,7 +91,7 @@ def export(destination: Path, store: Path | None, quiet: bool, **how: Any) -> No
 @click.option("--model", default="", metavar="TEXT", help="What made them, in words.")
 @device_option
 @runtime_option
-@click.option("--workers", type=int, help="Decoder processes.  [default: one for each core]")
+@workers_option
 @quiet_option
 @debug_option
 def import_(

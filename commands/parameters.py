@@ -135,6 +135,14 @@ hyperlinks_option = click.option(
     help="Paths that can be clicked.  [default: auto, on terminals that are known to do it]",
 )
 
+workers_option = click.option(
+    "--workers", type=int, help="Decoder processes.  [default: one for each core]"
+)
+
+max_megapixels_option = click.option(
+    "--max-megapixels", type=int, help="Refuse larger pictures.  [default: 178]"
+)
+
 runtime_option = click.option(
     "--runtime",
     type=click.Choice(RUNTIMES),
@@ -301,6 +309,12 @@ def write_result(path: Path, data: bytes) -> None:
         raise TllError(f"{shown(path)} can't be written: {error.strerror}") from None
 
 
+def write_and_say(path: Path, data: bytes) -> None:
+    """The same, with a line on standard error that says so."""
+    write_result(path, data)
+    click.echo(f"wrote {shown(path)}", err=True)
+
+
 store_option = click.option(
     "--store",
     type=PATH,
@@ -320,7 +334,7 @@ build_options = _each(
     click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out names like this."),
     click.option("--hidden", is_flag=True, help="Also files and folders that begin with a dot."),
     click.option("--follow-links", is_flag=True, help="Also through symbolic links."),
-    click.option("--workers", type=int, help="Decoder processes.  [default: one for each core]"),
+    workers_option,
     click.option(
         "--index",
         metavar="KIND",

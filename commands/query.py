@@ -22,11 +22,12 @@ from .parameters import (
     device_option,
     format_option,
     hyperlinks_option,
+    max_megapixels_option,
     require_place,
     runtime_option,
     standard_input,
     store_option,
-    write_result,
+    write_and_say,
 )
 from .questions import Weighed, WeighedPicture, WeighedText, questions
 
@@ -114,7 +115,7 @@ class _CropType(click.ParamType["Crop"]):
 @click.option("--weights", type=PATH, help="The weights that made the store, if they moved.")
 @device_option
 @runtime_option
-@click.option("--max-megapixels", type=int, help="Refuse larger pictures.  [default: 178]")
+@max_megapixels_option
 @debug_option
 def query(
     pictures: tuple[Path, ...],
@@ -199,11 +200,11 @@ def query(
     if answers and html is not None:
         from ..rendering.pages import page
 
-        _write(html, page(answers, limits, f"Lookalikes among {held:,} pictures").encode())
+        write_and_say(html, page(answers, limits, f"Lookalikes among {held:,} pictures").encode())
     if answers and sheet is not None and plan is not None:
         from ..rendering.sheets import sheet as drawn
 
-        _write(sheet, drawn(answers, limits, plan, sheet))
+        write_and_say(sheet, drawn(answers, limits, plan, sheet))
     if failed:
         sys.exit(1)
 
@@ -270,11 +271,6 @@ def _plan(sheet: Path, asked: Sequence[tuple[Asked, ...]], hits: int) -> Plan:
     plan = Plan(hits, max(map(len, asked)))
     require_sheet(sheet, len(asked), plan)
     return plan
-
-
-def _write(path: Path, data: bytes) -> None:
-    write_result(path, data)
-    click.echo(f"wrote {shown(path)}", err=True)
 
 
 COMMANDS = (query,)

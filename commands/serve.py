@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .parameters import PATH, debug_option, device_option, runtime_option, store_option
+from .parameters import (
+    PATH,
+    debug_option,
+    device_option,
+    max_megapixels_option,
+    runtime_option,
+    store_option,
+    workers_option,
+)
 
 if TYPE_CHECKING:
     from ..web.server import Address
@@ -45,8 +53,8 @@ _MIB = 1 << 20
 @click.option("--weights", type=PATH, help="The weights that made the store, if they moved.")
 @device_option
 @runtime_option
-@click.option("--workers", type=int, help="Decoder processes.  [default: one for each core]")
-@click.option("--max-megapixels", type=int, help="Refuse larger pictures.  [default: 178]")
+@workers_option
+@max_megapixels_option
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but the address.")
 @debug_option
 def serve(

@@ -16,6 +16,7 @@ from .parameters import (
     debug_option,
     device_option,
     format_option,
+    max_megapixels_option,
     require_place,
     runtime_option,
     standard_input,
@@ -42,7 +43,7 @@ from .parameters import (
 @click.option("--lens", metavar="FILE|none", help="Without a store: the trained lens.")
 @device_option
 @runtime_option
-@click.option("--max-megapixels", type=int, help="Refuse larger pictures.  [default: 178]")
+@max_megapixels_option
 @debug_option
 def why(
     a: Path,

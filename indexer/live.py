@@ -157,12 +157,21 @@ def in_chunks(
     """
     for start in range(0, len(numbers), CHUNK):
         some = numbers[start : start + CHUNK]
-        try:
-            rows = reader.vectors(some)
-            if rows.shape[1] != dimension:
-                raise ValueError(f"{rows.shape[1]} values, expected {dimension}")
-        except (KeyError, ValueError) as error:
-            raise StoreDamagedError(
-                f"the catalog's vectors are damaged ({error!r}); 'tll-index repair' mends it"
-            ) from error
-        yield some, rows
+        yield some, vectors_of(reader, some, dimension)
+
+
+def vectors_of(reader: Reader, numbers: NDArray[np.int64], dimension: int) -> UnitVectors:
+    """(n, dimension) float32: the vectors of these images.
+
+    Raises:
+        StoreDamagedError: as `in_chunks`.
+    """
+    try:
+        rows = reader.vectors(numbers)
+        if rows.shape[1] != dimension:
+            raise ValueError(f"{rows.shape[1]} values, expected {dimension}")
+    except (KeyError, ValueError) as error:
+        raise StoreDamagedError(
+            f"the catalog's vectors are damaged ({error!r}); 'tll-index repair' mends it"
+        ) from error
+    return rows

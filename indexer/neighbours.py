@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from ..contracts import UnitVectors
 from ..engine.lens import Lens, unit
 from ..engine.search import SCORE_DECIMALS, products
-from ..errors import StoreDamagedError
 from .layout import VECTORS
-from .live import LiveIndex
+from .live import LiveIndex, vectors_of
 from .own_lens import own_lens
 from .reader import Reader
 from .report import Progress
@@ -71,12 +70,7 @@ def neighbourhoods(
 
 
 def _looks(reader: Reader, images: NDArray[np.int64], lens: Lens) -> UnitVectors:
-    try:
-        return unit(lens.looks_of(reader.vectors(images)))
-    except (KeyError, ValueError) as error:
-        raise StoreDamagedError(
-            f"the catalog's vectors are damaged ({error}); 'tll-index repair' mends it"
-        ) from error
+    return unit(lens.looks_of(vectors_of(reader, images, lens.dimension)))
 
 
 def _nearest(
