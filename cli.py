@@ -6,7 +6,7 @@ import importlib
 import sys
 import warnings
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import click
 
@@ -55,6 +55,10 @@ class _Commands(click.Group):
             return super().get_command(context, name)
         module = importlib.import_module(f".commands.{self._elsewhere[name]}", __package__)
         return next(command for command in module.COMMANDS if command.name == name)
+
+
+if TYPE_CHECKING:
+    from .location import Location
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -134,7 +138,7 @@ def build(
 @store_option
 @format_option("table", "json", "jsonl", "csv")
 @debug_option
-def info(store: Path | None, format: str) -> None:
+def info(store: Location | None, format: str) -> None:
     """Say what made the store, what it holds, and what it takes on disk."""
     from .config import load_settings
     from .indexer.store import Store

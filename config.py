@@ -13,6 +13,7 @@ from typing import Any
 import platformdirs
 
 from .errors import UsageError
+from .location import Location, is_milvus, located
 
 STORE_NAME = ".tll-index"
 RUNTIMES = ("auto", "onnx", "torch")
@@ -32,8 +33,9 @@ class Settings:
     """What can be set. Every field is also an environment variable (`TLL_BATCH_SIZE=64`) and a
     key of `config.toml` in the user folder (`batch_size = 64`)."""
 
-    store: Path | None = None
-    """The store; None looks for `.tll-index` here and upwards."""
+    store: Location | None = None
+    """The store: a folder, or the address of a Milvus (see `location`); None looks for `.tll-index`
+    here and upwards."""
     weights_dir: Path = field(default_factory=lambda: user_folder() / "weights")
     """Folder of downloaded backbone weights, one file a backbone."""
     lens_dir: Path = field(default_factory=lambda: user_folder() / "lenses")
@@ -96,6 +98,8 @@ def _parsed(name: str, value: object, origin: str) -> object:
         if not isinstance(value, (str, bytes, os.PathLike)):
             raise UsageError(f"{origin}: {value!r} is not a path")
         try:
+            if name == "store" and is_milvus(os.fsdecode(value)):
+                return located(os.fsdecode(value))
             return Path(os.fsdecode(value)).expanduser()
         except RuntimeError as error:  # ~somebody who isn't known
             raise UsageError(f"{origin}: {error}") from None

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 
-def shown(path: str | bytes | Path) -> str:
+def shown(path: str | bytes | os.PathLike[str]) -> str:
     r"""`path` as one printable line: control characters and stray bytes become \n, \x1b, \xff."""
     text = os.fsdecode(path)
     if text.isprintable():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,6 +24,9 @@ from .parameters import (
 
 _html_option = click.option("--html", type=OUTPUT, help="Also write a page with pictures.")
 
+if TYPE_CHECKING:
+    from ..location import Location
+
 
 @click.command()
 @store_option
@@ -39,7 +42,7 @@ _html_option = click.option("--html", type=OUTPUT, help="Also write a page with 
 @quiet_option
 @debug_option
 def dupes(
-    store: Path | None,
+    store: Location | None,
     exact: bool,
     threshold: float | None,
     format: str,
@@ -97,7 +100,7 @@ def dupes(
 @quiet_option
 @debug_option
 def pairs(
-    store: Path | None,
+    store: Location | None,
     top: int,
     format: str,
     html: Path | None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,13 +20,16 @@ from .parameters import (
     workers_option,
 )
 
+if TYPE_CHECKING:
+    from ..location import Location
+
 
 @click.command()
 @click.argument("sources", nargs=-1, required=True, type=PATH, metavar="SRC...")
 @store_option
 @quiet_option
 @debug_option
-def merge(sources: tuple[Path, ...], store: Path | None, quiet: bool) -> None:
+def merge(sources: tuple[Path, ...], store: Location | None, quiet: bool) -> None:
     """Put the pictures of the stores SRC into the store, made where there is none.
 
     Nothing is embedded again, so all must be made by the same backbone and lens. SRC is only read.
@@ -67,7 +70,7 @@ def merge(sources: tuple[Path, ...], store: Path | None, quiet: bool) -> None:
 )
 @quiet_option
 @debug_option
-def export(destination: Path, store: Path | None, quiet: bool, **how: Any) -> None:
+def export(destination: Path, store: Location | None, quiet: bool, **how: Any) -> None:
     """Write vectors and metadata of all pictures into DEST.parquet, DEST.npz or a folder.
 
     DEST appears whole or not at all. docs/exchange.md says what is in it.

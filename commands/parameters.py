@@ -16,6 +16,8 @@ from click.shell_completion import CompletionItem
 
 from ..config import HYPERLINKS, RUNTIMES
 from ..engine.options import RECIPES, TrainingOptions
+from ..errors import UsageError
+from ..location import is_milvus, located
 from ..names import shown
 
 if TYPE_CHECKING:
@@ -315,11 +317,26 @@ def write_and_say(path: Path, data: bytes) -> None:
     click.echo(f"wrote {shown(path)}", err=True)
 
 
+class _Store(click.Path):
+    """A folder, or the address of a Milvus."""
+
+    def convert(self, value: Any, parameter: Any, context: Any) -> Any:
+        if isinstance(value, Path) or not is_milvus(value):
+            return super().convert(value, parameter, context)
+        try:
+            return located(value)
+        except UsageError as error:
+            self.fail(str(error), parameter, context)
+
+
+STORE = _Store(path_type=Path, allow_dash=True, readable=False)
+
 store_option = click.option(
     "--store",
-    type=PATH,
+    type=STORE,
     shell_complete=folders,
-    help="The store's folder.  [default: TLL_STORE, or the nearest .tll-index here or above]",
+    help="Its folder, or milvus://HOST:PORT/NAME.  [default: TLL_STORE, or the nearest .tll-index "
+    "here or above]",
 )
 
 build_options = _each(

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ..engine.decode import Limits
     from ..indexer.looks import Look
     from ..indexer.store import Store
+    from ..location import Location
     from ..rendering.answers import Asked
     from ..rendering.sheets import Plan
     from ..rendering.strips import Canvas
@@ -119,7 +120,7 @@ class _CropType(click.ParamType["Crop"]):
 @debug_option
 def query(
     pictures: tuple[Path, ...],
-    store: Path | None,
+    store: Location | None,
     k: int,
     together: bool,
     plus: tuple[Weighed, ...],
@@ -177,7 +178,9 @@ def query(
     failed = False
     with Store.open(weights=weights, settings=loaded) as opened:
         if (held := len(opened)) == 0:
-            raise StoreError(f"the store {opened.path} is empty; fill it with 'tll-index build'")
+            raise StoreError(
+                f"the store {opened.location} is empty; fill it with 'tll-index build'"
+            )
         if sample:
             asked += _sampled(opened, sample)
         plan = None if sheet is None else _plan(sheet, asked, min(k, held))

@@ -19,6 +19,7 @@ from .parameters import (
 )
 
 if TYPE_CHECKING:
+    from ..location import Location
     from ..web.server import Address
 
 _MIB = 1 << 20
@@ -58,7 +59,7 @@ _MIB = 1 << 20
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but the address.")
 @debug_option
 def serve(
-    store: Path | None,
+    store: Location | None,
     host: str,
     port: int,
     names: tuple[str, ...],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,6 +19,9 @@ from .parameters import (
     store_option,
 )
 
+if TYPE_CHECKING:
+    from ..location import Location
+
 
 @click.command()
 @store_option
@@ -25,7 +29,7 @@ from .parameters import (
 @format_option("table", "json", "jsonl", "csv")
 @click.option("-q", "--quiet", is_flag=True, help="No progress, and nothing where all is well.")
 @debug_option
-def verify(store: Path | None, deep: bool, format: str, quiet: bool) -> None:
+def verify(store: Location | None, deep: bool, format: str, quiet: bool) -> None:
     """Check every record, vector, path and index entry; exit status 1 if anything is wrong.
 
     Changes nothing. Others may read and write the store meanwhile.
@@ -70,7 +74,7 @@ def _mended(by: str) -> str:
 @store_option
 @quiet_option
 @debug_option
-def repair(store: Path | None, quiet: bool) -> None:
+def repair(store: Location | None, quiet: bool) -> None:
     """Mend a damaged store: make anew what follows from the rest, drop what can't be read.
 
     Says what was dropped. The next 'build' indexes those pictures again, if they are still there.
@@ -94,7 +98,7 @@ def repair(store: Path | None, quiet: bool) -> None:
 @store_option
 @quiet_option
 @debug_option
-def backup(destination: Path, store: Path | None, quiet: bool) -> None:
+def backup(destination: Path, store: Location | None, quiet: bool) -> None:
     """Copy the store to the new folder DEST, consistent though a build may be writing to it.
 
     The copy is a store: 'query --store DEST' asks it. To go back to it, put it in the place of the
@@ -115,7 +119,7 @@ def backup(destination: Path, store: Path | None, quiet: bool) -> None:
 @click.option("--copies", is_flag=True, help="Also other paths that show the same pictures.")
 @quiet_option
 @debug_option
-def forget(paths: tuple[Path, ...], store: Path | None, copies: bool, quiet: bool) -> None:
+def forget(paths: tuple[Path, ...], store: Location | None, copies: bool, quiet: bool) -> None:
     """Really remove pictures, or all below a folder: no file of the store keeps a byte of them.
 
     It takes as long as copying the store and making its index. Files are not touched.

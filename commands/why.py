@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,6 +22,9 @@ from .parameters import (
     standard_input,
     store_option,
 )
+
+if TYPE_CHECKING:
+    from ..location import Location
 
 
 @click.command()
@@ -48,7 +51,7 @@ from .parameters import (
 def why(
     a: Path,
     b: Path,
-    store: Path | None,
+    store: Location | None,
     out: Path | None,
     method: str,
     format: str,

@@ -21,7 +21,7 @@ from ..engine.indexes import RECALL_AT, Effort, Plan, Questions
 from ..engine.lens import Lens, unit
 from ..errors import StoreDamagedError
 from . import vectors
-from .catalog import Catalog
+from .catalog import LmdbCatalog
 from .live import CHUNK, in_chunks
 from .report import Progress
 from .spaces import LOOKS_TABLE
@@ -74,7 +74,7 @@ class Arranger:
 
     def __init__(
         self,
-        catalog: Catalog,
+        catalog: LmdbCatalog,
         path: Path,
         store_id: bytes,
         dimension: int,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..contracts import Hit, UnitVectors
 from ..engine.search import SCORE_DECIMALS, Neighbours
 from ..errors import StoreDamagedError
-from .reader import Reader
+from .interface import Reader
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ from ..names import shown
 from .about import write_about
 from .environment import translated
 from .files import new_folder, place_for, replace_file
+from .folder import folder_of
 from .layout import ABOUT, CATALOG, LENS
 from .report import Progress
 from .rewriting import rewritten
@@ -67,6 +68,6 @@ def _copy(store: Store, part: Path, progress: Progress) -> None:
         raise StoreError(f"{shown(store.path)} has lost its {LENS}; 'tll-index repair' mends it")
     base = os.fsdecode(about.base_of(store.path))
     copied = about.renewed(catalog=CATALOG, base=base)
-    rewritten(store.catalog, part / CATALOG, copied, progress)
+    rewritten(folder_of(store.home).catalog, part / CATALOG, copied, progress)
     (part / f"{CATALOG}-lock").unlink(missing_ok=True)
     replace_file(part / ABOUT, lambda new: write_about(new, copied))

@@ -12,21 +12,22 @@ from pathlib import Path
 from ..config import Settings, load_settings
 from ..engine.decode import SUFFIXES, Limits, codecs
 from ..engine.embedder import Embedder, choose_backbone, load_embedder
-from ..engine.indexes import require_index
 from ..engine.lens import Lens
 from ..engine.registry import spec_of
 from ..engine.runtime import pictures_a_pass
 from ..engine.weights import digest
 from ..engine.words import choose_with_words, require_words
 from ..errors import NoPicturesError, StoreMismatchError, TllError, UsageError
+from ..location import Location
 from ..names import shown
+from . import homes
 from .changes import Comparison, Tally
 from .decoders import Decoder
 from .forgetting import settle
 from .imported import require_not_imported
 from .intake import Intake
 from .keeper import Keeper
-from .layout import ABOUT, place_to_build, refuse_foreign, writer_lock
+from .layout import place_to_build
 from .pipeline import Pipeline
 from .report import BuildReport, Progress
 from .store import Store
@@ -99,7 +100,7 @@ class Builder:
         settings: Settings,
     ) -> None:
         """See `build`."""
-        self.path = place_to_build(store, settings)
+        self.location = place_to_build(store, settings)
         self._named = roots_of(folders)
         self._recipe = recipe
         self.rules = rules
@@ -128,7 +129,7 @@ class Builder:
                 return Comparison(
                     roots,
                     self.rules,
-                    os.fsencode(self.path),
+                    homes.folder_in_use(self.location),
                     catalog,
                     tried_by,
                     allow_empty,
@@ -143,11 +144,11 @@ class Builder:
                 if dry_run:
                     return _foretold(tally)
             if known is None:
-                refuse_foreign(self.path)
-            stack.enter_context(writer_lock(self.path))
+                homes.may_be_made(self.location)
+            stack.enter_context(homes.only_writer(self.location))
             store_now = known or self._open_known(stack)
             if store_now is None:
-                store_now = _create(self.path, self._recipe, settings, progress)
+                store_now = _create(self.location, self._recipe, settings, progress)
                 stack.callback(store_now.close)
             else:
                 tally = None  # of no store, if one was made meanwhile
@@ -175,10 +176,10 @@ class Builder:
             StoreMismatchError: it was made with another.
             StoreError: it can't be opened.
         """
-        if not os.path.lexists(self.path / ABOUT):
+        if not homes.is_there(self.location):
             return None
-        store = stack.enter_context(Store.open(self.path, settings=self._settings))
-        require_not_imported(store.path, store.about)
+        store = stack.enter_context(Store.open(self.location, settings=self._settings))
+        require_not_imported(store.location, store.about)
         _require_same_recipe(store, self._asked)
         if self._recipe.text:
             store.require_words()
@@ -261,7 +262,7 @@ def _embed(
         intake.take(pipeline.run(comparison.to_do(), intake.is_known))
 
 
-def _create(path: Path, recipe: Recipe, settings: Settings, progress: Progress) -> Store:
+def _create(location: Location, recipe: Recipe, settings: Settings, progress: Progress) -> Store:
     name, why = recipe.backbone, ""
     if recipe.text:
         name = choose_with_words(settings) if name == "auto" else name
@@ -272,11 +273,11 @@ def _create(path: Path, recipe: Recipe, settings: Settings, progress: Progress) 
         name = choice.backbone
         why = f" ({choice.why})"
     embedder = load_embedder(name, settings, weights=recipe.weights, lens=recipe.lens)
-    require_index(settings.index, embedder.lens.dimension)
+    homes.require_index(location, settings.index, embedder.lens.dimension)
     if recipe.text and (joint := embedder.backbone.spec.joint_dimension) is not None:
-        require_index(settings.index, joint)
+        homes.require_index(location, settings.index, joint)
     progress.note(f"backbone: {name}{why}")
-    return Store.create(path, embedder, settings, recipe.weights, words=recipe.text)
+    return Store.create(location, embedder, settings, recipe.weights, words=recipe.text)
 
 
 def _require_same_recipe(store: Store, asked: dict[str, object]) -> None:
@@ -285,7 +286,7 @@ def _require_same_recipe(store: Store, asked: dict[str, object]) -> None:
         if value != made_by[key]:
             what = key.removesuffix("_sha256")
             raise StoreMismatchError(
-                f"{shown(store.path)} was made with another {what} ({made_by[key] or 'none'}, "
+                f"{shown(store.location)} was made with another {what} ({made_by[key] or 'none'}, "
                 f"asked for {value or 'none'}); a store has one: leave it out, or build another "
                 "with --store"
             )

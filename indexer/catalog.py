@@ -16,17 +16,18 @@ from typing import TypeVar
 import lmdb
 
 from .environment import Environment
-from .reader import Reader
+from .interface import Catalog
+from .reader import LmdbReader
 from .records import SEVERAL_VALUES, TABLES
 from .spaces import LOOKS_TABLE
-from .writer import Writer
+from .writer import LmdbWriter
 
 _T = TypeVar("_T")
 
 _ORPHANS_PER_TRANSACTION = 4096
 
 
-class Catalog:
+class LmdbCatalog(Catalog):
     """The tables of one store. Read through `reading()`, change through `write()`."""
 
     def __init__(
@@ -66,22 +67,22 @@ class Catalog:
         return self._environment.path
 
     @contextmanager
-    def reading(self, space: str = LOOKS_TABLE) -> Iterator[Reader]:
+    def reading(self, space: str = LOOKS_TABLE) -> Iterator[LmdbReader]:
         """A consistent snapshot; never blocks a writer, nor waits for one.
 
         Args:
             space: the table that `Reader.vectors` and its like read.
         """
         with self.in_use() as (environment, checked), environment.reading() as txn:
-            yield Reader(txn, environment.tables, self._base, checked, space)
+            yield LmdbReader(txn, environment.tables, self._base, checked, space)
 
-    def write(self, work: Callable[[Writer], _T]) -> _T:
+    def write(self, work: Callable[[LmdbWriter], _T]) -> _T:
         """Run `work` in one transaction: all of it is kept or, where it raises, none. It may run
         more than once (see `Environment.write`), so it changes nothing but the transaction."""
         with self.in_use() as (environment, checked):
 
             def in_transaction(txn: lmdb.Transaction) -> _T:
-                writer = Writer(txn, environment.tables, self._base, checked)
+                writer = LmdbWriter(txn, environment.tables, self._base, checked)
                 result = work(writer)
                 writer.finish()
                 return result

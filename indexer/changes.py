@@ -6,13 +6,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from .catalog import Catalog
+from .interface import Catalog, Reader, Writer
 from .pipeline import File
-from .reader import Reader
 from .records import Place
 from .report import Progress, Skipped
 from .walk import FileState, Folder, Rules, Walk, is_below
-from .writer import Writer
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,12 @@
-"""The indexes of a store, one for each of its spaces: asked, made, brought up to date."""
+"""The indexes of a store in a folder, a file for each of its spaces: asked and kept in step."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 from ..config import Settings, memory
 from ..contracts import Hit
@@ -13,20 +15,26 @@ from ..engine.lens import Lens
 from .about import About
 from .arranging import Arranger, Wanted
 from .asking import Asked
-from .catalog import Catalog
+from .catalog import LmdbCatalog
+from .interface import Indexes
+from .layout import is_ours
+from .live import LiveIndex
 from .report import Progress
 from .searching import Searcher
 from .spaces import LOOKS_TABLE, Space
+from .vectors import glance
 
 
-class Indexes:
-    """Asking is safe from several threads; the rest is for the store's one writer."""
+class FileIndexes(Indexes):
+    """In FAISS files beside the catalog."""
+
+    in_files = True
 
     def __init__(
         self,
         path: Path,
         about: About,
-        catalog: Callable[[], Catalog],
+        catalog: Callable[[], LmdbCatalog],
         lens: Callable[[], Lens],
         settings: Settings,
     ) -> None:
@@ -52,6 +60,13 @@ class Indexes:
         if space.table == LOOKS_TABLE:
             return self._lens()
         return Lens(self._about.made_by["backbone"], space.dimension)
+
+    def offers(self) -> LiveIndex:
+        """See `Indexes.offers`."""
+        looks = self._about.spaces[0]
+        index = LiveIndex(self._path / looks.file, looks.file_id, looks.dimension)
+        index.look()
+        return index
 
     def due(self) -> list[Plan]:
         """The indexes that `save` would make or bring up to date."""
@@ -98,3 +113,42 @@ class Indexes:
         return Wanted(
             self._settings.index or told.get("index", "auto"), most * space.dimension // values
         )
+
+
+def about_files(path: Path, about: About) -> dict[str, Any]:
+    """What there is to say of the indexes of the store in the folder `path`, and what its files
+    take on disk (bytes); JSON values."""
+    disk = {
+        name: (path / name).stat().st_blocks * 512
+        for name in sorted(os.listdir(path))
+        if is_ours(name)
+    }
+    return {
+        "index": _about_index(path, about.spaces[0]),
+        "words": _about_words(path, about),
+        "disk_bytes": disk,
+    }
+
+
+def _about_words(path: Path, about: About) -> dict[str, Any] | None:
+    """The pictures' places among texts; None where there are none."""
+    if about.words is None:
+        return None
+    return {"dimension": about.words, "index": _about_index(path, about.spaces[1])}
+
+
+def _about_index(path: Path, space: Space) -> dict[str, Any]:
+    """What a FAISS file says of itself."""
+    known = glance(path / space.file, space.file_id)
+    if known is None:
+        return {"kind": "none yet: the next build makes it"}
+    notes = known[0]
+    exact = notes.exact
+    return {
+        "kind": notes.factory,
+        "vectors": notes.images,
+        "recall_at_10": 1.0 if exact else notes.effort.recall,
+        "recall_at_10_unlike": 1.0 if exact else notes.effort.recall_unlike,
+        "recall_measured_with": None if exact else notes.effort.queries,
+        "recall_measured_at": None if exact else notes.measured_on,
+    }

@@ -7,16 +7,11 @@ import random
 import re
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from ..contracts import Indexed
 from ..errors import NotIndexedError
-from .about import About
-from .layout import is_ours
-from .reader import Reader
-from .spaces import Space
-from .vectors import glance
+from .interface import Home, Reader
 
 
 def number_of(reader: Reader, sha256: str) -> int:
@@ -54,17 +49,12 @@ def sampled(reader: Reader, count: int, seed: int = 0) -> Iterator[Indexed]:
         yield indexed(reader, number)
 
 
-def about_store(path: Path, about: About, reader: Reader) -> dict[str, Any]:
-    """What made the store in the folder `path`, what it holds and what it takes on disk (bytes);
-    JSON values."""
+def about_store(home: Home, reader: Reader) -> dict[str, Any]:
+    """What made a store, what it holds and what it takes (bytes); JSON values."""
+    about = home.about
     made_by = about.made_by
-    disk = {
-        name: (path / name).stat().st_blocks * 512
-        for name in sorted(os.listdir(path))
-        if is_ours(name)
-    }
     return {
-        "store": os.fspath(path),
+        "store": os.fspath(home.place),
         "format": about.format,
         "created": about.created,
         "made_with": about.made_with,
@@ -80,31 +70,5 @@ def about_store(path: Path, about: About, reader: Reader) -> dict[str, Any]:
         "metric": made_by["metric"],
         **({"model": made_by["model"]} if about.imported else {}),
         **({"origin": about.origin} if about.origin else {}),
-        "index": _about_index(path, about.spaces[0]),
-        "words": _about_words(path, about),
-        "disk_bytes": disk,
-    }
-
-
-def _about_words(path: Path, about: About) -> dict[str, Any] | None:
-    """The pictures' places among texts; None where there are none."""
-    if about.words is None:
-        return None
-    return {"dimension": about.words, "index": _about_index(path, about.spaces[1])}
-
-
-def _about_index(path: Path, space: Space) -> dict[str, Any]:
-    """What a FAISS file says of itself."""
-    known = glance(path / space.file, space.file_id)
-    if known is None:
-        return {"kind": "none yet: the next build makes it"}
-    notes = known[0]
-    exact = notes.exact
-    return {
-        "kind": notes.factory,
-        "vectors": notes.images,
-        "recall_at_10": 1.0 if exact else notes.effort.recall,
-        "recall_at_10_unlike": 1.0 if exact else notes.effort.recall_unlike,
-        "recall_measured_with": None if exact else notes.effort.queries,
-        "recall_measured_at": None if exact else notes.measured_on,
+        **home.info(),
     }

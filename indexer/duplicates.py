@@ -26,8 +26,8 @@ from ..engine.outlines import (
 )
 from ..errors import UsageError
 from .files import scratch
+from .interface import Reader
 from .neighbours import Neighbourhoods, neighbourhoods
-from .reader import Reader
 from .records import ImageRecord
 from .report import Progress
 from .rereading import reread

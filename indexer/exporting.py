@@ -16,7 +16,6 @@ from . import clip_layout
 from .arrays import write_npz
 from .extracts import Extract
 from .files import new_folder, place_for, replace_file
-from .own_lens import own_lens
 from .report import Progress
 from .store import Store
 from .tables import ParquetFile, parquet
@@ -71,7 +70,7 @@ def export(
     settings = settings or load_settings()
     with Store.open(store, settings=settings) as opened, opened.catalog.reading() as reader:
         about = opened.about
-        lens = own_lens(opened.path, about) if vectors == "looks" else None
+        lens = opened.lens if vectors == "looks" else None
         dimension = about.dimension if lens is None else _looks(lens)
         extract = Extract(reader, lens, dimension, progress or Progress())
         said = {

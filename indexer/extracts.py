@@ -10,7 +10,7 @@ import numpy as np
 from ..contracts import UnitVectors
 from ..engine.lens import Lens
 from ..errors import StoreDamagedError
-from .reader import Reader
+from .interface import Reader
 from .records import ImageRecord
 from .report import Progress
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
-from .reader import Reader
+from .interface import Reader
 from .walk import is_below
 
 
@@ -44,13 +44,10 @@ class PathFilter:
     def images(self, reader: Reader) -> NDArray[np.int64]:
         """(n,) int64, ascending: the images that are shown by a path that is let through."""
         found: set[int] = set()
-        for number, folder in reader.folders():
-            every = self._lets_all_in(folder)
-            found.update(
-                image
-                for name, image in reader.images_in(number)
-                if every or self._matches(os.path.join(folder, name))
-            )
+        folders = dict(reader.folders())
+        for number, name, image in reader.images_in_all(list(folders)):
+            if self.lets(os.path.join(folders[number], name)):
+                found.add(image)
         return np.array(sorted(found), np.int64)
 
     def _lets_all_in(self, folder: bytes) -> bool:

@@ -9,16 +9,23 @@ from contextlib import suppress
 from dataclasses import replace
 from mmap import PAGESIZE
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from ..config import Settings
+from ..engine.lens import Lens
 from ..errors import NoStoreError, StoreDamagedError, StoreError, StoreMismatchError
 from ..names import shown
 from .about import MENDS, About, catalogs_in, read_about, write_about
-from .catalog import Catalog
+from .catalog import LmdbCatalog
+from .derived import FileIndexes, about_files
 from .environment import translated
 from .files import replace_file, sync_folder
-from .layout import ABOUT, next_catalog
-from .reader import Reader
+from .interface import Home
+from .layout import ABOUT, LENS, is_ours, next_catalog, require_folder
+from .own_lens import own_lens
+from .reader import LmdbReader
+from .report import Progress
+from .rewriting import rewritten
 
 _T = TypeVar("_T")
 
@@ -26,11 +33,11 @@ _TRIES = 8
 """A catalog may be replaced between a look at which one it is and its opening."""
 
 
-class StoreFolder:
-    """`store.json` and the catalog that it names. Safe to use from several threads."""
+class StoreFolder(Home):
+    """`store.json` and the catalog that it names, with what is derived from it."""
 
-    def __init__(self, path: Path, about: About, catalog: Catalog) -> None:
-        self.path = path
+    def __init__(self, path: Path, about: About, catalog: LmdbCatalog) -> None:
+        self.place = self.path = path
         self._about = about
         self._catalog = catalog
         self._stamp = _stamp(path / ABOUT)
@@ -47,7 +54,7 @@ class StoreFolder:
             about = _about_in(path)
             catalog = None
             try:
-                catalog = Catalog(
+                catalog = LmdbCatalog(
                     path / about.catalog, about.base_of(path), checked=about.checked, create=False
                 )
                 _require_own(catalog, about)
@@ -62,6 +69,26 @@ class StoreFolder:
         raise AssertionError
 
     @classmethod
+    def made(cls, path: Path, about: About, lens: Lens) -> StoreFolder:
+        """A new store, with nothing in it yet; for its one writer.
+
+        Raises:
+            StoreError: it can't be made.
+        """
+        try:
+            if lens.trained:
+                replace_file(path / LENS, lens.save)
+            folder = cls.create(path, about)
+            try:
+                folder.finish()
+            except BaseException:
+                folder.close()
+                raise
+        except OSError as error:
+            raise translated(path / LENS, error) from error
+        return folder
+
+    @classmethod
     def create(cls, path: Path, about: About) -> StoreFolder:
         """A catalog for a new store; `finish` makes the folder a store.
 
@@ -74,7 +101,7 @@ class StoreFolder:
             # LMDB begins with two pages: less is of one that could not be made, as on a full disk.
             if file.stat().st_size < 2 * PAGESIZE:
                 file.unlink()
-        catalog = Catalog(file, about.base_of(path))
+        catalog = LmdbCatalog(file, about.base_of(path))
         try:
             with catalog.reading() as reader:
                 if reader.places:
@@ -92,10 +119,22 @@ class StoreFolder:
         return self._about
 
     @property
-    def catalog(self) -> Catalog:
+    def catalog(self) -> LmdbCatalog:
         """The catalog of now."""
         self._follow()
         return self._catalog
+
+    def lens(self) -> Lens:
+        """See `own_lens`."""
+        return own_lens(self.path, self.about)
+
+    def indexes(self, lens: Callable[[], Lens], settings: Settings) -> FileIndexes:
+        """See `Home.indexes`."""
+        return FileIndexes(self.path, self.about, lambda: self.catalog, lens, settings)
+
+    def info(self) -> dict[str, Any]:
+        """See `Home.info`."""
+        return about_files(self.path, self.about)
 
     def close(self) -> None:
         """Let go of the files."""
@@ -162,9 +201,41 @@ class StoreFolder:
                     with suppress(OSError):
                         one.unlink()
 
+    def tidy(self) -> None:
+        """See `Home.tidy`."""
+        self.remove_others()
+
+    def renew(self, progress: Progress) -> None:
+        """Give an old store the checksums of a newer format."""
+        if self.about.format < self.about.newest:
+            self._rewrite(progress)
+
+    def wipe(self, progress: Progress) -> None:
+        """Write the catalog anew, since LMDB leaves the bytes of what was deleted in its file."""
+        self._rewrite(progress)
+        for name in os.listdir(self.path):
+            if name.endswith(".new") and is_ours(name):
+                with suppress(FileNotFoundError):
+                    (self.path / name).unlink()
+
+    def _rewrite(self, progress: Progress) -> None:
+        about, catalog = self.about, self.catalog
+        self.replace_catalog(lambda new: rewritten(catalog, new, about, progress))
+
     def finish(self) -> None:
         """Make the folder of `create` a store; before, it is none."""
         replace_about(self.path, self._about)
+
+
+def folder_of(home: Home) -> StoreFolder:
+    """The home of a store that is in a folder.
+
+    Raises:
+        UsageError: it is in a Milvus.
+    """
+    require_folder(home.place)
+    assert isinstance(home, StoreFolder)
+    return home
 
 
 def _about_in(path: Path) -> About:
@@ -234,10 +305,10 @@ def _holds_pictures(path: Path) -> bool:
     return bool(_asked(path, lambda reader: reader.about() is not None and reader.places))
 
 
-def _asked(path: Path, question: Callable[[Reader], _T]) -> _T | None:
+def _asked(path: Path, question: Callable[[LmdbReader], _T]) -> _T | None:
     """What the catalog in the file `path` answers; None where it can't be read."""
     try:
-        catalog = Catalog(path, b"/", create=False)
+        catalog = LmdbCatalog(path, b"/", create=False)
     except StoreError:
         return None
     try:
@@ -249,7 +320,7 @@ def _asked(path: Path, question: Callable[[Reader], _T]) -> _T | None:
         catalog.close()
 
 
-def _require_own(catalog: Catalog, about: About) -> None:
+def _require_own(catalog: LmdbCatalog, about: About) -> None:
     with catalog.reading() as reader:
         try:
             document = reader.about()

@@ -2,8 +2,8 @@
 
 First they are removed, as a build removes what is gone: from then on no answer shows them. Then
 the indexes are made without them and the catalog written anew, since LMDB leaves the bytes of what
-was deleted in its file. The catalog remembers in between that this is to be done: whatever command
-writes to the store next ends what was cut short.
+was deleted in its file (a Milvus is told to compact). The catalog remembers in between that this is
+to be done: whatever command writes to the store next ends what was cut short.
 """
 
 from __future__ import annotations
@@ -11,21 +11,18 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..config import Settings, load_settings
 from ..errors import TllError, UsageError
 from ..names import shown
-from .layout import is_ours, thumbnails_of, writer_lock
-from .reader import Reader
+from .homes import only_writer
+from .interface import Reader, Writer
+from .layout import thumbnails_of
 from .records import Place
 from .report import Progress
-from .rewriting import rewritten
 from .store import Store
 from .walk import absolute, is_below
-from .writer import Writer
 
 _PER_TRANSACTION = 4096
 
@@ -83,7 +80,7 @@ def forget(
         raise UsageError("name the pictures or folders to forget")
     with (
         Store.open(store, settings=settings or load_settings()) as opened,
-        writer_lock(opened.path),
+        only_writer(opened.location),
     ):
         settle(opened, progress)
         chosen = _choose(opened, named, copies)
@@ -96,34 +93,21 @@ def forget(
 def settle(store: Store, progress: Progress) -> None:
     """Do what is left to be done from before, for the store's one writer: end what a `forget`
     began, give an old store its checksums, remove what was cut short."""
-    store.folder.remove_others()
+    store.home.tidy()
     with store.catalog.reading() as reader:
         wiping = reader.wiping
     if wiping:
         wipe(store, progress)
-    elif store.about.format < store.about.newest:
-        _rewrite(store, progress)
+    else:
+        store.home.renew(progress)
 
 
 def wipe(store: Store, progress: Progress) -> None:
     """Leave no byte of what was removed in any file of the store, nor a thumbnail in this user's
     cache; for its one writer."""
     store.save_index(progress, afresh=True)
-    _rewrite(store, progress)
-    for name in os.listdir(store.path):
-        if name.endswith(".new") and is_ours(name):
-            with suppress(FileNotFoundError):
-                (store.path / name).unlink()
+    store.home.wipe(progress)
     shutil.rmtree(thumbnails_of(store.about.id, store.settings), ignore_errors=True)
-
-
-def _rewrite(store: Store, progress: Progress) -> None:
-    about, catalog = store.about, store.catalog
-
-    def make(new: Path) -> None:
-        rewritten(catalog, new, about, progress)
-
-    store.folder.replace_catalog(make)
 
 
 def _choose(store: Store, named: Sequence[bytes], copies: bool) -> _Chosen:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..engine.crops import Crop
@@ -13,6 +12,7 @@ from ..engine.decode import Limits
 from ..engine.files import read_bytes
 from ..engine.sources import name_of
 from ..errors import NotIndexedError, PictureError, StoreMismatchError
+from ..location import Location
 from ..names import shown
 from .about import About
 from .records import Place
@@ -20,11 +20,11 @@ from .walk import absolute
 
 if TYPE_CHECKING:
     from ..engine.sources import PictureSource
-    from .reader import Reader
+    from .interface import Reader
     from .store import Store
 
 
-def require_not_imported(path: Path, about: About) -> None:
+def require_not_imported(where: Location, about: About) -> None:
     """Refuse what needs an embedder.
 
     Raises:
@@ -32,9 +32,9 @@ def require_not_imported(path: Path, about: About) -> None:
     """
     if about.imported:
         raise StoreMismatchError(
-            f"the vectors of {shown(path)} were made elsewhere ({about.origin}): no picture can be "
-            "embedded as those were; ask with pictures that are in it, import again to add to it, "
-            "or build another store with --store"
+            f"the vectors of {shown(where)} were made elsewhere ({about.origin}): no picture can "
+            "be embedded as those were; ask with pictures that are in it, import again to add to "
+            "it, or build another store with --store"
         )
 
 
@@ -61,7 +61,7 @@ def known_content(store: Store, picture: PictureSource, crop: Crop | None) -> st
             if path is not None and (found := _content_at(reader, path)):
                 return found
     raise NotIndexedError(
-        f"{shown(name_of(picture))} is not in {shown(store.path)}, whose vectors were made "
+        f"{shown(name_of(picture))} is not in {shown(store.location)}, whose vectors were made "
         "elsewhere: only whole pictures that are in it can be asked with, or vectors (Store.search)"
     )
 

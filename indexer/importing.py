@@ -24,21 +24,22 @@ from ..engine.registry import spec_of
 from ..engine.sources import looked_at
 from ..errors import DataError, PictureError, StoreMismatchError, UsageError
 from ..names import shown
+from . import homes
 from .about import IMPORTED
 from .changes import Listed
 from .clip_layout import Shard, shards_in
 from .decoders import Decoder
 from .forgetting import settle
 from .intake import state_of
+from .interface import Writer
 from .keeper import Keeper
-from .layout import ABOUT, place_to_build, writer_lock
+from .layout import place_to_build
 from .making import new_store
 from .pipeline import Pipeline, Prepared
 from .records import LONGEST_KEY, NUMBER, ImageRecord, Place
 from .report import Progress
 from .store import Store
 from .walk import FileState, absolute, is_address
-from .writer import Writer
 
 _ROWS = 1024
 """At a time, and a transaction."""
@@ -119,13 +120,13 @@ def import_embeddings(
         made_by, lens = embedder.identity, embedder.lens
     path = place_to_build(store, settings)
     with ExitStack() as stack:
-        there = os.path.lexists(path / ABOUT)
+        there = homes.is_there(path)
         known = stack.enter_context(Store.open(path, settings=settings)) if there else None
         if known is not None:
             _require_alike(known, made_by, model)
-        stack.enter_context(writer_lock(path))
+        stack.enter_context(homes.only_writer(path))
         if known is None:
-            about = new_store(path, made_by, lens, weights_file, origin)
+            about = new_store(path, made_by, lens, settings, weights_file, origin)
             known = stack.enter_context(Store(about, settings))
         else:
             settle(known, progress)
@@ -205,13 +206,13 @@ def _require_alike(store: Store, made_by: dict[str, Any], model: str) -> None:
         made_by = {**made_by, "model": mine["model"]}  # to go on needs no name
     if found := difference(mine, made_by):
         raise StoreMismatchError(
-            f"{shown(store.path)} was made with another {found.what} ({found.one}, here "
+            f"{shown(store.location)} was made with another {found.what} ({found.one}, here "
             f"{found.other}); import into another store with --store"
         )
     if store.about.words is not None:
         raise StoreMismatchError(
-            f"{shown(store.path)} also keeps where pictures are among texts, which the layout has "
-            "not; import into another store with --store"
+            f"{shown(store.location)} also keeps where pictures are among texts, which the layout "
+            "has not; import into another store with --store"
         )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import islice
 
 import numpy as np
 
@@ -13,12 +14,12 @@ from .. import signals
 from ..contracts import UnitVectors
 from ..engine.runtime import pictures_a_pass
 from .changes import Listed
+from .interface import Writer
 from .pipeline import File, Prepared
 from .records import ImageRecord, Place, Reject
 from .report import BuildReport, Progress, Skipped
 from .store import Store
 from .walk import FileState, is_below, is_gone
-from .writer import Writer
 
 _CHEAP_PER_TRANSACTION = 1024
 """Files that need no embedding (moved, copied, unusable) are committed this many at a time."""
@@ -55,7 +56,8 @@ class Intake:
         """`grown` is called after each batch that brought new images."""
         self._store = store
         self._catalog = store.catalog
-        self._batch_size = pictures_a_pass(store.settings)
+        self._a_pass = pictures_a_pass(store.settings)
+        self._batch_size = max(self._a_pass, store.catalog.least_batch)
         self._codecs = codecs
         self._roots = store.roots()
         self._is_absent = cache(_is_absent)  # for this build: disks come and go
@@ -94,10 +96,7 @@ class Intake:
     def _commit(self, batch: _Batch) -> None:
         vectors: dict[bytes, tuple[UnitVectors, ...]] = {}
         if batch.fresh:
-            pixels = np.stack([one.picture.pixels for one in batch.fresh.values() if one.picture])
-            # The network is loaded here and not before: a build that only moves never needs it.
-            spaces = self._store.embed(pixels)
-            vectors = dict(zip(batch.fresh, zip(*spaces, strict=True), strict=True))
+            vectors = dict(zip(batch.fresh, self._embedded(batch.fresh.values()), strict=True))
         with signals.whole():  # what is committed is counted
             counts = self._catalog.write(lambda writer: self._record(writer, batch, vectors))
             self._report.embedded += len(batch.fresh)
@@ -113,10 +112,21 @@ class Intake:
             if batch.fresh:
                 self._grown()
 
+    def _embedded(self, files: Iterable[Prepared]) -> Iterator[tuple[UnitVectors, ...]]:
+        """The vectors of each, in each space, by as many passes as it takes."""
+        rest = (one.picture.pixels for one in files if one.picture)
+        while some := list(islice(rest, self._a_pass)):
+            # The network is loaded here and not before: a build that only moves never needs it.
+            yield from zip(*self._store.embed(np.stack(some)), strict=True)
+
     def _record(
         self, writer: Writer, batch: _Batch, vectors: dict[bytes, tuple[UnitVectors, ...]]
     ) -> BuildReport:
         counts = BuildReport()
+        writer.foresee(
+            [one.sha256 for one in batch.files if one.sha256],
+            [one.file.path for one in batch.files],
+        )
         for prepared in batch.files:
             file = prepared.file
             if prepared.error is None:

@@ -37,7 +37,8 @@ class Keeper:
         self._store = store
         self._step = step
         self._process: subprocess.Popen[str] | None = None
-        self._images = self._count()
+        self._in_files = store.indexes.in_files
+        self._images = self._count() if self._in_files else 0
 
     def __enter__(self) -> Keeper:
         return self
@@ -47,7 +48,7 @@ class Keeper:
 
     def grown(self) -> None:
         """Images were committed: see whether it is time, and don't wait."""
-        if self._process is not None and self._process.poll() is None:
+        if not self._in_files or (self._process is not None and self._process.poll() is None):
             return
         images = self._count()
         if images - self._images >= max(self._step, self._images // _SHARE):
@@ -60,6 +61,9 @@ class Keeper:
         Raises:
             TllError: see `Store.save_index`.
         """
+        if not self._in_files:
+            self._store.save_index(progress)
+            return
         if self._process is not None:
             self._process.wait()
         plans = self._store.indexes.due()

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..config import STORE_NAME, Settings, find_store
-from ..errors import NoStoreError, StoreBusyError, StoreError
+from ..errors import NoStoreError, StoreBusyError, StoreError, UsageError
+from ..location import Location, Milvus, located
 from ..names import shown
 from .environment import translated
 
@@ -42,26 +43,47 @@ def thumbnails_of(store: bytes, settings: Settings) -> Path:
     return settings.cache_dir / "thumbnails" / store.hex()
 
 
-def locate_store(path: str | os.PathLike[str] | None, settings: Settings) -> Path | None:
-    """The store's folder, absolute: as named, else as set, else the nearest; None if neither."""
-    chosen = Path(path) if path is not None else settings.store or find_store()
+def locate_store(path: str | os.PathLike[str] | None, settings: Settings) -> Location | None:
+    """Where the store is: as named, else as set, else the nearest; None if neither. A folder's path
+    is absolute.
+
+    Raises:
+        UsageError: an address that makes no sense.
+    """
+    chosen = located(path) if path is not None else settings.store or find_store()
+    if isinstance(chosen, Milvus):
+        return chosen
     # Real, not only absolute: paths are stored relative to where the store really is.
     return None if chosen is None else Path(os.path.realpath(chosen.expanduser()))
 
 
-def require_store(path: str | os.PathLike[str] | None, settings: Settings) -> Path:
+def require_store(path: str | os.PathLike[str] | None, settings: Settings) -> Location:
     """As `locate_store`.
 
     Raises:
         NoStoreError: none is named, set or near.
     """
-    folder = locate_store(path, settings)
-    if folder is None:
+    location = locate_store(path, settings)
+    if location is None:
         raise NoStoreError(
             f"no {STORE_NAME} here or in a folder above; make one with "
             "'tll-index build DIR', or name one with --store or TLL_STORE"
         )
-    return folder
+    return location
+
+
+def require_folder(location: Location) -> Path:
+    """The folder of a store that is in one.
+
+    Raises:
+        UsageError: it is in a Milvus.
+    """
+    if isinstance(location, Path):
+        return location
+    raise UsageError(
+        f"that is for stores in folders, and {location} is in a Milvus, which looks after its data "
+        f"itself; 'tll-index copy {location} DIR' makes a folder of it"
+    )
 
 
 @contextlib.contextmanager
@@ -91,7 +113,7 @@ def writer_lock(path: Path) -> Iterator[None]:
         lock.release()
 
 
-def place_to_build(path: str | os.PathLike[str] | None, settings: Settings) -> Path:
+def place_to_build(path: str | os.PathLike[str] | None, settings: Settings) -> Location:
     """Where a build puts its store: as `locate_store`, or else here."""
     return locate_store(path, settings) or Path.cwd() / STORE_NAME
 

@@ -17,7 +17,8 @@ from ..engine.indexes import candidates, candidates_of_many
 from ..engine.search import Neighbours, merged, nearest, new_index, ranked
 from ..errors import StoreDamagedError
 from . import vectors
-from .reader import Reader
+from .interface import Reader
+from .reader import LmdbReader
 
 CHUNK = 8192
 """Vectors read from the catalog at a time."""
@@ -61,6 +62,7 @@ class LiveIndex:
         Raises:
             StoreDamagedError: the catalog lacks a vector that it lists.
         """
+        assert isinstance(reader, LmdbReader)
         now = vectors.Covered(reader.generation, reader.token(reader.generation) or b"")
         if now == self._covered:
             return
@@ -72,7 +74,7 @@ class LiveIndex:
             self._continue(reader)
         self._covered = now
 
-    def _continue(self, reader: Reader) -> bool:
+    def _continue(self, reader: LmdbReader) -> bool:
         """Add and leave out what changed since; whether that comes to what the catalog holds."""
         if (reader.token(self._covered.generation) or b"") != self._covered.token:
             return False
@@ -89,7 +91,7 @@ class LiveIndex:
         filed = 0 if self.file is None else self.file.notes.images
         return filed - len(self._dead) + int(self._tail.ntotal) == reader.images
 
-    def nearest(self, ask: UnitVectors, count: int, reader: Reader) -> Neighbours:
+    def nearest(self, ask: UnitVectors, count: int, reader: LmdbReader) -> Neighbours:
         """About the `count` images nearest to `ask` (1, d), with exact scores, best first: fewer
         where there are no more, or the index does not see them; (1, c) each.
 
@@ -120,7 +122,7 @@ class LiveIndex:
         return np.hstack(parts)
 
     def _filed(
-        self, file: vectors.VectorFile, ask: UnitVectors, count: int, reader: Reader
+        self, file: vectors.VectorFile, ask: UnitVectors, count: int, reader: LmdbReader
     ) -> Neighbours:
         wanted = count
         while True:

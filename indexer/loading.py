@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
@@ -13,26 +12,26 @@ from ..engine.lens import Lens
 from ..engine.registry import spec_of
 from ..engine.weights import locate
 from ..engine.words import Words, load_words
-from .about import About
 from .imported import require_not_imported
-from .own_lens import own_lens
+from .interface import Home
 
 
 class Loading:
     """Safe to use from several threads."""
 
     def __init__(
-        self, path: Path, about: Callable[[], About], settings: Settings, weights: Path | None
+        self,
+        home: Home,
+        settings: Settings,
+        weights: Path | None,
     ) -> None:
         """
         Args:
-            path: the store's folder.
-            about: says what it is now.
+            home: the store's.
             weights: where the weights are, if they have moved.
         """
         self.weights = weights
-        self._path = path
-        self._about = about
+        self._home = home
         self._settings = settings
         self._lock = threading.Lock()
         self._embedder: Embedder | None = None
@@ -45,7 +44,7 @@ class Loading:
 
     def lend(self, embedder: Embedder) -> None:
         """See `Store.lend`."""
-        if difference(self._about().made_by, embedder.identity) is None:
+        if difference(self._home.about.made_by, embedder.identity) is None:
             self._embedder = embedder
 
     @property
@@ -53,8 +52,8 @@ class Loading:
         """See `Store.embedder`."""
         with self._lock:
             if self._embedder is None:
-                require_not_imported(self._path, self._about())
-                made_by = self._about().made_by
+                require_not_imported(self._home.place, self._home.about)
+                made_by = self._home.about.made_by
                 embedder = load_embedder(
                     made_by["backbone"], self._settings, weights=self._file(), lens=self.lens
                 )
@@ -67,7 +66,7 @@ class Loading:
         """What reads texts for it; raises as `Store.embedder`."""
         with self._lock:
             if self._words is None:
-                made_by = self._about().made_by
+                made_by = self._home.about.made_by
                 spec = spec_of(made_by["backbone"])
                 if self._embedder is not None:
                     weights = self._embedder.backbone.weights
@@ -82,11 +81,11 @@ class Loading:
         """What made the vectors, without its backbone."""
         if self._embedder is not None:
             return self._embedder.lens
-        return own_lens(self._path, self._about())
+        return self._home.lens()
 
     def _file(self) -> Path | None:
         """Of the weights, where they are known to be; None is wherever they are found."""
-        hint = self._about().weights_file
+        hint = self._home.about.weights_file
         if self.weights is None and hint is not None and Path(hint).is_file():
             return Path(hint)
         return self.weights

@@ -1,31 +1,31 @@
-"""A new store: its folder, with nothing in it yet."""
+"""A new store, with nothing in it yet."""
 
 from __future__ import annotations
 
 import datetime
 import os
 import uuid
-from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..config import Settings
 from ..engine.lens import Lens
+from ..location import Location
+from . import homes
 from .about import About
-from .environment import translated
-from .files import replace_file
-from .folder import StoreFolder
-from .layout import LENS, refuse_foreign
+from .interface import Home
 
 
 def new_store(
-    path: Path,
+    location: Location,
     made_by: dict[str, Any],
     lens: Lens,
+    settings: Settings,
     weights_file: str | os.PathLike[str] | None = None,
     origin: str | None = None,
     words: int | None = None,
-) -> StoreFolder:
-    """Make an empty store in the folder `path`; for its one writer.
+) -> Home:
+    """Make an empty store; for its one writer.
 
     Args:
         made_by: the identity of what makes its vectors (see `About.made_by`).
@@ -33,9 +33,8 @@ def new_store(
         origin, words: see `About`.
 
     Raises:
-        StoreError: the folder holds something else, or can't be written.
+        StoreError: something else is there, or it can't be written.
     """
-    refuse_foreign(path)
     about = About(
         id=uuid.uuid4().bytes,
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -45,15 +44,4 @@ def new_store(
         origin=origin,
         words=words,
     ).renewed()
-    try:
-        if lens.trained:
-            replace_file(path / LENS, lens.save)
-        folder = StoreFolder.create(path, about)
-        try:
-            folder.finish()
-        except BaseException:
-            folder.close()
-            raise
-    except OSError as error:
-        raise translated(path / LENS, error) from error
-    return folder
+    return homes.made(location, about, lens, settings)

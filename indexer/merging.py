@@ -12,24 +12,23 @@ from contextlib import ExitStack, suppress
 from dataclasses import astuple, dataclass
 from itertools import islice
 from operator import add
-from pathlib import Path
 from typing import NamedTuple
 
 from ..config import Settings, load_settings
 from ..engine.embedder import difference
 from ..errors import StoreMismatchError, UsageError
+from ..location import Location
 from ..names import shown
+from . import homes
 from .forgetting import settle
+from .interface import Reader, Writer
 from .keeper import Keeper
-from .layout import ABOUT, place_to_build, writer_lock
+from .layout import place_to_build
 from .making import new_store
-from .own_lens import own_lens
-from .reader import Reader
 from .records import Place, Reject
 from .report import Progress
 from .store import Store
 from .walk import FileState
-from .writer import Writer
 
 _PER_TRANSACTION = 1024
 _UNUSABLE = 0
@@ -95,11 +94,11 @@ def merge(
         others = [stack.enter_context(Store.open(source, settings=settings)) for source in sources]
         if not others:
             raise UsageError("name at least one store to merge")
-        if path in (other.path for other in others):
+        if path in (other.location for other in others):
             raise UsageError(f"{shown(path)} can't be merged into itself")
         known = _open_known(path, settings, stack)
         _require_alike(others, known or others[0])
-        stack.enter_context(writer_lock(path))
+        stack.enter_context(homes.only_writer(path))
         if opened := known or _open_known(path, settings, stack):
             _require_alike(others, opened)
             settle(opened, progress)
@@ -116,8 +115,8 @@ def merge(
     return merged
 
 
-def _open_known(path: Path, settings: Settings, stack: ExitStack) -> Store | None:
-    if not os.path.lexists(path / ABOUT):
+def _open_known(path: Location, settings: Settings, stack: ExitStack) -> Store | None:
+    if not homes.is_there(path):
         return None
     return stack.enter_context(Store.open(path, settings=settings))
 
@@ -126,22 +125,23 @@ def _require_alike(stores: Sequence[Store], like: Store) -> None:
     for store in stores:
         if found := difference(store.about.made_by, like.about.made_by):
             raise StoreMismatchError(
-                f"{shown(store.path)} was made with another {found.what} than {shown(like.path)} "
-                f"({found.one}, there {found.other}); vectors of the two can't be compared: build "
-                "one of them again"
+                f"{shown(store.location)} was made with another {found.what} than "
+                f"{shown(like.location)} ({found.one}, there {found.other}); vectors of the "
+                "two can't be compared: build one of them again"
             )
         if like.about.words and not store.about.words:
             raise StoreMismatchError(
-                f"{shown(store.path)} was built without words and {shown(like.path)} with: build "
-                "the former again, with --text"
+                f"{shown(store.location)} was built without words and {shown(like.location)} with: "
+                "build the former again, with --text"
             )
 
 
-def _made_like(other: Store, path: Path, settings: Settings) -> Store:
-    about = other.about
-    lens = own_lens(other.path, about)
-    folder = new_store(path, about.made_by, lens, about.weights_file, about.origin, about.words)
-    return Store(folder, settings)
+def _made_like(other: Store, path: Location, settings: Settings) -> Store:
+    about, lens = other.about, other.lens
+    made = new_store(
+        path, about.made_by, lens, settings, about.weights_file, about.origin, about.words
+    )
+    return Store(made, settings)
 
 
 def _count(store: Store) -> int:

@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 from ..contracts import UnitVectors
 from ..engine.lens import Lens, unit
 from ..engine.search import SCORE_DECIMALS, products
-from .layout import VECTORS
-from .live import LiveIndex, vectors_of
-from .own_lens import own_lens
-from .reader import Reader
+from .interface import Reader
+from .live import vectors_of
 from .report import Progress
 from .store import Store
 
@@ -49,13 +47,11 @@ def neighbourhoods(
     Raises:
         StoreDamagedError: the catalog lacks a vector that it lists.
     """
-    progress, lens = progress or Progress(), own_lens(store.path, store.about)
+    progress, lens = progress or Progress(), store.lens
     block = block or max(1, min(BLOCK, _MOST_VALUES // lens.dimension))
-    # An index of its own: queries go on with theirs.
-    index = LiveIndex(store.path / VECTORS, store.about.id, store.about.dimension)
-    index.look()
+    offers = store.indexes.offers()
     with store.catalog.reading() as reader:
-        index.follow(reader)
+        offers.follow(reader)
         orphans = reader.orphan_numbers()
         images = np.setdiff1d(reader.image_numbers(), orphans, assume_unique=True)
         progress.starting("comparing", len(images), "pictures")
@@ -63,7 +59,7 @@ def neighbourhoods(
             some = images[start : start + block]
             looks = _looks(reader, some, lens)
             # The picture itself and orphans may take the places of others.
-            offered = index.candidates(lens.plain_asks_of(looks), k + 1 + len(orphans))
+            offered = offers.candidates(lens.plain_asks_of(looks), k + 1 + len(orphans))
             offered[(offered == some[:, None]) | np.isin(offered, orphans)] = -1
             yield _nearest(reader, some, looks, offered, k, lens)
             progress.advanced(len(some))

@@ -1,9 +1,10 @@
-"""Reading the catalog: one consistent snapshot of it."""
+"""Reading the catalog in LMDB: one consistent snapshot of it."""
 
 from __future__ import annotations
 
 import json
 import os
+import random
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import compress, islice
 from typing import Any
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from ..contracts import UnitVectors
 from ..errors import StoreDamagedError
 from .checks import BYTES, is_whole, without_check
+from .interface import Reader
 from .records import LONGEST_KEY, NUMBER, ImageRecord, Place, Reject, number_of, path_key
 from .spaces import LOOKS_TABLE
 from .walk import is_address
@@ -37,7 +39,7 @@ def _matrix(values: Sequence[bytes], beside: int) -> UnitVectors:
     )
 
 
-class Reader:
+class LmdbReader(Reader):
     """A read transaction over the tables. Whatever it reads may raise `StoreDamagedError`: what
     was read is not what was written."""
 
@@ -60,9 +62,9 @@ class Reader:
         self._checked = checked
         self._space = space
 
-    def of_space(self, table: str) -> Reader:
+    def of_space(self, table: str) -> LmdbReader:
         """The same snapshot, with the vectors of this space."""
-        return Reader(self._txn, self._tables, self._base, self._checked, table)
+        return LmdbReader(self._txn, self._tables, self._base, self._checked, table)
 
     def _get(self, table: str, key: bytes) -> bytes | None:
         # A store that was created but never written has no tables yet.
@@ -231,22 +233,14 @@ class Reader:
         value = self._get("images", NUMBER.pack(number))
         return None if value is None else ImageRecord.unpack(value)
 
-    def record(self, number: int) -> ImageRecord:
-        """The same, of one that must be there.
-
-        Raises:
-            StoreDamagedError: it isn't.
-        """
-        if (record := self.image(number)) is None:
-            raise StoreDamagedError(
-                f"the catalog has lost the record of image {number}; 'tll-index repair' mends it"
-            )
-        return record
-
     @property
     def last_image(self) -> int:
         """The highest number that an image was ever given."""
         return self._meta_number("last_image")
+
+    def drawn(self, count: int) -> list[int]:
+        """Different numbers by chance, at most `count`, that images may have."""
+        return random.sample(range(1, self.last_image + 1), min(count, self.last_image))
 
     def image_numbers(self, after: int = 0) -> NDArray[np.int64]:
         """(n,) int64, ascending: every image that has a vector, from number `after` + 1 on."""
@@ -256,18 +250,6 @@ class Reader:
             if not cursor.set_range(NUMBER.pack(after + 1)):
                 return np.empty(0, np.int64)
             return _numbers(cursor.iternext(values=False))
-
-    def vectors(self, numbers: Iterable[int]) -> UnitVectors:
-        """(n, d) float32: the vectors of these images.
-
-        Raises:
-            KeyError: one of them has none.
-            ValueError: they are not all of one length.
-        """
-        found, vectors = self.vectors_there(wanted := np.fromiter(numbers, np.int64))
-        if len(found) < len(wanted):
-            raise KeyError(int(np.setdiff1d(wanted, found)[0]))
-        return vectors
 
     def vectors_there(self, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], UnitVectors]:
         """Those of `numbers` that have a vector, in the same order, and (n, d) float32 these.

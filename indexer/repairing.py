@@ -16,7 +16,7 @@ from .environment import is_lost
 from .files import replace_file
 from .folder import StoreFolder, about_of, replace_about
 from .inspecting import inspected
-from .layout import ABOUT, LENS, next_catalog, require_store, writer_lock
+from .layout import ABOUT, LENS, next_catalog, require_folder, require_store, writer_lock
 from .own_lens import own_lens
 from .report import Progress
 from .salvage import salvaged
@@ -56,7 +56,7 @@ def repair(
     """
     settings = settings or load_settings()
     progress = progress or Progress()
-    path = require_store(store, settings)
+    path = require_folder(require_store(store, settings))
     if not path.is_dir():  # which the lock would make
         raise NoStoreError(f"no store in {shown(path)}")
     done: list[str] = []

@@ -15,18 +15,18 @@ from typing import Any
 import lmdb
 
 from .about import About
-from .catalog import Catalog
+from .catalog import LmdbCatalog
 from .checks import with_check, without_check
 from .environment import Environment
 from .records import SEVERAL_VALUES, TABLES
 from .report import Progress
-from .writer import Writer
+from .writer import LmdbWriter
 
 _BATCH = 50_000
 """Records a transaction."""
 
 
-def rewritten(catalog: Catalog, path: Path, about: About, progress: Progress) -> None:
+def rewritten(catalog: LmdbCatalog, path: Path, about: About, progress: Progress) -> None:
     """Write all records that `catalog` holds now into a new LMDB file `path`, on the disk when
     this returns. Each is checked on the way; one without a checksum, of an old store, gets it.
 
@@ -55,10 +55,10 @@ def rewritten(catalog: Catalog, path: Path, about: About, progress: Progress) ->
 def settled(path: Path, about: About) -> None:
     """Have the catalog in the file `path` say of its store what `about` says, and that nothing is
     left to be wiped from it."""
-    catalog = Catalog(path, b"/", create=False)
+    catalog = LmdbCatalog(path, b"/", create=False)
     try:
 
-        def say(writer: Writer) -> None:
+        def say(writer: LmdbWriter) -> None:
             writer.set_about(about.renewed().document())
             writer.set_wiping(False)
 

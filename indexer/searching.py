@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from ..contracts import Hit, UnitVectors
 from ..engine.search import Neighbours, merged, ranked
 from .asking import Asked, best_hits
-from .catalog import Catalog
+from .catalog import LmdbCatalog
 from .filters import PathFilter
 from .live import LiveIndex, in_chunks
-from .reader import Reader
+from .reader import LmdbReader
 from .spaces import Space
 
 _FEW = 20_000
@@ -30,7 +30,7 @@ _KEPT = 16
 class Searcher:
     """Safe to use from several threads."""
 
-    def __init__(self, catalog: Callable[[], Catalog], path: Path, space: Space) -> None:
+    def __init__(self, catalog: Callable[[], LmdbCatalog], path: Path, space: Space) -> None:
         """
         Args:
             catalog: says which it is now.
@@ -64,13 +64,13 @@ class Searcher:
                 lets.lets,
             )
 
-    def _all(self, reader: Reader, ask: UnitVectors, count: int) -> Neighbours:
+    def _all(self, reader: LmdbReader, ask: UnitVectors, count: int) -> Neighbours:
         with self._lock:
             self._index.follow(reader)
             return self._index.nearest(ask, count, reader)
 
     def _some(
-        self, reader: Reader, ask: UnitVectors, count: int, chosen: NDArray[np.int64]
+        self, reader: LmdbReader, ask: UnitVectors, count: int, chosen: NDArray[np.int64]
     ) -> Neighbours:
         """As `_all`, of the images `chosen` (sorted)."""
         if len(chosen) > _FEW:
@@ -88,7 +88,7 @@ class Searcher:
             best = Neighbours(best.ids[:, :count], best.scores[:, :count])
         return best
 
-    def _images(self, reader: Reader, lets: PathFilter) -> NDArray[np.int64]:
+    def _images(self, reader: LmdbReader, lets: PathFilter) -> NDArray[np.int64]:
         """Of this filter in this snapshot."""
         snapshot = (lets.patterns, reader.transaction, reader.token(reader.generation))
         with self._lock:

@@ -22,15 +22,15 @@ from ..engine.sources import looked_at, name_of
 from ..engine.threads import calm_blas
 from ..engine.words import require_words
 from ..errors import UsageError
+from ..location import Location
 from ..names import shown
+from . import homes
 from .about import About
 from .asking import Asked
-from .catalog import Catalog
-from .derived import Indexes
 from .describing import about_store, indexed, number_of, sampled
-from .folder import StoreFolder
 from .imported import known_content, require_not_imported
-from .layout import require_store
+from .interface import Catalog, Home, Indexes
+from .layout import require_folder, require_store
 from .loading import Loading
 from .looks import Look, blend, names_of, need_words
 from .making import new_store
@@ -44,13 +44,11 @@ if TYPE_CHECKING:
 class Store:
     """An open store. Safe to use from several threads; close it or use it in `with`."""
 
-    def __init__(
-        self, folder: StoreFolder, settings: Settings, weights: Path | None = None
-    ) -> None:
-        self.folder = folder
-        self.path = folder.path
+    def __init__(self, home: Home, settings: Settings, weights: Path | None = None) -> None:
+        self.home = home
+        self.location = home.place
         self.settings = settings
-        self._made_by = Loading(folder.path, lambda: self.about, settings, weights)
+        self._made_by = Loading(home, settings, weights)
 
     # -- opening -------------------------------------------------------------
 
@@ -65,54 +63,66 @@ class Store:
         """Open a store.
 
         Args:
-            path: its folder; None takes `TLL_STORE`, or the nearest `.tll-index` here or above.
+            path: its folder, or the address of one in a Milvus (`milvus://host:19530/photos`);
+                None takes `TLL_STORE`, or the nearest `.tll-index` here or above.
             weights: where the weights file that made it is now, if it was named and has moved.
 
         Raises:
             NoStoreError, StoreMismatchError (a newer format), StoreDamagedError
         """
         settings = settings or load_settings()
-        folder = require_store(path, settings)
-        return cls(StoreFolder.open(folder), settings, None if weights is None else Path(weights))
+        home = homes.opened(require_store(path, settings), settings)
+        return cls(home, settings, None if weights is None else Path(weights))
 
     @classmethod
     def create(
         cls,
-        path: Path,
+        location: Location,
         embedder: Embedder,
         settings: Settings,
         weights_file: Path | None = None,
         *,
         words: bool = False,
     ) -> Store:
-        """Make an empty store in the folder `path` for what `embedder` will put in. The caller
-        holds `writer_lock(path)`.
+        """Make an empty store for what `embedder` will put in. The caller is its
+        `homes.only_writer`.
 
         Args:
             words: keep also where pictures are among texts; of a backbone that has these.
 
         Raises:
-            StoreError: the folder holds something else, or can't be written.
+            StoreError: something else is there, or it can't be written.
         """
         width = embedder.backbone.spec.joint_dimension if words else None
-        folder = new_store(path, embedder.identity, embedder.lens, weights_file, words=width)
-        store = cls(folder, settings)
+        home = new_store(
+            location, embedder.identity, embedder.lens, settings, weights_file, words=width
+        )
+        store = cls(home, settings)
         store._made_by.lend(embedder)
         return store
 
     @property
     def about(self) -> About:
         """Which store it is, and what made it."""
-        return self.folder.about
+        return self.home.about
+
+    @property
+    def path(self) -> Path:
+        """The folder of a store that is in one.
+
+        Raises:
+            UsageError: it is in a Milvus; `location` says in which.
+        """
+        return require_folder(self.location)
 
     @property
     def catalog(self) -> Catalog:
         """The truth about what is indexed."""
-        return self.folder.catalog
+        return self.home.catalog
 
     def close(self) -> None:
-        """Let go of the files."""
-        self.folder.close()
+        """Let go of the files, or of the connection."""
+        self.home.close()
 
     def __enter__(self) -> Store:
         return self
@@ -210,12 +220,12 @@ class Store:
             UsageError: says what to build.
         """
         if self.about.words is None:
-            require_not_imported(self.path, self.about)
+            require_not_imported(self.location, self.about)
             name = self.about.made_by["backbone"]
             require_words(spec_of(name))
             raise UsageError(
-                f"{shown(self.path)} was built without words; build another with 'tll-index build "
-                f"DIR --text --backbone {name} --store NEW'"
+                f"{shown(self.location)} was built without words; build another with "
+                f"'tll-index build DIR --text --backbone {name} --store NEW'"
             )
 
     def indexed_look(self, sha256: str) -> Look:
@@ -232,7 +242,7 @@ class Store:
             stored = reader.vectors([number])
             keeps = self.about.words is not None
             words = reader.of_space(WORDS_TABLE).vectors([number]) if keeps else None
-        vector = unit(self._lens.looks_of(stored))
+        vector = unit(self.lens.looks_of(stored))
         return Look(found.paths[0], vector, bytes.fromhex(sha256), words=words)
 
     def ask(
@@ -263,7 +273,7 @@ class Store:
         own = frozenset() if include_self else {look.sha256 for look in looks if look.sha256}
         words = need_words(looks)
         with calm_blas():
-            ask = vector if words else self._lens.asks_of(vector)
+            ask = vector if words else self.lens.asks_of(vector)
             hits = self.search(ask, k, without=own, only=only, words=words)
         if min_score is not None:
             hits = tuple(hit for hit in hits if hit.score >= min_score)
@@ -320,7 +330,7 @@ class Store:
         """Look for the weights in `file` from now on; only for the store's one writer."""
         self._made_by.weights = file
         if (named := os.path.abspath(file)) != self.about.weights_file:
-            self.folder.set_about(replace(self.about, weights_file=named))
+            self.home.set_about(replace(self.about, weights_file=named))
 
     def roots(self) -> list[bytes]:
         """Absolute paths of the folders that it was built from."""
@@ -330,7 +340,7 @@ class Store:
     def info(self) -> dict[str, Any]:
         """What made the store, what it holds and what it takes on disk (bytes); JSON values."""
         with self.catalog.reading() as reader:
-            return about_store(self.path, self.about, reader)
+            return about_store(self.home, reader)
 
     # -- the derived index -----------------------------------------------------
 
@@ -383,12 +393,15 @@ class Store:
     @cached_property
     def indexes(self) -> Indexes:
         """What is derived from the catalog."""
-        return Indexes(
-            self.path, self.about, lambda: self.catalog, lambda: self._lens, self.settings
-        )
+        return self.home.indexes(lambda: self.lens, self.settings)
 
     @property
-    def _lens(self) -> Lens:
+    def lens(self) -> Lens:
+        """What made its vectors, without the backbone.
+
+        Raises:
+            LensError, StoreDamagedError: the store's copy of it is missing, damaged or another.
+        """
         return self._made_by.lens
 
 

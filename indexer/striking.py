@@ -23,7 +23,6 @@ from .alike import Alike, Strangers, each_once, mutual
 from .describing import indexed
 from .gallery import Gallery
 from .neighbours import neighbourhoods
-from .own_lens import own_lens
 from .report import Progress
 from .store import Store
 
@@ -81,10 +80,10 @@ def pairs(
         raise UsageError(f"top is {top}; ask for at least 1 pair")
     settings, progress = settings or load_settings(), progress or Progress()
     with Store.open(store, settings=settings) as opened:
-        if not own_lens(opened.path, opened.about).trained:
+        if not opened.lens.trained:
             raise StoreError(
-                f"{shown(opened.path)} has no trained lens, through which unlike pictures may look "
-                "alike; build another store with one (see 'tll-index build --lens')"
+                f"{shown(opened.location)} has no trained lens, through which unlike pictures may "
+                "look alike; build another store with one (see 'tll-index build --lens')"
             )
         found = mutual(neighbourhoods(opened, NEIGHBOURS, progress=progress))
         found = found.rows(slice(MOST * top))

@@ -19,12 +19,12 @@ from ..errors import LensError, MissingPictureError, PictureError, StoreDamagedE
 from ..names import shown
 from .about import About
 from .environment import is_lost
-from .folder import about_of
+from .folder import about_of, folder_of
 from .inspecting import inspected
-from .layout import require_store
+from .layout import require_folder, require_store
 from .live import CHUNK
 from .own_lens import own_lens
-from .reader import Reader
+from .reader import LmdbReader
 from .records import ImageRecord
 from .report import Progress
 from .spaces import LOOKS_TABLE, Space
@@ -83,7 +83,7 @@ def verify(
     """
     settings = settings or load_settings()
     progress = progress or Progress()
-    path = require_store(store, settings)
+    path = require_folder(require_store(store, settings))
     while True:
         found, catalog = _look(path, deep, progress, settings)
         if found.whole or catalog == _catalog_in(path):
@@ -133,7 +133,7 @@ def _index(store: Store, space: Space, checked: dict[str, int]) -> Iterator[Find
     there = os.path.lexists(path)
     # Before the catalog: what it covers is then known there.
     file = load(path, space.file_id, space.dimension)
-    with store.catalog.reading(space.table) as reader:
+    with folder_of(store.home).catalog.reading(space.table) as reader:
         if not reader.images or not there:
             return  # queries make what they need; a build writes it
         if file is None:
@@ -165,14 +165,16 @@ def _index(store: Store, space: Space, checked: dict[str, int]) -> Iterator[Find
 
 def _pictures(store: Store, checked: dict[str, int], progress: Progress) -> Iterator[Finding]:
     """Every indexed path: whether it still shows what was indexed."""
-    with store.catalog.reading() as reader:
+    with folder_of(store.home).catalog.reading() as reader:
         numbers = reader.image_numbers()
     some = 0 if store.about.imported else _AGAIN
     again = set(np.random.default_rng(0).permutation(numbers)[:some].tolist())
     progress.starting("reading", len(numbers), "pictures")
     checked["pictures"] = 0
     for number in numbers.tolist():
-        with store.catalog.reading() as reader:  # a short look: a long one would keep old pages
+        with folder_of(
+            store.home
+        ).catalog.reading() as reader:  # a short look: a long one would keep old pages
             record = reader.image(number)
             paths = reader.paths_of(number)
             vectors = _stored(reader, store.about, number) if number in again and paths else None
@@ -206,7 +208,7 @@ def _picture(
     return None
 
 
-def _stored(reader: Reader, about: About, number: int) -> list[UnitVectors]:
+def _stored(reader: LmdbReader, about: About, number: int) -> list[UnitVectors]:
     """The vectors of an image, (1, d) each, in each space."""
     return [reader.of_space(space.table).vectors([number]) for space in about.spaces]
 

@@ -10,6 +10,7 @@ from contextlib import ExitStack, suppress
 
 from ..config import Settings, load_settings
 from ..errors import NoPicturesError, StoreBusyError, StoreFullError, TllError, UsageError
+from . import homes
 from .build import Builder, Recipe
 from .observing import Bell, Observer
 from .report import BuildReport, Progress, Skipped
@@ -118,7 +119,7 @@ class _Watch:
                     return
 
     def _begin_listening(self) -> None:
-        store = os.fsencode(self._builder.path)
+        store = homes.folder_in_use(self._builder.location)
         self._observer = Observer(self._builder.rules, store, self._bell.ring)
         self._listening.enter_context(self._observer)
         self._observer.observe(self._roots)

@@ -1,10 +1,10 @@
-"""Changing the catalog: what one write transaction can say."""
+"""Changing the catalog in LMDB: what one write transaction can say."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
@@ -12,15 +12,16 @@ import lmdb
 import numpy as np
 
 from .checks import with_check
-from .reader import Reader
+from .interface import Writer
+from .reader import LmdbReader
 from .records import NUMBER, ImageRecord, Place, Reject, number_of, path_key
-from .walk import FileState, is_below
+from .walk import FileState
 
 _HISTORY = 4096
 """Generations whose tokens are kept, besides those that derived files cover (see `covers`)."""
 
 
-class Writer(Reader):
+class LmdbWriter(LmdbReader, Writer):
     """A write transaction over the tables."""
 
     def __init__(
@@ -91,15 +92,6 @@ class Writer(Reader):
             return  # a transaction that changes nothing writes nothing
         self._put("meta", b"roots", json.dumps(texts).encode("ascii"))
 
-    def forget_roots(self, is_there: Callable[[bytes], bool]) -> None:
-        """Forget the roots that aren't there and below which nothing is indexed."""
-        folders = [path for _, path in self.folders()]
-        self.set_roots(
-            root
-            for root in self.roots()
-            if is_there(root) or any(is_below(path, root) for path in folders)
-        )
-
     def folder(self, path: bytes) -> int:
         """The number of a folder, given now if it has none."""
         if (number := self.folder_number(path)) is not None:
@@ -152,12 +144,6 @@ class Writer(Reader):
         self._release(key)
         self._delete("places", key)
         self._delete("rejects", key)
-
-    def remove_path(self, path: bytes) -> None:
-        """`remove_place` by absolute path; an emptied folder is forgotten with it."""
-        if (folder := self.folder_number(os.path.dirname(path))) is not None:
-            self.remove_place(folder, os.path.basename(path))
-            self.remove_empty_folder(folder)
 
     def reject(self, folder: int, name: bytes, reject: Reject) -> None:
         """Say that a file can't be used, so that it isn't opened again until it changes."""

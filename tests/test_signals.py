@@ -106,8 +106,8 @@ def test_signals_end_a_build_in_order(here: Path, monkeypatch: pytest.MonkeyPatc
         for number in numbers:
             process.send_signal(number)
         out, err = process.communicate(timeout=30)
-        # By the signal, as which a shell says 128 + number. A second one that comes before the first
-        # was heard ends the process at once, with that very number.
+        # By the signal, which a shell says as 128 + number. A second one that comes before the
+        # first was heard ends the process at once, with that very number.
         at_once = {128 + signal.SIGINT} if name == "twice" else set()
         assert process.returncode in {-numbers[0], *at_once}, err
         assert b"Traceback" not in err

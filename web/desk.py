@@ -25,7 +25,7 @@ from .thumbnails import ThumbnailFiles, Thumbnails
 
 if TYPE_CHECKING:
     from ..contracts import Indexed
-    from ..indexer.reader import Reader
+    from ..indexer.interface import Reader
     from ..indexer.store import Store
     from .options import Options
 
@@ -82,7 +82,7 @@ class Desk:
         made_by = self.store.about.made_by
         return {
             "version": __version__,
-            "store": os.path.basename(self.store.path),
+            "store": os.path.basename(self.store.location),
             **counts,
             "backbone": made_by["backbone"],
             "lens": made_by["lens_sha256"] is not None,
@@ -134,8 +134,7 @@ class Desk:
 def _by_chance(reader: Reader, count: int) -> list[Indexed]:
     """Different pictures, `count` of them or all there are."""
     if reader.images > _FEW:
-        numbers = random.sample(range(1, reader.last_image + 1), _DRAWS * count)
-        shown = [number for number in numbers if reader.paths_of(number, 1)]
+        shown = [number for number in reader.drawn(_DRAWS * count) if reader.paths_of(number, 1)]
         if len(shown) >= count:
             return [indexed(reader, number) for number in shown[:count]]
     return list(sampled(reader, count, random.randrange(1 << 30)))

@@ -14,7 +14,7 @@ from ..indexer.walk import is_below
 from ..names import shown
 
 if TYPE_CHECKING:
-    from ..indexer.reader import Reader
+    from ..indexer.interface import Reader
     from ..indexer.store import Store
 
 _COUNTED = 200_000

@@ -17,12 +17,13 @@ from tll_index.config import Settings, load_settings
 from tll_index.contracts import UnitVectors
 from tll_index.engine.embedder import Embedder
 from tll_index.engine.ticks import Ticks
+from tll_index.indexer.folder import folder_of
+from tll_index.indexer.interface import Writer
 from tll_index.indexer.layout import VECTORS, writer_lock
 from tll_index.indexer.live import LiveIndex
 from tll_index.indexer.records import ImageRecord
 from tll_index.indexer.store import Store
 from tll_index.indexer.walk import FileState
-from tll_index.indexer.writer import Writer
 
 from .truth import Truth
 
@@ -139,7 +140,7 @@ def _numbers(store: Store, rows: UnitVectors, k: int) -> list[float]:
     paths."""
     about, taken = store.about, []
     live = LiveIndex(store.path / VECTORS, about.id, about.dimension)
-    with store.catalog.reading() as reader:
+    with folder_of(store.home).catalog.reading() as reader:
         live.follow(reader)
         for row in rows:
             started = time.perf_counter()
@@ -160,7 +161,7 @@ def at_recall(
     with Store.open(store, settings=_settings(memory)) as opened:
         about = opened.about
         live = LiveIndex(opened.path / VECTORS, about.id, about.dimension)
-        with opened.catalog.reading() as reader:
+        with folder_of(opened.home).catalog.reading() as reader:
             live.follow(reader)
             assert live.file is not None
             own = live.file

@@ -16,7 +16,7 @@ import numpy as np
 
 from tll_index import Lens, Store
 from tll_index.errors import TllError
-from tll_index.indexer.reader import Reader
+from tll_index.indexer.interface import Reader
 
 QUIET = 0.002
 """Seconds between two looks of `watch`."""

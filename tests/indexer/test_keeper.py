@@ -20,7 +20,7 @@ from tll_index.indexer.records import ImageRecord
 from tll_index.indexer.report import Progress
 from tll_index.indexer.store import Store
 from tll_index.indexer.vectors import glance
-from tll_index.indexer.writer import Writer
+from tll_index.indexer.writer import LmdbWriter as Writer
 
 DIMENSION = 16
 

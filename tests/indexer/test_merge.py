@@ -140,7 +140,7 @@ def test_a_killed_merge_goes_on(here: Path, after: int) -> None:
     code = f"""
 import os, signal
 from tll_index.indexer import merging
-from tll_index.indexer.catalog import Catalog
+from tll_index.indexer.catalog import LmdbCatalog as Catalog
 merging._PER_TRANSACTION = 4
 write, count = Catalog.write, 0
 def counted(self, work):

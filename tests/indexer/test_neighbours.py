@@ -21,7 +21,7 @@ from tll_index.indexer.layout import VECTORS
 from tll_index.indexer.neighbours import neighbourhoods
 from tll_index.indexer.records import NUMBER, ImageRecord
 from tll_index.indexer.report import Progress
-from tll_index.indexer.writer import Writer
+from tll_index.indexer.writer import LmdbWriter as Writer
 
 WIDTH = 6
 _bank = unit(np.random.default_rng(5).normal(size=(9, WIDTH)).astype(np.float32))

@@ -16,11 +16,11 @@ from tll_index.engine.lens import Lens, unit
 from tll_index.errors import StoreDamagedError, StoreError, UsageError
 from tll_index.indexer import vectors
 from tll_index.indexer.arranging import Arranger, Wanted
-from tll_index.indexer.catalog import Catalog
+from tll_index.indexer.catalog import LmdbCatalog as Catalog
 from tll_index.indexer.live import LiveIndex
 from tll_index.indexer.records import NUMBER, ImageRecord
 from tll_index.indexer.report import Progress
-from tll_index.indexer.writer import Writer
+from tll_index.indexer.writer import LmdbWriter as Writer
 
 ID = b"0123456789abcdef"
 DIMENSION = 8

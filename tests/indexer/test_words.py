@@ -29,7 +29,7 @@ from tll_index.indexer.keeper import Keeper
 from tll_index.indexer.records import ImageRecord
 from tll_index.indexer.report import Progress
 from tll_index.indexer.vectors import glance
-from tll_index.indexer.writer import Writer
+from tll_index.indexer.writer import LmdbWriter as Writer
 
 STORE = Path(".tll-index")
 CLI = HERE / "clips.py"

@@ -1,0 +1,103 @@
+"""Which kind of home a store has, by where it is: the one place that knows there are two.
+
+What a Milvus needs is loaded only where a store is in one.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from ..config import Settings
+from ..engine import indexes
+from ..engine.lens import Lens
+from ..location import Location
+from .about import About
+from .folder import StoreFolder
+from .interface import Home
+from .layout import ABOUT, refuse_foreign, writer_lock
+
+
+def is_there(location: Location) -> bool:
+    """Whether there is a store.
+
+    Raises:
+        StoreError: it can't be told.
+    """
+    if isinstance(location, Path):
+        return os.path.lexists(location / ABOUT)
+    from .milvus import home
+
+    return home.is_there(location)
+
+
+def opened(location: Location, settings: Settings) -> Home:
+    """The store's home.
+
+    Raises:
+        NoStoreError, StoreMismatchError (a newer format), StoreDamagedError, StoreError
+    """
+    if isinstance(location, Path):
+        return StoreFolder.open(location)
+    from .milvus.home import MilvusHome
+
+    return MilvusHome.open(location, settings)
+
+
+def made(location: Location, about: About, lens: Lens, settings: Settings) -> Home:
+    """A home for a new store that holds nothing yet; for its one writer.
+
+    Raises:
+        StoreError: something else is there, or it can't be made.
+    """
+    if isinstance(location, Path):
+        refuse_foreign(location)
+        return StoreFolder.made(location, about, lens)
+    from .milvus.home import MilvusHome
+
+    return MilvusHome.made(location, about, lens, settings)
+
+
+def may_be_made(location: Location) -> None:
+    """Refuse a place that can't get a new store.
+
+    Raises:
+        StoreError: something else is there.
+    """
+    if isinstance(location, Path):
+        refuse_foreign(location)
+
+
+def require_index(location: Location, index: str, dimension: int) -> None:
+    """Refuse what is no index, or none for vectors of that dimension.
+
+    Raises:
+        UsageError: says which there are.
+    """
+    if isinstance(location, Path):
+        indexes.require_index(index, dimension)
+        return
+    from .milvus.searching import kind_of
+
+    kind_of(index, location.file is not None)
+
+
+def folder_in_use(location: Location) -> bytes:
+    """The folder that a store fills, which holds no pictures to index; empty where there is none on
+    this machine."""
+    folder = location if isinstance(location, Path) else location.file
+    return b"" if folder is None else os.fsencode(folder)
+
+
+def only_writer(location: Location) -> AbstractContextManager[None]:
+    """Be the one writer of a store, or fail at once.
+
+    Raises:
+        StoreBusyError, StoreReadOnlyError, StoreError
+    """
+    if isinstance(location, Path):
+        return writer_lock(location)
+    from .milvus.home import writer_claim
+
+    return writer_claim(location)

@@ -1,0 +1,115 @@
+"""Where a store is: a folder, or collections of a Milvus, which an address names.
+
+    milvus://host:19530/collection             a Milvus server or cluster
+    milvus://host:19530/database/collection    the same, in a database of its own
+    milvus-lite:///home/me/photos.db           Milvus Lite: a folder, of one process at a time
+    milvus-lite:photos.db#collection           the same, relative, with another collection
+
+What is secret (token, certificates) never stands in an address: see `indexer.milvus.connection`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from .errors import UsageError
+
+SERVER, LITE = "milvus", "milvus-lite"
+PORT = 19530
+_COLLECTION = "tll_index"
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
+"""Of a collection or database; Milvus allows 255, and ours have siblings with longer names."""
+
+
+@dataclass(frozen=True)
+class Milvus(os.PathLike[str]):
+    """Collections of a Milvus. As text and as a path it is its address."""
+
+    collection: str
+    host: str = ""
+    port: int = PORT
+    database: str = ""
+    """Empty is the default one."""
+    file: Path | None = None
+    """Of Milvus Lite, absolute; None for a server."""
+
+    def __str__(self) -> str:
+        if self.file is not None:
+            name = "" if self.collection == _COLLECTION else f"#{self.collection}"
+            return f"{LITE}://{self.file}{name}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        database = f"{self.database}/" if self.database else ""
+        return f"{SERVER}://{host}:{self.port}/{database}{self.collection}"
+
+    def __fspath__(self) -> str:
+        return str(self)
+
+
+Location: TypeAlias = "Path | Milvus"
+"""A folder, or a Milvus."""
+
+
+def is_milvus(value: str | os.PathLike[str]) -> bool:
+    """Whether that is meant as the address of one."""
+    return isinstance(value, Milvus) or os.fspath(value).lower().startswith(
+        (f"{SERVER}:", f"{LITE}:")
+    )
+
+
+def located(value: str | os.PathLike[str]) -> Location:
+    """What a person or a setting wrote: a folder's path as it is, an address in its parts.
+
+    Raises:
+        UsageError: an address that makes no sense, or holds what is secret; it is not repeated.
+    """
+    if isinstance(value, Milvus):
+        return value
+    text = os.fspath(value)
+    if not is_milvus(text):
+        return Path(text)
+    try:
+        parts = urlsplit(text)
+        port = parts.port or PORT
+    except ValueError as error:
+        raise UsageError(f"the store's address makes no sense: {error}") from None
+    if "@" in parts.netloc or parts.query:
+        raise UsageError(
+            "leave user, password and options out of the store's address: they are set by "
+            "TLL_MILVUS_TOKEN and the like, which nobody sees in a list of processes"
+        )
+    return _lite(text, parts) if parts.scheme == LITE else _server(text, parts, port)
+
+
+def _server(text: str, parts: SplitResult, port: int) -> Milvus:
+    names = parts.path.strip("/").split("/")
+    if not parts.hostname or not 1 <= len(names) <= 2 or parts.fragment:
+        raise UsageError(f"{text!r} is no address of a store; write {SERVER}://host:{PORT}/photos")
+    for name in names:
+        _require_name(name, text)
+    return Milvus(names[-1], parts.hostname, port, names[0] if len(names) == 2 else "")
+
+
+def _lite(text: str, parts: SplitResult) -> Milvus:
+    path = unquote(parts.netloc + parts.path)
+    if not path.strip("/"):
+        raise UsageError(f"{text!r} names no file; write {LITE}:///folder/photos.db")
+    name = parts.fragment or _COLLECTION
+    _require_name(name, text)
+    try:
+        file = Path(path).expanduser()
+    except RuntimeError as error:  # ~somebody who isn't known
+        raise UsageError(f"{text!r}: {error}") from None
+    return Milvus(name, file=Path(os.path.realpath(file)))
+
+
+def _require_name(name: str, text: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"{text!r}: {name!r} is no name for a collection; take letters, digits and _, at most "
+            "200, not a digit first"
+        )
