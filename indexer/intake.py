@@ -57,7 +57,8 @@ class Intake:
         self._store = store
         self._catalog = store.catalog
         self._a_pass = pictures_a_pass(store.settings)
-        self._batch_size = max(self._a_pass, store.catalog.least_batch)
+        least = 1 if store.settings.batch_size else store.catalog.least_batch
+        self._batch_size = max(self._a_pass, least)
         self._codecs = codecs
         self._roots = store.roots()
         self._is_absent = cache(_is_absent)  # for this build: disks come and go

@@ -45,6 +45,21 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+PLACES = {"folder": "store", "milvus": "milvus-lite:store.db"}
+
+
+@pytest.fixture(params=PLACES)
+def anywhere(request: pytest.FixtureRequest, here: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Once in a folder and once in a Milvus: the store that `the_store` names."""
+    monkeypatch.setenv("TLL_STORE", PLACES[request.param])
+    return PLACES[request.param]
+
+
+def the_store() -> str:
+    """Where the running test's store is."""
+    return os.environ.get("TLL_STORE", "store")
+
+
 @dataclass
 class Result:
     """What a command printed and how it ended."""

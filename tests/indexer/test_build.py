@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import tiny
-from conftest import Result
+from conftest import Result, the_store
 from pictures import encoded, fill_folder, noise
 from tll_index import BuildReport, Lens, Recipe, Store, build
 from tll_index.config import load_settings
@@ -28,9 +28,10 @@ from tll_index.errors import (
     TllError,
     UsageError,
 )
-from tll_index.indexer.layout import writer_lock
+from tll_index.indexer.homes import only_writer
 from tll_index.indexer.report import Progress
 from tll_index.indexer.walk import Rules
+from tll_index.location import located
 
 TINY = Recipe(backbone="tiny")
 
@@ -64,7 +65,7 @@ def counts(report: BuildReport) -> dict[str, int]:
 
 
 def run(*folders: Path | str, **options: object) -> dict[str, int]:
-    options = {"recipe": TINY, "store": "store", **options}
+    options = {"recipe": TINY, "store": the_store(), **options}
     return counts(build(folders, **options))  # type: ignore[arg-type]
 
 
@@ -77,11 +78,11 @@ def aged(*paths: Path, seconds: int = 60) -> None:
             os.utime(file, ns=(before, before))
 
 
-def everything(path: Path | str = "store") -> dict[str, list[str]]:
+def everything(path: Path | str | None = None) -> dict[str, list[str]]:
     """Each picture of the store: first path -> all paths; asked for through a query, which is
     kept out of the log of what was embedded."""
     logged = os.environ.pop("TINY_LOG", None)
-    with Store.open(path) as store:
+    with Store.open(path or the_store()) as store:
         hits = store.query(encoded(noise(0), "PNG"), k=10_000, include_self=True)
         assert len(hits) == len(store)
         if logged is not None:
@@ -89,6 +90,7 @@ def everything(path: Path | str = "store") -> dict[str, list[str]]:
         return {hit.path: list(hit.paths) for hit in hits}
 
 
+@pytest.mark.usefixtures("anywhere")
 def test_first_then_nothing(here: Path) -> None:
     fill_folder(here / "photos/a", 5)
     fill_folder(here / "photos/b", 4, first=5)
@@ -101,6 +103,7 @@ def test_first_then_nothing(here: Path) -> None:
     assert len(everything()) == 9
 
 
+@pytest.mark.usefixtures("anywhere")
 def test_only_what_changed_is_opened(here: Path) -> None:
     paths = fill_folder(here / "photos", 6)
     aged(here / "photos")
@@ -120,6 +123,7 @@ def test_only_what_changed_is_opened(here: Path) -> None:
     assert str(paths[4]) not in everything()
 
 
+@pytest.mark.usefixtures("anywhere")
 def test_moved_and_renamed_are_recognised(here: Path, log: Path) -> None:
     fill_folder(here / "photos/a", 5)
     fill_folder(here / "photos/b", 3, first=5)
@@ -132,10 +136,11 @@ def test_moved_and_renamed_are_recognised(here: Path, log: Path) -> None:
     assert run("pictures") == {"moved": 8}
     assert embedded(log) == 8
     assert set(everything()) == {str(path) for path in (here / "pictures").rglob("*.png")}
-    with Store.open("store") as store:
+    with Store.open(the_store()) as store:
         assert store.roots() == [os.fsencode(here / "pictures")]
 
 
+@pytest.mark.usefixtures("anywhere")
 def test_swapped_names_embed_nothing(here: Path, log: Path) -> None:
     a, b, *_ = fill_folder(here / "photos", 3)
     noise(500, 51, 37).save(b)  # of another size, so that the swap can be seen
@@ -145,7 +150,7 @@ def test_swapped_names_embed_nothing(here: Path, log: Path) -> None:
     (here / "other").rename(b)
     assert run("photos") == {"unchanged": 1, "updated": 2}
     assert embedded(log) == 3
-    with Store.open("store") as store:
+    with Store.open(the_store()) as store:
         assert store.query(a, k=1, include_self=True)[0].path == str(a)
 
 
@@ -174,7 +179,7 @@ def bitmap(path: Path, seed: int, ns: int | None = None) -> None:
 def shows(path: Path, seed: int) -> bool:
     """Whether the store's picture at `path` is that of this seed."""
     digest = hashlib.sha256(encoded(noise(seed), "BMP")).digest()
-    with Store.open("store") as store, store.catalog.reading() as reader:
+    with Store.open(the_store()) as store, store.catalog.reading() as reader:
         image = reader.image_of(digest)
         return image is not None and os.fsencode(path) in reader.paths_of(image)
 
@@ -218,7 +223,7 @@ def test_comparing_all_bytes_can_be_stopped(here: Path, tll_index: Callable[...,
             raise KeyboardInterrupt
 
     stop = Stop()
-    report = build(store="store", checksum=True, progress=stop)
+    report = build(store=the_store(), checksum=True, progress=stop)
     assert report.stopped and stop.seen == 12
     shutil.copy2(paths[0], paths[1])
     os.utime(paths[1], ns=(paths[2].stat().st_mtime_ns,) * 2)
@@ -268,6 +273,7 @@ def test_changed_again_within_one_step_of_the_clock(here: Path) -> None:
     assert os.fsencode(path) not in opened
 
 
+@pytest.mark.usefixtures("anywhere")
 def test_copies_are_one_picture(here: Path, log: Path) -> None:
     paths = fill_folder(here / "photos", 3)
     shutil.copy(paths[0], here / "photos/zcopy.png")
@@ -289,6 +295,7 @@ def test_copies_are_one_picture(here: Path, log: Path) -> None:
     assert len(everything()) == 3
 
 
+@pytest.mark.usefixtures("anywhere")
 def test_bad_files_are_reported_every_time_but_tried_once(here: Path) -> None:
     fill_folder(here / "photos", 3)
     good = encoded(noise(7, 300, 300), "PNG")
@@ -296,21 +303,22 @@ def test_bad_files_are_reported_every_time_but_tried_once(here: Path) -> None:
     (here / "photos/cut.png").write_bytes(good[: len(good) // 2])
     (here / "photos/empty.gif").touch()
     aged(here / "photos")
-    report = build(["photos"], recipe=TINY, store="store")
+    report = build(["photos"], recipe=TINY, store=the_store())
     assert counts(report) == {"added": 3, "embedded": 3, "skipped": 3}
     assert report.reasons() == {"damaged": 1, "empty": 1, "not a picture": 1}
     opened.clear()
-    again = build(["photos"], recipe=TINY, store="store")
+    again = build(["photos"], recipe=TINY, store=the_store())
     assert counts(again) == {"unchanged": 3, "skipped": 3}
     assert sorted(again.skipped) == sorted(report.skipped)
     assert not [path for path in opened if path.endswith((b".jpg", b".png", b".gif"))]
     (here / "photos/cut.png").write_bytes(good)
     (here / "photos/empty.gif").unlink()
     assert run("photos") == {"added": 1, "unchanged": 3, "embedded": 1, "skipped": 1}
-    with Store.open("store") as store:
+    with Store.open(the_store()) as store:
         assert store.info()["unusable_files"] == 1
 
 
+@pytest.mark.usefixtures("anywhere")
 def test_other_limits_try_again(here: Path) -> None:
     fill_folder(here / "photos", 1)
     noise(5, 2000, 1000).save(here / "photos/large.png")
@@ -320,6 +328,7 @@ def test_other_limits_try_again(here: Path) -> None:
     assert run("photos") == {"added": 1, "unchanged": 1, "embedded": 1}
 
 
+@pytest.mark.usefixtures("anywhere")
 def test_a_picture_that_turns_bad_is_found_no_more(here: Path) -> None:
     paths = fill_folder(here / "photos", 3)
     run("photos")
@@ -328,6 +337,7 @@ def test_a_picture_that_turns_bad_is_found_no_more(here: Path) -> None:
     assert len(everything()) == 2
 
 
+@pytest.mark.usefixtures("anywhere")
 def test_hidden_and_excluded_leave_the_results(here: Path) -> None:
     fill_folder(here / "photos/raw", 2)
     fill_folder(here / "photos/.trash", 2, first=2)
@@ -339,13 +349,14 @@ def test_hidden_and_excluded_leave_the_results(here: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.usefixtures("anywhere")
 def test_an_absent_disk_loses_nothing(here: Path) -> None:
     fill_folder(here / "disk", 4)
     fill_folder(here / "photos", 1, first=4)
     run("disk", "photos")
     (here / "disk").rename(here / "unplugged")
     for question in ("is not there now", "is empty now"):
-        report = build(store="store", recipe=TINY)  # the rest goes on
+        report = build(store=the_store(), recipe=TINY)  # the rest goes on
         assert counts(report) == {"unchanged": 1, "skipped": 1}
         assert report.skipped[0].path == os.fsencode(here / "disk")
         assert question in report.skipped[0].message and "(4)" in report.skipped[0].message
@@ -361,7 +372,7 @@ def test_an_absent_disk_loses_nothing(here: Path) -> None:
     assert run() == {"unchanged": 5}  # it is back
     shutil.rmtree(here / "disk")
     assert run("disk", allow_empty=True) == {"removed": 4}
-    with Store.open("store") as store:
+    with Store.open(the_store()) as store:
         assert store.roots() == [os.fsencode(here / "photos")]
 
 
@@ -380,6 +391,7 @@ def test_a_disk_that_goes_away_during_a_build(here: Path) -> None:
     assert len(everything()) == 7
 
 
+@pytest.mark.usefixtures("anywhere")
 def test_a_disk_below_a_root(here: Path) -> None:
     fill_folder(here / "photos", 2)
     fill_folder(here / "photos/usb", 3, first=2)
@@ -404,6 +416,7 @@ def test_a_copy_from_an_absent_disk_is_no_move(here: Path) -> None:
     assert everything()[str(paths[0])] == [str(paths[0]), str(here / "photos/copy.png")]
 
 
+@pytest.mark.usefixtures("anywhere")
 def test_roots_that_an_outer_walk_would_not_reach(here: Path) -> None:
     fill_folder(here / "photos", 1)
     fill_folder(here / "photos/.hidden", 2, first=1)
@@ -469,6 +482,7 @@ def test_a_link_to_a_store(here: Path) -> None:
     assert set(everything("home/short")) == set(everything("photos/store"))
 
 
+@pytest.mark.usefixtures("anywhere")
 def test_times_beyond_64_bits(here: Path) -> None:
     path, *_ = fill_folder(here / "photos", 2)
     far = 13_000_000_000  # the year 2381
@@ -479,6 +493,7 @@ def test_times_beyond_64_bits(here: Path) -> None:
     assert run("photos") == {"unchanged": 2}
 
 
+@pytest.mark.usefixtures("anywhere")
 def test_a_picture_moved_over_another(here: Path) -> None:
     a, b, *_ = fill_folder(here / "photos", 3)
     noise(500, 51, 37).save(a)
@@ -488,6 +503,7 @@ def test_a_picture_moved_over_another(here: Path) -> None:
     assert len(everything()) == 2
 
 
+@pytest.mark.usefixtures("anywhere")
 def test_unusable_files_that_are_gone(here: Path) -> None:
     fill_folder(here / "photos", 1)
     (here / "photos/bad").mkdir()
@@ -496,7 +512,7 @@ def test_unusable_files_that_are_gone(here: Path) -> None:
     shutil.rmtree(here / "photos/bad")
     assert run("photos", dry_run=True) == {"unchanged": 1}
     assert run("photos") == {"unchanged": 1}
-    with Store.open("store") as store:
+    with Store.open(the_store()) as store:
         assert store.info()["unusable_files"] == 0
 
 
@@ -528,9 +544,9 @@ def test_named_weights_that_moved(here: Path, home: Path) -> None:
     second = here / "wb/w.safetensors"
     second.parent.mkdir()
     first.rename(second)
-    with Store.open("store") as store, pytest.raises(StoreMismatchError):
+    with Store.open(the_store()) as store, pytest.raises(StoreMismatchError):
         store.query("photos/picture0000.png")
-    with Store.open("store", weights=second) as store:
+    with Store.open(the_store(), weights=second) as store:
         assert len(store.query("photos/picture0000.png")) == 2
     noise(60).save(here / "photos/new.png")
     assert run("photos", recipe=Recipe("tiny", second)) == {
@@ -539,6 +555,7 @@ def test_named_weights_that_moved(here: Path, home: Path) -> None:
     assert len(everything()) == 4  # the store has learned where they are
 
 
+@pytest.mark.usefixtures("anywhere")
 def test_a_folder_that_cannot_be_listed_loses_nothing(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -554,12 +571,13 @@ def test_a_folder_that_cannot_be_listed_loses_nothing(
 
     with monkeypatch.context() as patched:  # root may list everything, so the refusal is played
         patched.setattr(os, "scandir", denied)
-        report = build(["photos"], recipe=TINY, store="store")
+        report = build(["photos"], recipe=TINY, store=the_store())
     assert counts(report) == {"unchanged": 2, "skipped": 1}
     assert report.skipped[0].message == "can't be listed: Permission denied"
     assert len(everything()) == 4
 
 
+@pytest.mark.usefixtures("anywhere")
 def test_strange_names_are_indexed(here: Path) -> None:
     names = [b"\xff\xfe.png", b"new\nline.png", b"--x.png", b"'\"$(x).png", b"e" * 251 + b".png"]
     (here / "photos").mkdir()
@@ -571,10 +589,11 @@ def test_strange_names_are_indexed(here: Path) -> None:
     assert {os.path.basename(os.fsencode(path)) for path in everything()} == set(names)
 
 
+@pytest.mark.usefixtures("anywhere")
 def test_dry_run_changes_nothing(here: Path) -> None:
     fill_folder(here / "photos", 3)
     assert run("photos", dry_run=True) == {"added": 3}
-    assert not (here / "store").exists()
+    assert not [one for one in here.iterdir() if one.name.startswith("store")]
     run("photos")
     (here / "photos/picture0000.png").unlink()
     noise(9).save(here / "photos/picture0001.png")
@@ -582,6 +601,7 @@ def test_dry_run_changes_nothing(here: Path) -> None:
     assert len(everything()) == 3
 
 
+@pytest.mark.usefixtures("anywhere")
 def test_nothing_to_index(here: Path) -> None:
     (here / "photos").mkdir()
     (here / "photos/notes.txt").touch()
@@ -589,9 +609,10 @@ def test_nothing_to_index(here: Path) -> None:
         run("photos")
     with pytest.raises(UsageError, match="name at least one folder"):
         run()
-    assert not (here / "store").exists()
+    assert not [one for one in here.iterdir() if one.name.startswith("store")]
 
 
+@pytest.mark.usefixtures("anywhere")
 def test_a_store_has_one_maker(here: Path, home: Path) -> None:
     fill_folder(here / "photos", 2)
     run("photos")
@@ -609,6 +630,7 @@ def test_a_store_has_one_maker(here: Path, home: Path) -> None:
         everything()
 
 
+@pytest.mark.usefixtures("anywhere")
 def test_a_lens_and_named_weights_stay_with_the_store(here: Path, home: Path) -> None:
     fill_folder(here / "photos", 5)
     weights = tiny.write_weights(home / "own.safetensors", seed=8)
@@ -616,7 +638,7 @@ def test_a_lens_and_named_weights_stay_with_the_store(here: Path, home: Path) ->
     Lens("tiny", 16, adaptation=tiny.torch.eye(16).numpy()[:4], relu=True).save(lens_file)
     run("photos", recipe=Recipe("tiny", weights, lens_file))
     lens_file.unlink()
-    with Store.open("store") as store:
+    with Store.open(the_store()) as store:
         assert store.about.dimension == 4 and store.info()["lens"]
         hits = store.query("photos/picture0003.png", k=1, include_self=True)
         assert hits[0].path.endswith("picture0003.png") and hits[0].score > 0.9999
@@ -629,10 +651,11 @@ def test_not_into_a_folder_of_other_things(here: Path) -> None:
     assert run("photos", store="photos/inside") == {"added": 2, "embedded": 2}
 
 
+@pytest.mark.usefixtures("anywhere")
 def test_one_writer(here: Path) -> None:
     fill_folder(here / "photos", 2)
     run("photos")
-    with writer_lock(here / "store"):
+    with only_writer(located(the_store())):
         started = time.monotonic()
         with pytest.raises(StoreBusyError, match="another tll-index is writing"):
             run("photos")
@@ -644,7 +667,7 @@ def test_one_writer(here: Path) -> None:
 # -- processes that are cut short ------------------------------------------------
 
 Spawn = Callable[..., "subprocess.Popen[bytes]"]
-BUILD = ("build", "photos", "--backbone", "tiny", "--store", "store", "--batch-size", "4")
+BUILD = ("build", "photos", "--backbone", "tiny", "--batch-size", "4")
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
@@ -654,6 +677,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.usefixtures("anywhere")
 def test_kill_in_the_middle_then_go_on(
     here: Path, log: Path, spawn: Spawn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -663,7 +687,7 @@ def test_kill_in_the_middle_then_go_on(
     lost = 0
     for kills in (1, 2, 3):
         before = embedded(log)
-        process = spawn(*BUILD)
+        process = spawn(*BUILD, "--store", the_store())
         wait_for(lambda before=before: embedded(log) >= before + 8)
         time.sleep(times.random() * 0.1)
         process.kill()
@@ -671,7 +695,7 @@ def test_kill_in_the_middle_then_go_on(
         committed = len(everything())  # it opens, and what was committed is found
         lost = embedded(log) - committed
         assert lost <= 4 * kills, "more than the last batch of each was lost"
-    process = spawn(*BUILD)
+    process = spawn(*BUILD, "--store", the_store())
     _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert len(everything()) == 60
@@ -679,12 +703,13 @@ def test_kill_in_the_middle_then_go_on(
     assert run("photos") == {"unchanged": 60}
 
 
+@pytest.mark.usefixtures("anywhere")
 def test_interrupt_then_go_on(
     here: Path, log: Path, spawn: Spawn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill_folder(here / "photos", 40)
     monkeypatch.setenv("TINY_SECONDS", "0.1")
-    process = spawn(*BUILD)
+    process = spawn(*BUILD, "--store", the_store())
     wait_for(lambda: embedded(log) >= 8)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
@@ -704,9 +729,9 @@ def test_readers_during_a_build(
     run("photos")
     fill_folder(here / "photos", 40, first=4)
     monkeypatch.setenv("TINY_SECONDS", "0.05")
-    process = spawn(*BUILD)
+    process = spawn(*BUILD, "--store", the_store())
     seen = []
-    with Store.open("store") as store:
+    with Store.open(the_store()) as store:
         while process.poll() is None:
             seen.append(len(store.query("photos/picture0000.png", k=100, include_self=True)))
         assert process.communicate() and process.returncode == 0
@@ -756,7 +781,7 @@ def test_file_size_limit(here: Path, spawn: Spawn) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
 
     fill_folder(here / "photos", 400)
-    process = spawn(*BUILD, "--quiet", preexec_fn=limit)
+    process = spawn(*BUILD, "--store", "store", "--quiet", preexec_fn=limit)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 1
     assert b"make room and run the same command again" in err, err.decode()
