@@ -15,7 +15,7 @@ from .commands.completion import answer_shell
 from .commands.parameters import (
     INTERRUPTED,
     OUTPUT,
-    PATH,
+    PLACE,
     bars,
     build_options,
     building,
@@ -79,7 +79,7 @@ def cli() -> None:
 
 
 @cli.command()
-@click.argument("folders", nargs=-1, type=PATH, metavar="[DIR]...")
+@click.argument("folders", nargs=-1, type=PLACE, metavar="[DIR]...")
 @build_options
 @click.option(
     "--checksum", is_flag=True, help="Also read files of unchanged size and time, and compare."
@@ -100,8 +100,9 @@ def build(
 ) -> None:
     """Index the pictures in folders, or bring an index up to date.
 
-    Without DIR, the folders that the store was built from. Unchanged files are not opened, moved
-    ones not embedded again. Ctrl-C stops; the same command goes on from there.
+    DIR is a folder, or the address of one, such as s3://bucket/pictures. Without DIR, the folders
+    that the store was built from. Unchanged files are not opened, moved ones not embedded again.
+    Ctrl-C stops; the same command goes on from there.
     """
     import time
 

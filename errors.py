@@ -88,6 +88,27 @@ class MissingCodecError(PictureError):
     reason = "needs an extra"
 
 
+class AddressError(TllError):
+    """What is at an address can't be listed or read: its host, its package, its permissions.
+    `what` says why, without the address; `passes`, whether another attempt may do."""
+
+    def __init__(self, what: str, address: str, passes: bool = False) -> None:
+        super().__init__(f"{shown(address)}: {what}")
+        self.what = what
+        self.passes = passes
+
+
+class MissingAddressError(AddressError):
+    """There is certainly nothing at an address."""
+
+
+class UnreachableError(AddressError):
+    """Its host can't be reached, or does not answer."""
+
+    def __init__(self, what: str, address: str, passes: bool = True) -> None:
+        super().__init__(what, address, passes)
+
+
 class NoPlacesError(UsageError):
     """A backbone of which it can't be said where in a picture its features come from."""
 

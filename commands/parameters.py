@@ -32,15 +32,15 @@ PATH = click.Path(path_type=Path, allow_dash=True, readable=False)
 """Whether a path can be used is for the library to say: in its words, with its exit status."""
 
 
-class _Picture(click.Path):
-    """A file, or an address on the web by which a store knows one."""
+class _Place(click.Path):
+    """A file or folder, or an address of one, such as s3://bucket/photo.jpg."""
 
     def convert(self, value: Any, parameter: Any, context: Any) -> Any:
         # A `Path` would make one slash of two.
         return value if "://" in str(value) else super().convert(value, parameter, context)
 
 
-PICTURE = _Picture(path_type=Path, allow_dash=True, readable=False)
+PLACE = _Place(path_type=Path, allow_dash=True, readable=False)
 
 
 class _Output(click.Path):

@@ -17,7 +17,7 @@ from ..rendering.terminals import PROTOCOLS
 from .parameters import (
     OUTPUT,
     PATH,
-    PICTURE,
+    PLACE,
     debug_option,
     device_option,
     format_option,
@@ -60,7 +60,7 @@ class _CropType(click.ParamType["Crop"]):
 
 
 @click.command()
-@click.argument("pictures", nargs=-1, type=PICTURE, metavar="[PICTURE]...")
+@click.argument("pictures", nargs=-1, type=PLACE, metavar="[PICTURE]...")
 @store_option
 @click.option("-k", type=click.IntRange(min=1), default=10, show_default=True, help="How many.")
 @click.option("--together", is_flag=True, help="One question: what looks like all of PICTURE...?")

@@ -11,7 +11,7 @@ import click
 from ..names import shown
 from .parameters import (
     PATH,
-    PICTURE,
+    PLACE,
     bars,
     debug_option,
     format_option,
@@ -114,7 +114,7 @@ def backup(destination: Path, store: Location | None, quiet: bool) -> None:
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, type=PICTURE, metavar="PATH...")
+@click.argument("paths", nargs=-1, required=True, type=PLACE, metavar="PATH...")
 @store_option
 @click.option("--copies", is_flag=True, help="Also other paths that show the same pictures.")
 @quiet_option

@@ -15,7 +15,7 @@ import click
 from ..names import shown
 from .parameters import (
     INTERRUPTED,
-    PATH,
+    PLACE,
     bars,
     build_options,
     building,
@@ -33,7 +33,7 @@ _AT_MOST = 20
 
 
 @click.command()
-@click.argument("folders", nargs=-1, type=PATH, metavar="[DIR]...")
+@click.argument("folders", nargs=-1, type=PLACE, metavar="[DIR]...")
 @click.option(
     "--poll",
     type=float,

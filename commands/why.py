@@ -13,6 +13,7 @@ from ..names import shown
 from .parameters import (
     OUTPUT,
     PATH,
+    PLACE,
     debug_option,
     device_option,
     format_option,
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("a", type=PATH)
-@click.argument("b", type=PATH)
+@click.argument("a", type=PLACE)
+@click.argument("b", type=PLACE)
 @store_option
 @click.option("--out", type=OUTPUT, help="Also draw it: both pictures, with heat (.png, .jpg).")
 @click.option(

@@ -1,4 +1,7 @@
-"""A picture file -> its bytes, as they were at one moment, within limits, with typed failures."""
+"""A picture file -> its bytes, as they were at one moment, within limits, with typed failures.
+
+A file is named by its path or by an address, such as s3://bucket/photo.jpg (see `remote.py`).
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import (
+    AddressError,
     EmptyPictureError,
+    MissingAddressError,
     MissingPictureError,
+    TllError,
     TooLargePictureError,
     UnreadablePictureError,
+    UsageError,
 )
+from .addresses import is_address
 from .decode import Limits
 
 _USUAL = Limits()
@@ -25,8 +33,9 @@ class FileBytes(NamedTuple):
     """What a file held at one moment."""
 
     data: bytes
-    mtime_ns: int
-    """When it was last changed, at that moment."""
+    mtime_ns: int | None
+    """When it was last changed, at that moment; None of a file at an address, where nothing says
+    that of these bytes."""
 
 
 def read_bytes(path: str | bytes | Path, limits: Limits = _USUAL) -> bytes:
@@ -39,12 +48,19 @@ def read_bytes(path: str | bytes | Path, limits: Limits = _USUAL) -> bytes:
 
 
 def read_file(path: str | bytes | Path, limits: Limits = _USUAL) -> FileBytes:
-    """The bytes of the picture file at `path`, none of them older or newer than the others.
+    """The bytes of the picture file at `path`, none of them older or newer than the others. Safe
+    to call from several threads.
+
+    Args:
+        path: of a file, or its address: text or bytes, since a `Path` makes one slash of two.
 
     Raises:
         MissingPictureError, EmptyPictureError, TooLargePictureError
-        UnreadablePictureError: also where it was written to each time that it was read.
+        UnreadablePictureError: also where it was written to each time that it was read, and where
+            a host can't be reached, or a package is missing that its address needs.
     """
+    if not isinstance(path, Path) and is_address(path):
+        return _read_address(os.fsencode(path), limits)
     try:
         for pause in (*_PAUSES, 0.0):
             read = _read_once(path, limits)
@@ -85,6 +101,28 @@ def _read_once(path: str | bytes | Path, limits: Limits) -> FileBytes | None:
         after = os.fstat(descriptor)
     same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
     return FileBytes(data, after.st_mtime_ns) if same and len(data) == after.st_size else None
+
+
+def _read_address(address: bytes, limits: Limits) -> FileBytes:
+    from .outages import TooLong
+    from .remote import read
+
+    shown = address.partition(b"?")[0]
+    try:
+        data = read(address, limits.max_bytes)
+    except TooLong as error:
+        raise TooLargePictureError(_too_many_bytes(error.size, limits), shown) from None
+    except MissingAddressError:
+        raise MissingPictureError("no such file", shown) from None
+    except AddressError as error:
+        raise UnreadablePictureError(f"can't be read: {error.what}", shown) from None
+    except UsageError as error:  # it may hold credentials
+        raise UnreadablePictureError(str(error)) from None
+    except TllError as error:
+        raise UnreadablePictureError(f"can't be read: {error}", shown) from None
+    if not data:
+        raise EmptyPictureError("is empty (0 bytes)", shown)
+    return FileBytes(data, None)
 
 
 def _too_many_bytes(size: int, limits: Limits) -> str:

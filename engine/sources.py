@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import numpy as np
 
 from ..errors import PictureError, UsageError
+from .addresses import is_address, require_unsigned, tidied
 from .crops import Crop
 from .decode import Geometry, Limits, Picture, decode, from_image
 from .files import read_bytes
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     PictureSource: TypeAlias = (
         str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image | NDArray[np.uint8]
     )
-    """A path (text or `Path`), the bytes of a picture file, a Pillow image, or
+    """A path (text or `Path`), an address (text), the bytes of a picture file, a Pillow image, or
     (height, width, 3) uint8 RGB pixels."""
 
 
@@ -39,9 +40,11 @@ def looked_at(
 
     Raises:
         PictureError: it can't be used; says which file, where there is one.
-        UsageError: it is no kind of picture.
+        UsageError: it is no kind of picture, or an address that holds credentials.
     """
     if isinstance(source, (str, os.PathLike)):
+        if is_address(name_of(source)):
+            require_unsigned(tidied(os.fsencode(source)))
         data = read_bytes(os.fspath(source), limits)
         try:
             return _decoded(data, geometry, limits, crop)

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ..config import Settings, load_settings
+from ..engine.addresses import is_address
 from ..engine.decode import SUFFIXES, Limits, codecs
 from ..engine.embedder import Embedder, choose_backbone, load_embedder
 from ..engine.lens import Lens
@@ -17,7 +18,7 @@ from ..engine.registry import spec_of
 from ..engine.runtime import pictures_a_pass
 from ..engine.weights import digest
 from ..engine.words import choose_with_words, require_words
-from ..errors import NoPicturesError, StoreMismatchError, TllError, UsageError
+from ..errors import NoPicturesError, StoreMismatchError, UsageError
 from ..location import Location
 from ..names import shown
 from . import homes
@@ -29,9 +30,13 @@ from .intake import Intake
 from .keeper import Keeper
 from .layout import place_to_build
 from .pipeline import Pipeline
+from .presence import require_folder
 from .report import BuildReport, Progress
 from .store import Store
 from .walk import Rules, is_below, roots_of
+
+_READERS = 16
+"""Files at addresses that are read at once, at least: most of that is waiting."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,8 @@ def build(
     order: the report then says `stopped`.
 
     Args:
-        folders: walked recursively; none means those that the store was built from.
+        folders: walked recursively, on disk or, as text, at addresses such as s3://bucket/photos
+            (they need the extra `urls`); none means those that the store was built from.
         store: its folder; None as in `Store.open`, or a new `.tll-index` here.
         allow_empty: believe that a folder which is missing or quite empty has lost its pictures;
             otherwise they are kept and the report says so, since its disk may be absent.
@@ -212,8 +218,8 @@ class Builder:
                 raise UsageError("name at least one folder of pictures")
             return before
         for root in self._named:
-            if not os.path.isdir(root) and not (may_be_absent and known is not None):
-                raise TllError(f"{shown(root)} does not exist; name folders of pictures")
+            if not (may_be_absent and known is not None):
+                require_folder(root)
         below = [old for old in before if any(is_below(old, root) for root in self._named)]
         return sorted({*self._named, *below})
 
@@ -234,7 +240,12 @@ def _bring_in_step(
         if tally.gone or tally.stale:
             report.removed += comparison.sweep()
         store.catalog.remove_orphans()
-        store.catalog.write(lambda writer: writer.forget_roots(os.path.isdir))
+        missing = comparison.missing
+        store.catalog.write(
+            lambda writer: writer.forget_roots(
+                lambda root: root not in missing if is_address(root) else os.path.isdir(root)
+            )
+        )
         keeper.finish(progress)
     except KeyboardInterrupt:
         report.stopped = True
@@ -258,7 +269,8 @@ def _embed(
     ]
     # Two batches ahead: while one is in the backbone, the next is being decoded.
     depth = 2 * pictures_a_pass(settings) + len(decoders)
-    with Pipeline(decoders, limits, depth) as pipeline:
+    at_addresses = any(map(is_address, comparison.roots))
+    with Pipeline(decoders, limits, depth, _READERS if at_addresses else 0) as pipeline:
         intake.take(pipeline.run(comparison.to_do(), intake.is_known))
 
 

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from ..engine.addresses import is_address
+from .address_walk import walk_of
 from .interface import Catalog, Reader, Writer
 from .pipeline import File
 from .records import Place
@@ -89,6 +91,8 @@ class Comparison:
         self.codecs = codecs
         self.allow_empty = allow_empty
         self.checksum = checksum
+        self.missing: set[bytes] = set()
+        """Roots that were not there when they were last looked at."""
 
     def tally(self, progress: Progress) -> Tally:
         """Count what there is to do."""
@@ -139,7 +143,7 @@ class Comparison:
         return removed
 
     def _walks(self) -> list[Walk]:
-        return [Walk(root, self.rules, self._not_entered(root)) for root in self.roots]
+        return [walk_of(root, self.rules, self._not_entered(root)) for root in self.roots]
 
     def _not_entered(self, root: bytes) -> frozenset[bytes]:
         below = [other for other in self.roots if other != root and is_below(other, root)]
@@ -151,6 +155,8 @@ class Comparison:
         for walk in walks:
             for folder in walk:
                 yield self._difference(folder, seen)
+            if walk.is_missing:
+                self.missing.add(walk.root)
             self._question(walk, walks)
 
     def _question(self, walk: Walk, walks: Sequence[Walk]) -> None:
@@ -172,8 +178,9 @@ class Comparison:
             )
         if known:
             state = "is not there" if walk.is_missing else "is empty"
+            asked = "" if is_address(walk.root) else "; is its disk mounted?"
             walk.unknown[walk.root] = (
-                f"{state} now; is its disk mounted? What is indexed below it ({known:,}) is "
+                f"{state} now{asked or '.'} What is indexed below it ({known:,}) is "
                 "kept, unless you say --allow-empty"
             )
 

@@ -19,6 +19,7 @@ from ..names import shown
 from .homes import only_writer
 from .interface import Reader, Writer
 from .layout import thumbnails_of
+from .presence import still_there
 from .records import Place
 from .report import Progress
 from .store import Store
@@ -39,7 +40,8 @@ class Forgotten:
     """Paths that are indexed still and show one of the same pictures: what is known of those is
     kept."""
     there: tuple[bytes, ...]
-    """Files that are still on the disk: the next build of their folder would index them again."""
+    """Files that are still there, or at an address that can't be asked: the next build of their
+    folder would index them again."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def forget(
     names or digests. It takes about as long as copying the store and making its index.
 
     Args:
-        paths: of files or folders, which need not be there any more.
+        paths: of files or folders, or addresses, which need not be there any more.
         store: its folder; None as in `Store.open`.
         copies: also every other path that shows one of the same pictures.
 
@@ -86,7 +88,7 @@ def forget(
         chosen = _choose(opened, named, copies)
         images = _remove(opened, chosen, named)
         wipe(opened, progress)
-    there = tuple(path for path in chosen.paths if os.path.lexists(path))
+    there = tuple(still_there(chosen.paths))
     return Forgotten(len(chosen.files), images, chosen.copies, there)
 
 

@@ -16,7 +16,7 @@ from ..location import Location
 from ..names import shown
 from .about import About
 from .records import Place
-from .walk import absolute
+from .walk import absolute, is_address
 
 if TYPE_CHECKING:
     from ..engine.sources import PictureSource
@@ -48,6 +48,10 @@ def known_content(store: Store, picture: PictureSource, crop: Crop | None) -> st
         data = path = None
         if isinstance(picture, (str, os.PathLike)):
             path = absolute(picture)
+            if is_address(path):  # what it is known by; nobody is asked for it
+                with store.catalog.reading() as reader:
+                    if found := _content_at(reader, path):
+                        return found
             with suppress(PictureError):
                 data = read_bytes(os.fspath(picture), Limits.of(store.settings))
         elif isinstance(picture, (bytes, bytearray, memoryview)):

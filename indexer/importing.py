@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from ..config import Settings, load_settings
 from ..engine.decode import Geometry, Limits
 from ..engine.embedder import Embedder, difference, load_embedder
+from ..engine.files import FileBytes, read_file
 from ..engine.lens import Lens
 from ..engine.registry import spec_of
 from ..engine.sources import looked_at
-from ..errors import DataError, PictureError, StoreMismatchError, UsageError
+from ..errors import DataError, MissingPictureError, PictureError, StoreMismatchError, UsageError
 from ..names import shown
 from . import homes
 from .about import IMPORTED
@@ -239,9 +240,12 @@ def _path_of(row: dict[str, Any]) -> bytes | None:
     """Where the picture of a row is: a path that is there, else an address, else that path."""
     raw, text, url = row.get("raw_paths"), row.get("image_path"), row.get("url")
     named = raw[0] if raw else text
-    path = absolute(named) if isinstance(named, (str, bytes)) and named else None
-    if isinstance(url, str) and url and (path is None or not os.path.lexists(path)):
-        path = absolute(url)
+    try:
+        path = absolute(named) if isinstance(named, (str, bytes)) and named else None
+        if isinstance(url, str) and url and (path is None or not os.path.lexists(path)):
+            path = absolute(url)
+    except UsageError:  # an address that holds credentials, or is none
+        return None
     if path is None or b"\0" in path or (is_address(path) and path.rstrip(b"/").count(b"/") < 3):
         return None
     name = path.rpartition(b"/")[2]
@@ -262,7 +266,10 @@ def _take_in(
         with store.catalog.reading() as reader:
             return reader.image_of(sha256) is not None
 
-    with Keeper(store) as keeper, Pipeline(decoders, limits, 4 * len(decoders)) as pipeline:
+    with (
+        Keeper(store) as keeper,
+        Pipeline(decoders, limits, 4 * len(decoders), read=_read_here) as pipeline,
+    ):
         prepared = pipeline.run(_rows(shards, counts), is_known)
         while batch := list(islice(prepared, _ROWS)):
 
@@ -277,6 +284,13 @@ def _take_in(
         store.catalog.remove_orphans()
         keeper.finish(progress)
     return counts
+
+
+def _read_here(path: bytes, limits: Limits) -> FileBytes:
+    """What is on disk. Addresses are not fetched: there may be as many hosts as rows."""
+    if is_address(path):
+        raise MissingPictureError("an address is not fetched", path)
+    return read_file(path, limits)
 
 
 def _record(writer: Writer, batch: Sequence[Prepared]) -> Imported:

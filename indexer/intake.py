@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -16,6 +15,7 @@ from ..engine.runtime import pictures_a_pass
 from .changes import Listed
 from .interface import Writer
 from .pipeline import File, Prepared
+from .presence import is_absent, is_gone
 from .records import ImageRecord, Place, Reject
 from .report import BuildReport, Progress, Skipped
 from .store import Store
@@ -61,7 +61,7 @@ class Intake:
         self._batch_size = max(self._a_pass, least)
         self._codecs = codecs
         self._roots = store.roots()
-        self._is_absent = cache(_is_absent)  # for this build: disks come and go
+        self._is_absent = cache(is_absent)  # for this build: disks come and go
         self._report = report
         self._progress = progress
         self._grown = grown
@@ -143,18 +143,6 @@ class Intake:
                     Reject(state_of(file), error.reason, error.message, self._codecs),
                 )
         return counts
-
-
-def _is_absent(root: bytes) -> bool:
-    """Whether a folder that was built from is likely on a disk that isn't there: it is quite
-    empty, or its parent is missing as well. If only its own name is missing, it was moved."""
-    try:
-        with os.scandir(root) as entries:
-            return next(entries, None) is None
-    except FileNotFoundError:
-        return not os.path.isdir(os.path.dirname(root))
-    except OSError:
-        return True
 
 
 def _add(writer: Writer, prepared: Prepared, vectors: tuple[UnitVectors, ...]) -> int:

@@ -10,13 +10,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import TypeVar
 
 from ..engine.decode import Limits, Picture
-from ..engine.files import read_file
+from ..engine.files import FileBytes, read_file
 from ..engine.threads import calm_blas
 from ..errors import PictureError
 from .decoders import Decoder
 from .walk import FileState
+
+_File = TypeVar("_File", bound="File")
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,14 @@ class File:
         """Absolute."""
         return self.folder.rstrip(b"/") + b"/" + self.name
 
+    def as_read(self: _File, read: FileBytes) -> _File:
+        """It may have changed since the walk: what is remembered must be the state of these bytes.
+        Where nothing says that, at an address, it stays that of the walk: if the file changed
+        since, the next walk finds another."""
+        if read.mtime_ns is None:
+            return self
+        return replace(self, state=FileState.of(len(read.data), read.mtime_ns))
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -50,14 +61,27 @@ class Prepared:
 class Pipeline:
     """Decoder processes, each fed by a thread of its own that also reads and hashes."""
 
-    def __init__(self, decoders: list[Decoder], limits: Limits, depth: int) -> None:
-        """`depth`: how many files may be under way or waiting at once."""
+    def __init__(
+        self,
+        decoders: list[Decoder],
+        limits: Limits,
+        depth: int,
+        readers: int = 0,
+        read: Callable[[bytes, Limits], FileBytes] = read_file,
+    ) -> None:
+        """
+        Args:
+            depth: how many files may be under way or waiting at once.
+            readers: how many are read at once, if that is more than there are decoders.
+            read: reads them; raises `PictureError`.
+        """
         self._decoders: queue.SimpleQueue[Decoder] = queue.SimpleQueue()
         self._all = decoders
         for decoder in decoders:
             self._decoders.put(decoder)
-        self._threads = ThreadPoolExecutor(len(decoders), thread_name_prefix="decode")
+        self._threads = ThreadPoolExecutor(max(len(decoders), readers), thread_name_prefix="decode")
         self._limits = limits
+        self._read = read
         self._depth = depth
         self._calm = ExitStack()
 
@@ -88,11 +112,10 @@ class Pipeline:
 
     def _prepare(self, file: File, is_known: Callable[[bytes], bool]) -> Prepared:
         try:
-            data, mtime_ns = read_file(file.path, self._limits)
+            read = self._read(file.path, self._limits)
         except PictureError as error:
             return Prepared(file, error=error)
-        # It may have changed since the walk: what is remembered must be the state of these bytes.
-        file = replace(file, state=FileState.of(len(data), mtime_ns))
+        file, data = file.as_read(read), read.data
         digest = hashlib.sha256(data).digest()
         if is_known(digest):
             return Prepared(file, digest, len(data))

@@ -74,7 +74,9 @@ class _Wanted:
         with store.catalog.reading() as reader:  # a short look: a long one would keep old pages
             for image in map(int, images):
                 record = reader.image(image)
-                self._left[image] = [] if record is None else reader.paths_of(image)[::-1]
+                # One without bytes was imported without a file: nothing at its path can be it.
+                has_file = record is not None and record.file_bytes > 0
+                self._left[image] = reader.paths_of(image)[::-1] if has_file else []
                 self._sha256[image] = "" if record is None else record.sha256
         self._trying: dict[bytes, int] = {}
 

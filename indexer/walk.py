@@ -6,22 +6,22 @@ What can't be looked at is unknown, never gone: a walk says which is which.
 
 from __future__ import annotations
 
-import errno
 import fnmatch
 import os
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from ..engine.addresses import is_address as is_address
+from ..engine.addresses import tidied, tidy_root
 from ..engine.decode import SUFFIXES
 from ..errors import TllError
 from ..names import shown
+from .presence import NOT_THERE
 
-_NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 _INT64 = 2**63
-
-_ADDRESS = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://")
+UNKNOWN_TIME = 1 - _INT64
+"""Of a file of which nothing says when it changed: each build opens it."""
 
 _SECOND = 10**9
 _GRANULE, _COARSE_GRANULE = _SECOND // 10, 2 * _SECOND
@@ -37,6 +37,7 @@ class FileState(NamedTuple):
     size: int
     """Bytes; more than a file can have where the state is `doubtful`."""
     mtime_ns: int
+    """At an address, whatever changes with the file: see `remote.stamp_of`."""
 
     @classmethod
     def of(cls, size: int, mtime_ns: int) -> FileState:
@@ -56,6 +57,8 @@ class FileState(NamedTuple):
         one that may have been changed again after we read it, within the step of its last change,
         is remembered as `doubtful`, and the next build opens it once more (as git does it).
         """
+        if self.mtime_ns == UNKNOWN_TIME:
+            return self.doubtful
         granule = _GRANULE if self.mtime_ns % _SECOND else _COARSE_GRANULE
         is_young = asked_ns - granule < self.mtime_ns < asked_ns + _CLOCKS_APART
         return self.doubtful if is_young else self
@@ -124,7 +127,7 @@ class Walk:
                         self.is_empty = self.is_empty and path != self.root
                         self._sort_in(path, entry, files, folders)
             except OSError as error:
-                if error.errno not in _NOT_THERE:
+                if error.errno not in NOT_THERE:
                     self.unknown[path] = f"can't be listed: {error.strerror}"
                 elif path == self.root:
                     self.is_missing = True
@@ -155,7 +158,7 @@ class Walk:
             elif follow and entry.is_symlink() and not os.path.exists(entry.path):
                 self.unknown[entry.path] = "is a link to what is not there now"
         except OSError as error:
-            if error.errno not in _NOT_THERE:  # else it went away just now
+            if error.errno not in NOT_THERE:  # else it went away just now
                 self.unknown[folder] = f"can't be entered: {error.strerror}"
 
     def covers(self, path: bytes) -> bool:
@@ -165,47 +168,39 @@ class Walk:
         )
 
 
-def is_gone(path: bytes) -> bool:
-    """Whether there is certainly nothing at `path`: what can't be looked at is not gone."""
-    try:
-        os.lstat(path)
-    except OSError as error:
-        return error.errno in _NOT_THERE
-    return False
-
-
 def is_below(path: bytes, folder: bytes) -> bool:
     """Whether `path` is `folder` or lies in it."""
     return path == folder or path.startswith(folder.rstrip(b"/") + b"/")
 
 
-def is_address(path: bytes) -> bool:
-    """Whether it is no path but an address on the web, such as https://example.org/a.jpg. (No path
-    that is made tidy has two slashes.)"""
-    return _ADDRESS.match(path) is not None
-
-
 def absolute(path: str | bytes | os.PathLike[str]) -> bytes:
     """Absolute and without dots. Links stay as they are named, unless `..` must pass through one,
-    which only the file system can do right. An address on the web stays what it is, but for slashes
-    at its end and before its last part."""
+    which only the file system can do right. Of an address, its one spelling (see
+    `addresses.tidied`); one of this machine's files is a path.
+
+    Raises:
+        UsageError: an address can't be one, or holds credentials.
+    """
     raw = os.fsencode(path)
-    if is_address(raw):
-        folder, _, name = raw.rstrip(b"/").rpartition(b"/")
-        return folder.rstrip(b"/") + b"/" + name if folder.count(b"/") > 1 else raw
+    if is_address(raw) and is_address(raw := tidied(raw)):
+        return raw
     raw = os.path.expanduser(raw)
     return os.path.realpath(raw) if b".." in raw.split(b"/") else os.path.abspath(raw)
 
 
 def roots_of(folders: Iterable[str | bytes | os.PathLike[str]]) -> list[bytes]:
-    """Absolute paths of the folders to walk, sorted.
+    """Absolute paths, or addresses, of the folders to walk, sorted.
 
     Raises:
         TllError: one is there, but is no folder.
+        UsageError: an address can't be one.
     """
     roots: set[bytes] = set()
     for folder in folders:
         path = absolute(folder)
+        if is_address(path):
+            roots.add(tidy_root(path))
+            continue
         if os.path.lexists(path) and not os.path.isdir(path):
             raise TllError(
                 f"{shown(os.fsencode(folder))} is not a folder; name folders of pictures"

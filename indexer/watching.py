@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 
 from ..config import Settings, load_settings
+from ..engine.addresses import is_address
 from ..errors import NoPicturesError, StoreBusyError, StoreFullError, TllError, UsageError
+from ..names import shown
 from . import homes
 from .build import Builder, Recipe
 from .observing import Bell, Observer
@@ -72,12 +74,17 @@ def watch(
         progress: of the first build.
 
     Raises:
-        UsageError: `poll` is not above 0.
+        UsageError: `poll` is not above 0, or a folder is at an address and `poll` is not given.
         TllError: the first build failed, or watchdog isn't installed. Later builds are repeated.
     """
     if poll is not None and not 0 < poll < float("inf"):
         raise UsageError(f"--poll is {poll:g}; give seconds, more than 0")
     builder = Builder(folders, store, recipe, rules, settings or load_settings())
+    if poll is None and (address := next(filter(is_address, builder.roots()), None)):
+        raise UsageError(
+            f"nothing tells what changes at {shown(address)}: say --poll SECONDS to look at "
+            "everything so often, or run 'tll-index build' from time to time"
+        )
     watching = _Watch(builder, poll, listener or Listener(), stop or threading.Event())
     with suppress(KeyboardInterrupt):
         watching.run(progress or Progress())

@@ -35,7 +35,8 @@ def original(picture: Indexed) -> bytes:
         MissingPictureError: none does.
     """
     limits = Limits(max_bytes=picture.file_bytes)
-    for path in picture.paths:
+    # One without bytes was imported without a file: nothing at its path can be it.
+    for path in picture.paths if picture.file_bytes else ():
         try:
             data = read_bytes(path, limits)
         except PictureError:

@@ -1,0 +1,174 @@
+"""Addresses, such as s3://bucket/pictures: told from paths, made tidy, kept free of credentials."""
+
+from __future__ import annotations
+
+import os
+import re
+from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlsplit
+
+from ..errors import UsageError
+
+_ADDRESS = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
+_CHAINED = re.compile(rb"::[A-Za-z][A-Za-z0-9+.-]*:/")
+_PORT = re.compile(rb"(\[[0-9A-Fa-f:.]*\]|[^:\[\]]*)(:\d*)?")
+
+_WEB = (b"http", b"https")
+_ALIASES = {
+    **{"https": "http", "s3a": "s3", "gcs": "gs", "ssh": "sftp", "dav": "webdav"},
+    **dict.fromkeys(("abfss", "az", "adl"), "abfs"),
+    "arrow_hdfs": "hdfs",
+}
+_ON_DISK = (b"file", b"local")
+_BUCKETS = (b"s3", b"s3a", b"gs", b"gcs")
+"""Where, as on the web, a name before @ can only be a credential; elsewhere it is a user or a
+container. Nor has a bucket a port."""
+_INSTEAD = {
+    **dict.fromkeys(
+        (b"s3", b"s3a"), "the environment variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    ),
+    **dict.fromkeys((b"gs", b"gcs"), "the environment variable GOOGLE_APPLICATION_CREDENTIALS"),
+    **dict.fromkeys(_WEB, "~/.netrc"),
+}
+
+KEEPS = "%/:?#[]@!$&'()*+,;=~"
+"""What may stand in an address of the web as it is."""
+_SIGNS = {
+    *("signature", "sig", "token", "access_token", "awsaccesskeyid", "apikey", "api_key"),
+    *("x-amz-signature", "x-amz-credential", "x-amz-security-token", "x-goog-signature"),
+}
+"""Parts of a query string that let whoever knows them in."""
+
+
+def is_address(path: str | bytes) -> bool:
+    """Whether it is no path but an address, such as https://example.org/a.jpg. (No path that is
+    made tidy has two slashes.)"""
+    return _ADDRESS.match(os.fsencode(path)) is not None
+
+
+def scheme_of(address: str | bytes) -> str:
+    """What is before ://, in lower case."""
+    return os.fsdecode(address).partition("://")[0].lower()
+
+
+def family_of(address: str | bytes) -> str:
+    """Its scheme, of several that are called differently the usual one."""
+    scheme = scheme_of(address)
+    return _ALIASES.get(scheme, scheme)
+
+
+def is_web(address: str | bytes) -> bool:
+    """Whether it is one of http or https."""
+    return family_of(address) == "http"
+
+
+def host_of(address: str | bytes) -> str:
+    """The address up to its host or bucket."""
+    scheme, _, rest = os.fsdecode(address).partition("://")
+    return f"{scheme}://{rest.partition('/')[0]}"
+
+
+def tidied(address: bytes) -> bytes:
+    """The one spelling of an address: scheme (and, on the web, host) in lower case, no slash at its
+    end, no `.` and `..`, on the web what must be escaped is. One of this machine's files, such as
+    file:///photos, becomes its path.
+
+    Raises:
+        UsageError: it holds credentials, names no host, bucket or folder, or is of a kind that
+            can't be read. The message does not repeat it.
+    """
+    if (found := _ADDRESS.fullmatch(address)) is None:
+        raise UsageError("that is no address")
+    scheme, rest = found[1].lower(), found[2]
+    said = scheme.decode()
+    if _CHAINED.search(rest):
+        raise UsageError(f"{said}://…::…: chained addresses can't be read; name one file system")
+    if b"\0" in rest:
+        raise UsageError(f"{said}://…: an address has no null character")
+    host, slash, path = rest.partition(b"/")
+    if scheme in _ON_DISK:
+        return _on_disk(scheme, host, slash + path)
+    _refuse_credentials(scheme, rest)
+    query = b""
+    if scheme in _WEB:
+        host, path = host.lower(), path.partition(b"#")[0]
+        path = quote(path, safe=KEEPS).encode()
+        path, mark, query = path.partition(b"?")
+        query = mark + query
+    path = _without_dots(path)
+    if not query:
+        path = path.rstrip(b"/")
+    if not host and not path:
+        raise UsageError(f"{said}://: name a host or bucket, such as {said}://name/pictures")
+    tidy = scheme + b"://" + host + (b"/" + path if path or not host else b"") + query
+    folder, _, name = tidy.rpartition(b"/")
+    return folder.rstrip(b"/") + b"/" + name if folder.count(b"/") > 1 else tidy
+
+
+def tidy_root(address: bytes) -> bytes:
+    """A tidy address as that of a folder to walk: no two slashes follow each other in it.
+
+    Raises:
+        UsageError: it has a query string.
+    """
+    scheme, _, rest = address.partition(b"://")
+    if is_web(address) and b"?" in rest:
+        raise UsageError(
+            f"{host_of(address)}/…?…: a folder on the web has no query string; name one whose page "
+            "links to what lies below it"
+        )
+    host, slash, path = rest.partition(b"/")
+    parts = [part for part in path.split(b"/") if part]
+    return scheme + b"://" + host + (slash if parts else b"") + b"/".join(parts)
+
+
+def require_unsigned(address: str | bytes) -> None:
+    """Refuse an address on the web that lets in whoever knows it: it would be printed, or stored.
+
+    Raises:
+        UsageError: says what to do instead.
+    """
+    text = os.fsdecode(address)
+    if is_web(text):
+        query = urlsplit(text).query
+        if any(name.lower() in _SIGNS for name, _ in parse_qsl(query, keep_blank_values=True)):
+            raise UsageError(
+                f"{host_of(text)}/…: is signed, and whoever reads it here could use it; fetch the "
+                "picture yourself and ask with '-' (standard input)"
+            )
+
+
+def _on_disk(scheme: bytes, host: bytes, path: bytes) -> bytes:
+    if host not in (b"", b"localhost", os.fsencode(os.uname().nodename)):
+        raise UsageError("file://: name a folder of this machine, such as file:///photos")
+    if not path:
+        raise UsageError("file://: name a folder, such as file:///photos")
+    return unquote_to_bytes(path) if scheme == b"file" else path
+
+
+def _refuse_credentials(scheme: bytes, rest: bytes) -> None:
+    host = rest.partition(b"/")[0]
+    user, at, machine = host.rpartition(b"@")
+    is_bucket = scheme in _BUCKETS and not host.startswith(b"arn:")
+    if (
+        b":" in user
+        or (at and (scheme in _WEB or is_bucket))
+        or (is_bucket and b":" in host)  # a key with slashes: what follows is not the host yet
+        or (not host.startswith(b"arn:") and _PORT.fullmatch(machine) is None)
+    ):
+        instead = _INSTEAD.get(scheme, "environment variables of fsspec or the scheme's package")
+        raise UsageError(
+            f"{scheme.decode()}://…: an address must hold no credentials, since it is stored and "
+            f"printed; use {instead}"
+        )
+
+
+def _without_dots(path: bytes) -> bytes:
+    if b"." not in path:
+        return path
+    parts: list[bytes] = []
+    for part in path.split(b"/"):
+        if part == b"..":
+            del parts[-1:]
+        elif part != b".":
+            parts.append(part)
+    return b"/".join(parts)

@@ -1,0 +1,78 @@
+"""Folders at addresses -> the picture files in them, as `walk.py` does it for folders on disk.
+
+One folder is asked for at a time. What can't be listed is unknown, never gone: least of all
+because a host can't be reached.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from ..engine.addresses import is_address
+from ..engine.decode import SUFFIXES
+from ..engine.remote import Entry, entries
+from ..errors import AddressError, MissingAddressError, TllError
+from .records import LONGEST_KEY, NUMBER
+from .walk import UNKNOWN_TIME, FileState, Folder, Rules, Walk
+
+_DEEPEST = 64
+"""Folders below each other that are entered: a host may make them up, without end."""
+
+
+def walk_of(root: bytes, rules: Rules, skip: frozenset[bytes]) -> Walk:
+    """A walk of a folder, on disk or at an address."""
+    return (AddressWalk if is_address(root) else Walk)(root, rules, skip)
+
+
+class AddressWalk(Walk):
+    """One pass over the pictures below an address."""
+
+    def __iter__(self) -> Iterator[Folder]:
+        waiting = [(self.root, 0)]
+        while waiting:
+            path, depth = waiting.pop()
+            files: dict[bytes, FileState] = {}
+            folders: list[bytes] = []
+            try:
+                for entry in self._entries(path):
+                    name = os.fsencode(entry.name)
+                    if entry.is_folder:
+                        folders.append(path + b"/" + name)
+                    else:
+                        files[name] = _state(entry)
+            except MissingAddressError:
+                self.is_missing = self.is_missing or path == self.root
+            except AddressError as error:
+                self.unknown[path] = f"can't be listed: {error.what}"
+            except TllError as error:
+                self.unknown[path] = f"can't be listed: {error}"
+            if files:
+                yield Folder(path, dict(sorted(files.items())), path not in self.unknown)
+            if depth < _DEEPEST:
+                waiting.extend((folder, depth + 1) for folder in sorted(folders, reverse=True))
+            else:
+                self.unknown.update(dict.fromkeys(folders, "lies too deep to be listed"))
+
+    def _entries(self, folder: bytes) -> list[Entry]:
+        def wanted(text: str, is_folder: bool) -> bool:
+            if folder == self.root:
+                self.is_empty = False
+            name = os.fsencode(text)
+            path = folder + b"/" + name
+            if self.rules.skips(name, path[len(self.root) :].lstrip(b"/")):
+                return False
+            if is_folder:
+                return path not in self.skip
+            if os.path.splitext(name)[1].lower() not in SUFFIXES:
+                return False
+            if NUMBER.size + len(name) > LONGEST_KEY:
+                self.unknown[path] = "its name is too long to be indexed"
+                return False
+            return True
+
+        return entries(folder, wanted)
+
+
+def _state(entry: Entry) -> FileState:
+    return FileState.of(entry.size, UNKNOWN_TIME if entry.stamp is None else entry.stamp)
