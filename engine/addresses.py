@@ -94,12 +94,11 @@ def tidied(address: bytes) -> bytes:
         path = quote(path, safe=KEEPS).encode()
         path, mark, query = path.partition(b"?")
         query = mark + query
-    path = _without_dots(path)
-    if not query:
-        path = path.rstrip(b"/")
+    path = _without_dots(path).strip(b"/") if not query else _without_dots(path)
     if not host and not path:
         raise UsageError(f"{said}://: name a host or bucket, such as {said}://name/pictures")
-    tidy = scheme + b"://" + host + (b"/" + path if path or not host else b"") + query
+    tidy = scheme + b"://" + host + (b"/" + path if path or query or not host else b"") + query
+    tidy = tidy.rstrip(b"/")
     folder, _, name = tidy.rpartition(b"/")
     return folder.rstrip(b"/") + b"/" + name if folder.count(b"/") > 1 else tidy
 

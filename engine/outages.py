@@ -6,7 +6,7 @@ import threading
 import time
 
 from ..errors import AddressError, MissingAddressError, UnreachableError
-from .addresses import family_of, host_of
+from .addresses import family_of
 
 _IN_A_ROW = 6
 _REST = 30.0
@@ -81,8 +81,8 @@ def explained(error: BaseException, address: str) -> AddressError:
     if isinstance(error, MemoryError):
         return AddressError("there is not enough memory", address)
     if isinstance(error, TimeoutError) or any("Timeout" in name for name in names):
-        return UnreachableError(f"{host_of(address)} does not answer", address)
+        return UnreachableError("its host does not answer", address)
     if any("onnect" in name for name in names) or "gaierror" in names:
-        return UnreachableError(f"{host_of(address)} can't be reached", address)
+        return UnreachableError("its host can't be reached", address)
     said = " ".join(str(error).split())[:200] or type(error).__name__
     return AddressError(said, address, passes=True)

@@ -15,7 +15,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from ..errors import AddressError, MissingAddressError, UnreachableError
 from .addresses import KEEPS
-from .outages import TooLong
+from .outages import TooLong, explained
 from .remote import ANSWERS, CONNECTS, Entry, stamp_of
 
 _LONGEST = 600
@@ -121,9 +121,12 @@ async def _states(system: Any, folder: str, names: list[str]) -> dict[str, Entry
                     break
                 except MissingAddressError:
                     return None
-                except Exception:
-                    if last:
-                        raise
+                except Exception as error:
+                    known = explained(error, f"{folder}/{name}")
+                    if isinstance(known, UnreachableError) and last:
+                        raise known from None
+                    if last or not known.passes:
+                        return Entry(name, False)  # whoever reads it says why it can't be
         size = facts.get("content-length", "")
         return Entry(name, False, int(size) if size.isdigit() else 0, stamp_of(facts))
 
