@@ -162,7 +162,9 @@ class Comparison:
     def _question(self, walk: Walk, walks: Sequence[Walk]) -> None:
         """Doubt a root that is empty or missing though pictures are indexed below it: its disk
         may be absent. One that is missing from another root's folder was moved or deleted."""
-        if self.allow_empty or self.catalog is None or not (walk.is_empty or walk.is_missing):
+        if self.allow_empty or self.catalog is None or walk.root in walk.unknown:
+            return
+        if not (walk.is_empty or walk.is_missing):
             return
         if walk.is_missing and any(
             is_below(walk.root, other.root) and not other.is_missing and not other.is_empty

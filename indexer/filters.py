@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ..engine.addresses import is_address
 from ..errors import UsageError
 from .interface import Reader
 from .walk import is_below
@@ -18,8 +19,8 @@ from .walk import is_below
 class PathFilter:
     """Shell patterns that paths are held against, as `build --exclude` does. One without a slash is
     held against the name of each file and folder; one with a slash against their paths below the
-    folder that was built from; one that begins with a slash against absolute paths. `*` also
-    matches slashes. What lies in a folder that matches is let through."""
+    folder that was built from; one that begins with a slash, or like an address, against absolute
+    paths. `*` also matches slashes. What lies in a folder that matches is let through."""
 
     def __init__(self, patterns: Sequence[str], roots: Sequence[bytes]) -> None:
         """`roots`: absolute paths of the folders that were built from.
@@ -32,8 +33,8 @@ class PathFilter:
             raise UsageError("a pattern for paths is empty")
         self._roots = sorted(roots, key=len, reverse=True)  # the innermost first
         trimmed = [pattern.rstrip("/") or "/" for pattern in patterns]
-        self._absolute = _any_of(one for one in trimmed if one.startswith("/"))
-        self._paths = _any_of(one for one in trimmed if "/" in one and not one.startswith("/"))
+        self._absolute = _any_of(filter(is_absolute, trimmed))
+        self._paths = _any_of(one for one in trimmed if "/" in one and not is_absolute(one))
         self._names = _any_of(one for one in trimmed if "/" not in one)
         self._folders: dict[bytes, bool] = {}
 
@@ -67,6 +68,11 @@ class PathFilter:
         below = os.fsdecode(path[len(root.rstrip(b"/")) + 1 :])
         name = below.rpartition("/")[2]
         return bool(self._names.match(name) or self._paths.match(below))
+
+
+def is_absolute(pattern: str) -> bool:
+    """Whether a pattern is held against whole paths and addresses."""
+    return pattern.startswith("/") or is_address(pattern)
 
 
 def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:

@@ -16,7 +16,7 @@ from . import homes
 from .build import Builder, Recipe
 from .observing import Bell, Observer
 from .report import BuildReport, Progress, Skipped
-from .walk import Rules
+from .walk import Rules, roots_of
 
 QUIET, PATIENCE = 1.0, 10.0
 """Seconds without a change after which a build begins, and after which it does so anyway."""
@@ -79,15 +79,24 @@ def watch(
     """
     if poll is not None and not 0 < poll < float("inf"):
         raise UsageError(f"--poll is {poll:g}; give seconds, more than 0")
+    folders = list(folders)
+    if poll is None:
+        _require_told(roots_of(folders))
     builder = Builder(folders, store, recipe, rules, settings or load_settings())
-    if poll is None and (address := next(filter(is_address, builder.roots()), None)):
+    if poll is None:
+        _require_told(builder.roots())
+    watching = _Watch(builder, poll, listener or Listener(), stop or threading.Event())
+    with suppress(KeyboardInterrupt):
+        watching.run(progress or Progress())
+
+
+def _require_told(roots: Iterable[bytes]) -> None:
+    """Refuse to listen where nothing is to be heard."""
+    if address := next(filter(is_address, roots), None):
         raise UsageError(
             f"nothing tells what changes at {shown(address)}: say --poll SECONDS to look at "
             "everything so often, or run 'tll-index build' from time to time"
         )
-    watching = _Watch(builder, poll, listener or Listener(), stop or threading.Event())
-    with suppress(KeyboardInterrupt):
-        watching.run(progress or Progress())
 
 
 class _Watch:

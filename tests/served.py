@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import http.server
 import logging
+import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,15 @@ class Website:
         """Method and path of each request."""
         self.answers: dict[str, tuple[int, dict[str, str], bytes]] = {}
         """Path -> what is said instead of what the folder holds: status, headers, body."""
+        self._connections: list[socket.socket] = []
         site = self
 
         class Handler(http.server.SimpleHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                super().setup()
+                site._connections.append(self.connection)
 
             def send_head(self) -> Any:
                 site.asked.append((self.command, self.path))
@@ -54,6 +60,9 @@ class Website:
         """Nobody listens at its port any more."""
         self._server.shutdown()
         self._server.server_close()
+        for connection in self._connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from ..indexer.filters import is_absolute
 from ..indexer.walk import is_below
 from ..names import shown
 
@@ -55,7 +56,7 @@ class Places:
         Raises:
             ValueError: there can't be such a folder, or a pattern is of an absolute path.
         """
-        if any(one.startswith("/") for one in only):
+        if any(map(is_absolute, only)):
             raise ValueError("only: patterns are of names and of paths below the indexed folders")
         if not folder:
             return tuple(only)

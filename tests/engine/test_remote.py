@@ -207,3 +207,11 @@ def test_memory_as_any_other_file_system() -> None:
     finally:
         system.rm("/here", recursive=True)
         system.rm("/hereafter", recursive=True)
+
+
+def test_what_a_listing_may_hold_besides() -> None:
+    """A bucket has keys that no folder could have: they are left out, and end no walk."""
+    names = ["b/p", "b/p/", "b/p//", "b/p//x.png", "b/p/..", "b/p/.", "b/pp/x.png", "b/p/a/b.png"]
+    assert [remote._below(name, "b/p") for name in names] == [None] * len(names)
+    assert [remote._below(name, "b/p") for name in ("b/p/a", "b/p/a/")] == ["a", "a"]
+    assert remote._below("/a", "/") == remote._below("/a", "") == remote._below("a", "") == "a"
