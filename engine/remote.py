@@ -261,9 +261,11 @@ def _listed(system: Any, address: str, wanted: Callable[[str, bool], bool]) -> l
 
 def _below(path: str, folder: str) -> str | None:
     """The name of what lies in this folder itself; None of anything else, which some list too."""
-    if folder.strip("/") and not path.startswith(folder.rstrip("/") + "/"):
+    above = folder.rstrip("/")
+    if above and not path.startswith(above + "/"):
         return None
-    name = path[len(folder.rstrip("/")) :].strip("/")
+    name = path[len(above) + 1 :] if above else path.removeprefix("/")
+    name = name.removesuffix("/")
     return name if name not in ("", ".", "..") and not {"/", "\0"} & set(name) else None
 
 
