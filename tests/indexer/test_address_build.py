@@ -204,6 +204,13 @@ def test_a_bucket_that_is_gone_is_kept(bucket: Any, here: Path) -> None:
         build(["s3://pics/p"], store="s.tll")
 
 
+def test_an_address_without_pictures_stays_a_root(bucket: Any, here: Path) -> None:
+    bucket.pipe({"pics/p/1.png": png(1), "pics/q/note.txt": b"soon"})
+    build(["s3://pics/p", "s3://pics/q"], store="s.tll", recipe=TINY)
+    bucket.pipe("pics/q/2.png", png(2))
+    assert build(store="s.tll").added == 1
+
+
 def test_roots_below_each_other(bucket: Any, here: Path) -> None:
     bucket.pipe({"pics/p/1.png": png(1), "pics/p/q/2.png": png(2)})
     report = build(["s3://pics/p", "s3://pics/p/q", "s3://pics/p//q/"], store="s.tll", recipe=TINY)
