@@ -19,7 +19,7 @@ from .presence import is_absent, is_gone
 from .records import ImageRecord, Place, Reject
 from .report import BuildReport, Progress, Skipped
 from .store import Store
-from .walk import FileState, is_below, is_gone
+from .walk import FileState, is_below
 
 _CHEAP_PER_TRANSACTION = 1024
 """Files that need no embedding (moved, copied, unusable) are committed this many at a time."""

@@ -169,7 +169,8 @@ def connected(location: Milvus) -> Connection:
 def _client(location: Milvus, tidy: contextlib.ExitStack) -> Any:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its warnings are of no use to a person
     pymilvus = extra("pymilvus", "milvus", "a store in a Milvus")
-    logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # what goes wrong is raised as well
+    for name in ("pymilvus", "milvus_lite", "grpc"):  # what goes wrong is raised as well
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     with translated(location):
         if location.file is not None:
             client = pymilvus.MilvusClient(uri=_served(location.file, tidy), dedicated=True)
