@@ -226,9 +226,10 @@ def _make(connection: Connection, name: str, shape: Shape) -> None:
             "create_collection",
             name,
             schema=schema,
-            index_params=indexes,
             consistency_level="Session",
         )
+        # Nothing is in it yet: there is nothing to wait for.
+        connection.call("create_index", name, indexes, sync=False)
     there = connection.call("describe_collection", name)["fields"]
     if {field["name"] for field in there} != {field.name for field in schema.fields}:
         raise StoreError(

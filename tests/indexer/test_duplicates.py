@@ -54,6 +54,7 @@ def index() -> None:
     build(["photos"], recipe=Recipe("tiny"))
 
 
+@pytest.mark.usefixtures("anywhere")
 def test_copies_of_all_kinds_are_one_group_the_best_first(photos: Path) -> None:
     first = scene(0)
     first.resize((320, 240)).save(photos / "larger.png")

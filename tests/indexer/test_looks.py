@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from conftest import PLACES
 from pictures import fill_folder, noise
 from tiny import asked_and_answered
 from tll_index import Lens, Recipe, Store, build
@@ -31,15 +32,20 @@ from tll_index.indexer.looks import Look, blend, names_of
 FOLDERS = ("a", "b", "b/deep", "b/deep/er", "c d")
 
 
-@pytest.fixture(params=["plain", "hubs"])
-def photos(request: pytest.FixtureRequest, here: Path) -> list[Path]:
-    """Twenty pictures in five folders; their store is `.tll-index` in the current folder."""
+@pytest.fixture(params=["plain", "hubs", "milvus"])
+def photos(
+    request: pytest.FixtureRequest, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> list[Path]:
+    """Twenty pictures in five folders; their store is `.tll-index` in the current folder, or in a
+    Milvus."""
+    if request.param == "milvus":
+        monkeypatch.setenv("TLL_STORE", PLACES["milvus"])
     paths = [
         path
         for at, folder in enumerate(FOLDERS)
         for path in fill_folder(here / "photos" / folder, 4, first=4 * at)
     ]
-    lens: Lens | str = asked_and_answered() if request.param == "hubs" else "none"
+    lens: Lens | str = "none" if request.param == "plain" else asked_and_answered()
     build(["photos"], recipe=Recipe("tiny", lens=lens))
     return paths
 

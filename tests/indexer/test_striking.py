@@ -32,6 +32,7 @@ def cosines(paths: list[str]) -> tuple[np.ndarray, np.ndarray]:
     return looks @ looks.T, plain @ plain.T
 
 
+@pytest.mark.usefixtures("anywhere")
 def test_pairs_are_what_their_cosines_say(here: Path) -> None:
     paths = [str(path) for path in fill_folder(here / "photos", 40)]
     build(["photos"], recipe=Recipe("tiny", lens=LENS))

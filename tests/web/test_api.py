@@ -125,6 +125,7 @@ def test_a_picture_that_is_indexed_is_known(client: httpx.Client, photos: list[P
     assert named == found(ask(client, like=[{"id": digest(photos[2])}])) and len(named) == 11
 
 
+@pytest.mark.usefixtures("anywhere")
 def test_pages_make_up_the_whole(client: httpx.Client, photos: list[Path]) -> None:
     like = [{"id": digest(photos[0])}]
     whole = ask(client, like=like, limit=200).json()
@@ -227,6 +228,7 @@ def test_facts_of_a_picture(client: httpx.Client, photos: list[Path]) -> None:
     }
 
 
+@pytest.mark.usefixtures("anywhere")
 def test_pictures_to_begin_with(client: httpx.Client, photos: list[Path]) -> None:
     some = client.get("/api/random?count=5").json()["pictures"]
     ids = [one["id"] for one in some]
@@ -237,6 +239,7 @@ def test_pictures_to_begin_with(client: httpx.Client, photos: list[Path]) -> Non
     assert client.get("/api/random?count=201").status_code == 422
 
 
+@pytest.mark.usefixtures("anywhere")
 def test_thumbnails_and_originals(client: httpx.Client, photos: list[Path]) -> None:
     id = digest(photos[0])
     small = client.get(f"/api/pictures/{id}/thumbnail?side=160")
