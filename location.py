@@ -87,7 +87,7 @@ def located(value: str | os.PathLike[str]) -> Location:
 
 def _server(text: str, parts: SplitResult, port: int) -> Milvus:
     names = parts.path.strip("/").split("/")
-    if not parts.hostname or not 1 <= len(names) <= 2 or parts.fragment:
+    if not parts.hostname or not names[0] or len(names) > 2 or parts.fragment:
         raise UsageError(f"{text!r} is no address of a store; write {SERVER}://host:{PORT}/photos")
     for name in names:
         _require_name(name, text)
@@ -98,6 +98,8 @@ def _lite(text: str, parts: SplitResult) -> Milvus:
     path = unquote(parts.netloc + parts.path)
     if not path.strip("/"):
         raise UsageError(f"{text!r} names no file; write {LITE}:///folder/photos.db")
+    if not path.endswith(".db"):
+        raise UsageError(f"{text!r}: the name of a Milvus Lite ends with .db")
     name = parts.fragment or _COLLECTION
     _require_name(name, text)
     try:

@@ -168,6 +168,7 @@ def connected(location: Milvus) -> Connection:
 
 def _client(location: Milvus, tidy: contextlib.ExitStack) -> Any:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its warnings are of no use to a person
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # no child of ours uses its connections
     pymilvus = extra("pymilvus", "milvus", "a store in a Milvus")
     for name in ("pymilvus", "milvus_lite", "grpc"):  # what goes wrong is raised as well
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
@@ -278,13 +279,13 @@ def translated(location: Milvus) -> Iterator[None]:
         module = type(error).__module__
         if not module.startswith(("pymilvus", "milvus_lite", "grpc")):
             raise
+        if _is_refused(error):
+            raise StoreError(f"{location} lets us not in; set TLL_MILVUS_TOKEN") from error
         if _is_unreachable(text):
             raise StoreError(
                 f"{location} can't be reached ({text}); is the Milvus running, and is TLS set as "
                 "it is there (TLL_MILVUS_TLS)?"
             ) from error
-        if any(word in text.lower() for word in ("auth", "permission", "privilege")):
-            raise StoreError(f"{location} lets us not in ({text}); set TLL_MILVUS_TOKEN") from error
         raise StoreError(f"{location}: Milvus says: {text}") from error
 
 
@@ -293,6 +294,19 @@ def _first_line(error: Exception) -> str:
     token = os.environ.get("TLL_MILVUS_TOKEN")
     line = text[0] if text else type(error).__name__
     return line.replace(token, "…") if token else line
+
+
+def _is_refused(error: BaseException) -> bool:
+    """Whether it is about who we are; the client says that only somewhere below."""
+    about = ("auth check", "unauthenticated", "permissiondenied", "permission_denied", "privilege")
+    cause: BaseException | None = error
+    for _ in range(8):  # an error of pymilvus may be its own cause
+        if cause is None:
+            break
+        if any(word in str(cause).lower() for word in about):
+            return True
+        cause = cause.__cause__
+    return False
 
 
 def _is_unreachable(text: str) -> bool:
