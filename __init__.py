@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .indexer.backup import backup as backup
     from .indexer.build import Recipe as Recipe
     from .indexer.build import build as build
+    from .indexer.cluster import Ray as Ray
     from .indexer.duplicates import Copy as Copy
     from .indexer.duplicates import Group as Group
     from .indexer.duplicates import dupes as dupes
@@ -70,6 +71,7 @@ _HOMES = {
     "Recipe": ".indexer.build",
     "backup": ".indexer.backup",
     "build": ".indexer.build",
+    "Ray": ".indexer.cluster",
     "Copy": ".indexer.duplicates",
     "Group": ".indexer.duplicates",
     "dupes": ".indexer.duplicates",

@@ -86,6 +86,14 @@ def cli() -> None:
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.option("--allow-empty", is_flag=True, help="Believe that a folder lost all its pictures.")
+@click.option(
+    "--on", type=click.Choice(["ray"]), help="Embed on a Ray cluster, or a Ray of this machine."
+)
+@click.option(
+    "--address",
+    metavar="auto|HOST:PORT",
+    help="The Ray cluster, of which this machine is a node.  [default: Ray is started here]",
+)
 @click.option("--report", type=OUTPUT, help="List skipped files (JSON lines).")
 @quiet_option
 @debug_option
@@ -94,6 +102,8 @@ def build(
     checksum: bool,
     dry_run: bool,
     allow_empty: bool,
+    on: str | None,
+    address: str | None,
     report: Path | None,
     quiet: bool,
     **options: Any,
@@ -107,9 +117,12 @@ def build(
     import time
 
     from .indexer.build import build as build_store
+    from .indexer.cluster import Ray
     from .indexer.layout import place_to_build
     from .rendering import render
 
+    if address is not None and on is None:
+        raise click.UsageError("--address is of --on ray")
     how = building(options)
     started = time.monotonic()
     try:
@@ -120,6 +133,7 @@ def build(
                 checksum=checksum,
                 dry_run=dry_run,
                 progress=progress,
+                on=None if on is None else Ray(address),
                 **how,
             )
     except KeyboardInterrupt:  # before anything was done

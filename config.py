@@ -153,8 +153,20 @@ def _file() -> dict[str, object]:
     return table
 
 
+def take_cores(count: int) -> None:
+    """Have `cores` say so in this process, which shares the machine with others of its kind."""
+    _Share.cores = count
+
+
+class _Share:
+    cores = 0
+    """0 is all that there are."""
+
+
 def cores() -> int:
     """How many cores this process may use."""
+    if _Share.cores:
+        return _Share.cores
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # macOS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +23,7 @@ from ..location import Location
 from ..names import shown
 from . import homes
 from .changes import Comparison, Tally
+from .cluster import Ray
 from .decoders import Decoder
 from .forgetting import settle
 from .imported import require_not_imported
@@ -32,6 +33,7 @@ from .layout import place_to_build
 from .pipeline import Pipeline
 from .presence import require_folder
 from .report import BuildReport, Progress
+from .spreading import Spreading
 from .store import Store
 from .walk import Rules, is_below, roots_of
 
@@ -65,6 +67,7 @@ def build(
     dry_run: bool = False,
     progress: Progress | None = None,
     settings: Settings | None = None,
+    on: Ray | None = None,
 ) -> BuildReport:
     """Bring a store in step with folders of pictures; make it where there is none.
 
@@ -82,13 +85,16 @@ def build(
         checksum: also read the files of unchanged size and time, and compare their SHA-256: finds
             what was changed in a way that put size and time back.
         dry_run: change nothing, and open no file; `added` then counts new and moved paths together.
+        on: read, decode and embed on the nodes of a Ray cluster; None is here.
 
     Raises:
         TllError: nothing to index, or something is wrong with a folder, the store, the weights.
     """
     if checksum and dry_run:
         raise UsageError("--checksum reads files and --dry-run opens none: leave one out")
-    builder = Builder(folders, store, recipe, rules, settings or load_settings())
+    if on is not None and not dry_run:
+        on.require()
+    builder = Builder(folders, store, recipe, rules, settings or load_settings(), on)
     return builder.build(
         progress or Progress(), allow_empty=allow_empty, checksum=checksum, dry_run=dry_run
     )
@@ -104,6 +110,7 @@ class Builder:
         recipe: Recipe,
         rules: Rules,
         settings: Settings,
+        on: Ray | None = None,
     ) -> None:
         """See `build`."""
         self.location = place_to_build(store, settings)
@@ -111,6 +118,7 @@ class Builder:
         self._recipe = recipe
         self.rules = rules
         self._settings = settings
+        self._on = on
         self._embedder: Embedder | None = None
         self._began = False
 
@@ -161,7 +169,7 @@ class Builder:
                 settle(store_now, progress)
                 if self._recipe.weights is not None:
                     store_now.use_weights(self._recipe.weights)
-            report = _bring_in_step(store_now, compare(store_now), tally, progress)
+            report = _bring_in_step(store_now, compare(store_now), tally, progress, self._on)
             self._embedder = store_now.loaded
             self._began = True
             return report
@@ -225,7 +233,11 @@ class Builder:
 
 
 def _bring_in_step(
-    store: Store, comparison: Comparison, tally: Tally | None, progress: Progress
+    store: Store,
+    comparison: Comparison,
+    tally: Tally | None,
+    progress: Progress,
+    on: Ray | None,
 ) -> BuildReport:
     tally = tally or comparison.tally(progress)
     report = BuildReport(unchanged=tally.unchanged, skipped=tally.skipped)
@@ -235,8 +247,11 @@ def _bring_in_step(
         roots = sorted({*store.roots(), *comparison.roots})
         store.catalog.write(lambda writer: writer.set_roots(roots))
         if tally.to_do:
-            progress.working(tally.to_do)
-            _embed(store, comparison, report, progress, keeper)
+            if on is None:
+                progress.working(tally.to_do)
+                _embed(store, comparison, report, progress, keeper)
+            else:
+                _embed_on(on, store, comparison, tally.to_do, report, progress, keeper)
         if tally.gone or tally.stale:
             report.removed += comparison.sweep()
         store.catalog.remove_orphans()
@@ -272,6 +287,25 @@ def _embed(
     at_addresses = any(map(is_address, comparison.roots))
     with Pipeline(decoders, limits, depth, _READERS if at_addresses else 0) as pipeline:
         intake.take(pipeline.run(comparison.to_do(), intake.is_known))
+
+
+def _embed_on(
+    on: Ray,
+    store: Store,
+    comparison: Comparison,
+    total: int,
+    report: BuildReport,
+    progress: Progress,
+    keeper: Keeper,
+) -> None:
+    with on.connected(store.settings, progress) as cluster:
+        spreading = Spreading(store, cluster, codecs())
+        intake = Intake(
+            store, comparison.codecs, report, progress, keeper.grown, batch_size=spreading.block
+        )
+        progress.working(total)
+        with closing(spreading.run(comparison.to_do())) as prepared:
+            intake.take(prepared)
 
 
 def _create(location: Location, recipe: Recipe, settings: Settings, progress: Progress) -> Store:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import islice
 
 import numpy as np
 
@@ -52,13 +51,19 @@ class Intake:
         report: BuildReport,
         progress: Progress,
         grown: Callable[[], None],
+        batch_size: int | None = None,
     ) -> None:
-        """`grown` is called after each batch that brought new images."""
+        """
+        Args:
+            grown: called after each batch that brought new images.
+            batch_size: new images a transaction; default: as many as go through the network at
+                once.
+        """
         self._store = store
         self._catalog = store.catalog
         self._a_pass = pictures_a_pass(store.settings)
         least = 1 if store.settings.batch_size else store.catalog.least_batch
-        self._batch_size = max(self._a_pass, least)
+        self._batch_size = max(batch_size or self._a_pass, least)
         self._codecs = codecs
         self._roots = store.roots()
         self._is_absent = cache(is_absent)  # for this build: disks come and go
@@ -95,9 +100,7 @@ class Intake:
         return is_gone(path) and (root is None or not self._is_absent(root))
 
     def _commit(self, batch: _Batch) -> None:
-        vectors: dict[bytes, tuple[UnitVectors, ...]] = {}
-        if batch.fresh:
-            vectors = dict(zip(batch.fresh, self._embedded(batch.fresh.values()), strict=True))
+        vectors = self._vectors(batch)
         with signals.whole():  # what is committed is counted
             counts = self._catalog.write(lambda writer: self._record(writer, batch, vectors))
             self._report.embedded += len(batch.fresh)
@@ -113,12 +116,19 @@ class Intake:
             if batch.fresh:
                 self._grown()
 
-    def _embedded(self, files: Iterable[Prepared]) -> Iterator[tuple[UnitVectors, ...]]:
-        """The vectors of each, in each space, by as many passes as it takes."""
-        rest = (one.picture.pixels for one in files if one.picture)
-        while some := list(islice(rest, self._a_pass)):
+    def _vectors(self, batch: _Batch) -> dict[bytes, tuple[UnitVectors, ...]]:
+        """Of all that is fresh, by content: as they came, or made here, by as many passes as it
+        takes."""
+        vectors = {sha256: one.vectors for sha256, one in batch.fresh.items()}
+        rest = [sha256 for sha256, known in vectors.items() if not known]
+        for start in range(0, len(rest), self._a_pass):
+            some = rest[start : start + self._a_pass]
+            pictures = [batch.fresh[sha256].picture for sha256 in some]
+            pixels = np.stack([picture.pixels for picture in pictures if picture is not None])
             # The network is loaded here and not before: a build that only moves never needs it.
-            yield from zip(*self._store.embed(np.stack(some)), strict=True)
+            spaces = self._store.embed(pixels)
+            vectors.update(zip(some, zip(*spaces, strict=True), strict=True))
+        return vectors
 
     def _record(
         self, writer: Writer, batch: _Batch, vectors: dict[bytes, tuple[UnitVectors, ...]]

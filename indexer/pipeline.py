@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TypeVar
 
+from ..contracts import UnitVectors
 from ..engine.decode import Limits, Picture
 from ..engine.files import FileBytes, read_file
 from ..engine.threads import calm_blas
@@ -56,6 +57,9 @@ class Prepared:
     file_bytes: int = 0
     picture: Picture | None = None
     error: PictureError | None = None
+    vectors: tuple[UnitVectors, ...] = ()
+    """What a store keeps of the picture in each of its spaces, (d,) float32 of length 1, where that
+    is known already: its pixels are then not needed, and may be none (0, 0, 3)."""
 
 
 class Pipeline:
