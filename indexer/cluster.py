@@ -35,6 +35,8 @@ _OBJECTS = 256 << 20
 """Bytes for Ray's objects on this machine alone: names and vectors, and a lens."""
 _REACHED_IN = 5.0
 """Seconds for an address to answer."""
+_ENDS_IN = 5.0
+"""Seconds for a thread of Ray to see that it is gone."""
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_BACKEND_LOG_LEVEL": "fatal",
@@ -103,7 +105,7 @@ class Ray:
                 if local:
                     _start(ray, stack)
                 else:
-                    stack.callback(_without_noise, ray.shutdown)
+                    stack.callback(_ended, ray)
                     _join(ray, str(self.address))
             elif local:
                 local = False  # a notebook's own, whatever it is
@@ -186,14 +188,12 @@ class Cluster:
 def _start(ray: Any, stack: contextlib.ExitStack) -> None:
     """Start Ray on this machine alone."""
     constants = extra("ray._private.ray_constants", "ray", _WHAT)
-    if getattr(constants, "ENABLE_RAY_CLUSTER", False):  # it was imported before `_closed`
-        stack.callback(setattr, constants, "ENABLE_RAY_CLUSTER", True)
-        setattr(constants, "ENABLE_RAY_CLUSTER", False)  # noqa: B010 (no module of ours)
+    stack.enter_context(_other(constants, "ENABLE_RAY_CLUSTER", False))  # imported before `_closed`
     # Its sockets lie there, whose names may not be long.
     root = tempfile.gettempdir()
     folder = tempfile.mkdtemp(prefix="tll-ray-", dir=root if len(root) < 24 else "/tmp")
     stack.callback(shutil.rmtree, folder, ignore_errors=True)
-    stack.callback(_without_noise, ray.shutdown)
+    stack.callback(_ended, ray)
     try:
         with _connecting():
             ray.init(
@@ -306,15 +306,39 @@ def quiet_logs() -> None:
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    before = {name: logging.getLogger(name).level for name in _LOGGERS}
+    """And what it prints by itself, on standard output: that a node died, that it tries again. Its
+    threads, which may find it gone, neither complain nor connect anew."""
+    levels = {name: logging.getLogger(name).level for name in _LOGGERS}
     quiet_logs()
+    with contextlib.ExitStack() as stack:
+        printing = extra("ray._private.worker", "ray", _WHAT)
+        stack.enter_context(_other(printing, "print_to_stdstream", lambda *_, **__: None))
+        joining = extra("ray._private.auto_init_hook", "ray", _WHAT)
+        stack.enter_context(_other(joining, "enable_auto_connect", False))
+        stack.enter_context(_other(threading, "excepthook", lambda _: None))
+        yield
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+
+
+@contextlib.contextmanager
+def _other(module: object, name: str, value: object) -> Iterator[None]:
+    """Another value of what a module may have, for the block."""
+    if not hasattr(module, name):
+        yield
+        return
+    before = getattr(module, name)
+    setattr(module, name, value)
     try:
         yield
     finally:
-        for name, level in before.items():
-            logging.getLogger(name).setLevel(level)
+        setattr(module, name, before)
 
 
-def _without_noise(function: Any) -> None:
+def _ended(ray: Any) -> None:
+    """Let go of Ray, and see its threads end."""
     with contextlib.suppress(Exception):
-        function()
+        ray.shutdown()
+    for thread in threading.enumerate():
+        if thread.name.startswith("StreamingExecutor"):
+            thread.join(_ENDS_IN)

@@ -27,6 +27,10 @@ _BROKEN = -1
 """The number of a row that is about no file: the worker itself can't go on."""
 
 
+class ThereError(Exception):
+    """The traceback of a worker's error, for those who want to see it."""
+
+
 @dataclass(frozen=True)
 class Asked:
     """A file to look at, as a worker gets it."""
@@ -69,6 +73,7 @@ def broken_table(kind: str, message: str) -> Any:
 
     Args:
         kind: the name of one of our errors; empty for what is none of ours.
+        message: one line; what follows it is a traceback.
     """
     return _table(
         [{**_NOTHING, "number": _BROKEN, "error": kind, "message": message.encode(*_UTF8)}]
@@ -87,8 +92,9 @@ def answers_of(table: Any, files: Mapping[int, File]) -> Iterator[tuple[int, Pre
     """
     for row in table.to_pylist():
         if (number := row["number"]) == _BROKEN:
+            message, _, traceback = row["message"].decode(*_UTF8).partition("\n")
             kind = getattr(errors, row["error"], TllError) if row["error"] else TllError
-            raise kind(row["message"].decode(*_UTF8))
+            raise kind(message) from (ThereError(traceback) if traceback else None)
         if (file := files.get(number)) is not None:
             yield number, _prepared(row, file)
 

@@ -41,9 +41,6 @@ worker is lost."""
 _ON_CPU, _ON_GPU = 32, 256
 """Pictures a forward pass."""
 
-_TRIES = 8
-"""Of a block whose worker dies: nodes may go, but what kills each worker is not tried for ever."""
-
 _AHEAD = 4
 """Blocks of answers that wait for the catalog."""
 
@@ -124,7 +121,7 @@ class Spreading:
         """Tables of answers, as they come."""
         data = extra("ray.data", "ray", "a build on Ray")
         with _settings_of(data.DataContext.get_current()):
-            asked = data.from_arrow(list(self._asked(window)))
+            asked = data.from_blocks(list(self._asked(window)))
             quiet_logs()
             blocks = -(-len(window) // self.block)
             workers = min(self._cluster.workers, blocks)
@@ -143,7 +140,6 @@ class Spreading:
                 ),
                 num_cpus=self._cluster.cores,
                 num_gpus=self._cluster.gpus or None,
-                ray_remote_args_fn=lambda: {"max_task_retries": _TRIES},
             )
             yield from _pumped(answered, self._cluster)
 
@@ -188,7 +184,7 @@ def _pumped(answered: Any, cluster: Cluster) -> Iterator[Any]:
         except Exception as error:
             put(error)
 
-    threading.Thread(target=read, name="ray", daemon=True).start()
+    threading.Thread(target=read, name="answers", daemon=True).start()
     try:
         while True:
             try:
@@ -206,6 +202,9 @@ def _pumped(answered: Any, cluster: Cluster) -> Iterator[Any]:
             yield item
     finally:
         is_over.set()
+        if (executor := getattr(answered, "_current_executor", None)) is not None:
+            with contextlib.suppress(Exception):
+                executor.shutdown(force=True)
 
 
 @contextlib.contextmanager

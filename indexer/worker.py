@@ -186,6 +186,6 @@ def _told(error: Exception) -> tuple[str, str]:
     """What `broken_table` says of an error; of one that is not ours, all that is known."""
     where = f"the worker on {socket.gethostname()}"
     if isinstance(error, TllError):
-        return type(error).__name__, f"{where}: {error}"
+        return type(error).__name__, f"{where}: {' '.join(str(error).splitlines())}"
     lines = traceback.format_exc()
-    return "", f"{where} failed: {error!r}\n{lines}"
+    return "", f"{where} failed: {' '.join(repr(error).split())[:300]}\n{lines}"

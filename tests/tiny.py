@@ -3,14 +3,13 @@
 Its weights file is real (16 random 8 x 8 filters, seeded) and goes through the same finding,
 digesting and loading as the large ones. `TINY_LOG` names a file that gets a line with the batch
 size for every forward pass, `TINY_SECONDS` makes each one slow: so a test can count what was
-embedded, and kill a build in the middle.
+embedded, and kill a build in the middle. While there is a file `TINY_BREAKS`, each fails.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +17,12 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
+from tiny_rows import SPEC as SPEC
+from tiny_rows import install as install
 from tll_index.engine.backbones.checkpoint import fill, read_tensors
-from tll_index.engine.decode import Geometry
 from tll_index.engine.hubs import HubPenalty
 from tll_index.engine.lens import Lens, unit
-from tll_index.engine.registry import BackboneSpec, Layer, register
-
-SPEC = BackboneSpec(
-    name="tiny",
-    title="Sixteen random filters",
-    provider="tiny",
-    architecture="conv8",
-    weights_tag="seed 7",
-    layers=(Layer("conv", 16),),
-    geometry=Geometry(size=32, fit="squash"),
-    mean=(0.5, 0.5, 0.5),
-    std=(0.5, 0.5, 0.5),
-    parameters=16 * 3 * 8 * 8,
-    megabytes=1,
-    licence="Apache-2.0",
-    paper="none",
-)
+from tll_index.engine.registry import BackboneSpec
 
 
 class Tiny(torch.nn.Module):
@@ -51,6 +35,8 @@ class Tiny(torch.nn.Module):
             with Path(log).open("a") as file:
                 file.write(f"{len(pixels)}\n")
         time.sleep(float(os.environ.get("TINY_SECONDS", 0)))
+        if (breaks := os.environ.get("TINY_BREAKS")) and Path(breaks).exists():
+            raise RuntimeError("out of order")
         return self.conv(pixels).relu().mean((2, 3))
 
 
@@ -73,12 +59,6 @@ def asked_and_answered(**rest: Any) -> Lens:
     adaptation = random.normal(size=(6, 16)).astype(np.float32)
     bank = unit(random.normal(size=(9, 6)).astype(np.float32))
     return Lens("tiny", 16, adaptation=adaptation, hubs=HubPenalty(bank, 2, 0.8), **rest)
-
-
-def install() -> None:
-    """Add the row, and a second one that a store of the first must refuse."""
-    register(SPEC)
-    register(replace(SPEC, name="tiny2"))
 
 
 if __name__ == "__main__":  # tll-index with these rows, for tests that need a process to kill
