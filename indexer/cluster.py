@@ -58,7 +58,7 @@ class Ray:
     """None starts Ray on this machine for the build, closed to others, and ends it afterwards.
     'auto' takes the cluster that this machine is a node of (or the address in RAY_ADDRESS), and
     'HOST:PORT' that one; this machine must be a node of it. Where this process is connected to Ray
-    already, that is taken whatever this says."""
+    already, None and 'auto' are that."""
     cores: int = 0
     """CPUs of each worker; 0 is 2 (fewer where a node has fewer), or a GPU's share of them."""
     patience: float = 60.0
@@ -107,8 +107,11 @@ class Ray:
                 else:
                     stack.callback(_ended, ray)
                     _join(ray, str(self.address))
-            elif local:
-                local = False  # a notebook's own, whatever it is
+            else:  # by a notebook, say
+                there = ray.get_runtime_context().gcs_address
+                if self.address not in (None, "auto", "local", there):
+                    raise TllError(f"this process is connected to Ray at {there} already")
+                local = False
             yield Cluster(ray, self, settings, local, progress)
 
 

@@ -368,20 +368,25 @@ def listening(pid: int) -> set[str]:
 
 
 def test_what_can_not_begin(
-    here: Path, tll_index: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+    here: Path,
+    tll_index: Callable[..., Result],
+    spawn: Callable[..., subprocess.Popen[bytes]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fill_folder(here / "photos", 3)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    for address, code, says in (
-        (f"127.0.0.1:{port}", 1, f"no Ray at 127.0.0.1:{port}"),
-        ("ray://head:10001", 2, "with --address auto"),
-        ("nonsense", 2, "no address of Ray"),
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    process = spawn("build", "photos", *OPTIONS, "--address", address)
+    _, said = process.communicate(timeout=30)
+    assert f"tll-index: no Ray at {address} (Connection refused)" in said.decode()
+    assert process.returncode == 1
+    for address, says in (
+        ("ray://head:10001", "with --address auto"),
+        ("nonsense", "no address of Ray"),
     ):
-        options = ("--backbone", "tiny", "--on", "ray", "--address", address)
-        result = tll_index("build", "photos", *options)
-        assert (result.code, says in result.err) == (code, True), result.err
+        result = tll_index("build", "photos", *OPTIONS, "--address", address)
+        assert (result.code, says in result.err) == (2, True), result.err
     assert tll_index("build", "photos", "--address", "auto").code == 2
     monkeypatch.setitem(sys.modules, "ray", None)
     result = tll_index("build", "photos", "--backbone", "tiny", "--on", "ray")
