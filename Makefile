@@ -11,7 +11,7 @@ IMAGES ?= $(RUN)/gallery
 STORE  = $(RUN)/store-$(shell echo "$(IMAGES)" | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench bench-tll bench-serve bench-why bench-collection torture study lens docs clean
+.PHONY: help setup run test lint bench bench-tll bench-serve bench-why bench-collection bench-cluster torture study lens docs clean
 
 help:  ## list these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 11
@@ -69,6 +69,9 @@ bench-collection: $(READY)  ## what dupes finds of made-up copies, and how pairs
 
 bench-serve: $(READY)  ## 50 clients at once ask tll-index serve, beside as many threads in Python; ARGS=--quick
 	$(BIN)/python -m benchmarks.serving $(ARGS)
+
+bench-cluster: $(READY)  ## what a build on Ray costs: 5 minutes; ARGS="--pictures 500": fewer pictures
+	$(BIN)/python -m benchmarks.cluster $(ARGS)
 
 torture: $(READY)  ## kills, failing writes, damage, crowds, hostile files: 20 minutes; ARGS=--help lists choices
 	$(BIN)/python benchmarks/torture.py $(ARGS)

@@ -1,0 +1,183 @@
+"""What a build on Ray costs and gains: `python -m benchmarks.cluster [--pictures 2000]`.
+
+The same Totally-Looks-Like pictures are indexed by a build here, by one on a Ray that is started
+for it, and by ones on clusters of one and of two nodes, which all lie in this machine: so two nodes
+can't be faster than one build here, but what Ray takes shows. In the last one a node is killed when
+half of the pictures are done. For each: pictures a second, from the command to its end and while it
+indexed; and whether its vectors are those of the build here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tll_index import Ray, Store, build
+from tll_index.config import cores
+from tll_index.errors import TllError
+from tll_index.indexer.report import Progress
+
+from .machine import RESULTS, machine, require_tll
+from .written import write
+
+_OBJECTS = 100 << 20
+_CHECKS = {"initial_delay_ms": 0, "period_ms": 500, "timeout_ms": 2000, "failure_threshold": 4}
+"""How the clusters here find out that a node is dead: in seconds; Ray's defaults take longer."""
+
+
+@dataclass
+class Watch(Progress):
+    """When a build did what."""
+
+    half: Callable[[], object] = int
+    """Called once, in a thread, when half of the pictures are done."""
+    began: float = field(default_factory=time.monotonic)
+    total: int = 0
+    times: list[tuple[float, int]] = field(default_factory=list)
+    """After which seconds how many pictures were done."""
+
+    def working(self, total: int) -> None:
+        """See `Progress.working`."""
+        self.total = total
+
+    def done(self, files: int) -> None:
+        """See `Progress.done`."""
+        before = self.times[-1][1] if self.times else 0
+        self.times.append((time.monotonic() - self.began, before + files))
+        if before < self.total / 2 <= before + files:
+            threading.Thread(target=self.half, daemon=True).start()
+
+
+def measured(pictures: Path, store: Path, on: Ray | None, half: Callable[[], object]) -> Any:
+    """A build into an empty store: what `table` shows of it."""
+    watch = Watch(half)
+    load = os.getloadavg()[0]
+    report = build([pictures], store=store, on=on, progress=watch)
+    seconds = time.monotonic() - watch.began
+    (first, early), (last, late) = watch.times[0], watch.times[-1]
+    return {
+        "pictures": report.added,
+        "embedded": report.embedded,
+        "seconds": seconds,
+        "first_seconds": first,
+        "pictures_a_second": report.added / seconds,
+        "pictures_a_second_indexing": (late - early) / (last - first) if last > first else 0.0,
+        "longest_pause": float(max(np.diff([one for one, _ in watch.times]), default=0.0)),
+        "load_before": load,
+    }
+
+
+@contextlib.contextmanager
+def cluster(*nodes: int) -> Iterator[tuple[str, Callable[[], object]]]:
+    """A cluster in this machine: a head without CPUs and nodes with so many. Its address, and what
+    kills the last node."""
+    from ray.cluster_utils import Cluster
+
+    found = Cluster()
+    try:
+        found.add_node(
+            num_cpus=0,
+            object_store_memory=_OBJECTS,
+            include_dashboard=False,
+            _system_config={f"health_check_{name}": value for name, value in _CHECKS.items()},
+        )
+        there = [found.add_node(num_cpus=cpus, object_store_memory=_OBJECTS) for cpus in nodes]
+        yield found.address, lambda: found.remove_node(there[-1], allow_graceful=False)
+    finally:
+        found.shutdown()
+
+
+def vectors(path: Path) -> dict[str, NDArray[np.float32]]:
+    """Of each content."""
+    with Store.open(path) as store, store.catalog.reading() as reader:
+        numbers = [int(number) for number in reader.image_numbers()]
+        found = zip(numbers, reader.vectors(numbers), strict=True)
+        return {reader.record(number).sha256: vector for number, vector in found}
+
+
+def furthest(one: dict[str, NDArray[np.float32]], other: dict[str, NDArray[np.float32]]) -> float:
+    """The largest difference of two values of the same picture; infinite where one lacks any."""
+    if one.keys() != other.keys():
+        return float("inf")
+    return max(float(np.abs(one[key] - other[key]).max()) for key in one)
+
+
+def run(pictures: Path, scratch: Path) -> dict[str, Any]:
+    """All rows, in turn."""
+    each = cores()
+    half = max(1, each // 2)
+    rows: dict[str, Any] = {}
+
+    def row(name: str, on: Ray | None, at_half: Callable[[], object] = int) -> None:
+        store = scratch / f"store{len(rows)}"
+        found = measured(pictures, store, on, at_half)
+        found["furthest"] = furthest(vectors(scratch / "store0"), vectors(store))
+        rows[name] = found
+        print("\n".join(table({"rows": {name: found}})), file=sys.stderr)
+
+    row(f"here, {each} cores", None)
+    row(f"Ray, started here, {each} CPUs", Ray())
+    with cluster(each) as (address, _):
+        row(f"a node of {each} CPUs", Ray(address))
+    with cluster(half) as (address, _):
+        row(f"a node of {half} CPUs", Ray(address, cores=half))
+    with cluster(half, half) as (address, kill):
+        row(f"two nodes of {half} CPUs", Ray(address, cores=half))
+        row("the same, one is killed at half", Ray(address, cores=half), kill)
+    return rows
+
+
+def table(result: dict[str, Any]) -> Iterator[str]:
+    """What was found, in Markdown."""
+    yield "| build | seconds | to the first | a second | indexing | longest pause | furthest |"
+    yield "|---|--:|--:|--:|--:|--:|--:|"
+    for name, one in result["rows"].items():
+        yield (
+            f"| {name} | {one['seconds']:.1f} | {one['first_seconds']:.1f} "
+            f"| {one['pictures_a_second']:.1f} | {one['pictures_a_second_indexing']:.1f} "
+            f"| {one['longest_pause']:.1f} | {one['furthest']:.2g} |"
+        )
+
+
+def chosen(root: Path, count: int, folder: Path) -> Path:
+    """Copies of so many pictures of the training set, the same each time."""
+    folder.mkdir()
+    found = sorted(path for path in (root / "train").rglob("*.*") if path.is_file())
+    for path in np.random.default_rng(0).permutation(np.array(found, dtype=object))[:count]:
+        shutil.copyfile(path, folder / f"{path.parent.name} {path.name}")
+    return folder
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--pictures", type=int, default=2000, help="how many (default 2000)")
+    parser.add_argument("--out", type=Path, default=RESULTS / "cluster.json")
+    arguments = parser.parse_args()
+    root = require_tll()
+    # Ray's sockets lie in there, whose names may not be long.
+    with tempfile.TemporaryDirectory(prefix="c-", dir="/tmp") as scratch:
+        os.environ |= {"RAY_TMPDIR": scratch, "RAY_USAGE_STATS_ENABLED": "0"}
+        try:
+            pictures = chosen(root, arguments.pictures, Path(scratch) / "pictures")
+            result = {"machine": machine(["ray"]), "rows": run(pictures, Path(scratch))}
+        except TllError as error:
+            sys.exit(str(error))
+    write(result, arguments.out)
+    print("\n".join(table(result)))
+
+
+if __name__ == "__main__":
+    main()
