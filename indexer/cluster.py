@@ -96,10 +96,10 @@ class Ray:
         local = self.address in (None, "local")
         with contextlib.ExitStack() as stack:
             stack.enter_context(_environment(_QUIET))
-            if local:
-                stack.enter_context(_closed())
             ray = extra("ray", "ray", _WHAT)
             extra("ray.data", "ray", _WHAT)
+            if local and not ray.is_initialized():
+                stack.enter_context(_closed())
             stack.enter_context(_silence())
             if not ray.is_initialized():
                 if local:
@@ -190,8 +190,6 @@ class Cluster:
 
 def _start(ray: Any, stack: contextlib.ExitStack) -> None:
     """Start Ray on this machine alone."""
-    constants = extra("ray._private.ray_constants", "ray", _WHAT)
-    stack.enter_context(_other(constants, "ENABLE_RAY_CLUSTER", False))  # imported before `_closed`
     # Its sockets lie there, whose names may not be long.
     root = tempfile.gettempdir()
     folder = tempfile.mkdtemp(prefix="tll-ray-", dir=root if len(root) < 24 else "/tmp")
@@ -263,19 +261,35 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
             os.environ.pop(name, None)
 
 
-_token = secrets.token_hex(32)
-"""Of the Rays that this process starts."""
+_AUTH = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
 
 @contextlib.contextmanager
 def _closed() -> Iterator[None]:
-    """A Ray that is started in the block listens to this machine alone and, unless the user says
-    how to do that, asks for a token that nobody else has."""
+    """A Ray that is started in the block listens to this machine alone. By itself it also asks for
+    a token, since 2.60: unless the user has one, it gets one that nobody else knows."""
     values = {_LOOPBACK: "0"}
-    if "RAY_AUTH_MODE" not in os.environ:
-        values |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": _token}
-    with _environment(values):
-        yield
+    given = any(name in os.environ for name in _AUTH)
+    if not given:
+        values["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    constants = extra("ray._private.ray_constants", "ray", _WHAT)  # which has read the variable
+    with _environment(values), _other(constants, "ENABLE_RAY_CLUSTER", False):
+        try:
+            yield
+        finally:
+            if not given:  # but Ray has set a mode
+                os.environ.pop("RAY_AUTH_MODE", None)
+                os.environ.pop("RAY_AUTH_TOKEN", None)
+                _forget_token()
+
+
+def _forget_token() -> None:
+    """What this process joins next may ask for none, or for another."""
+    with contextlib.suppress(ImportError, AttributeError):
+        from ray._raylet import AuthenticationTokenLoader, Config
+
+        Config.initialize("")  # first: else a thread that still ends reads the token again
+        AuthenticationTokenLoader.instance().reset_cache()
 
 
 @contextlib.contextmanager
