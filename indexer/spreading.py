@@ -21,11 +21,12 @@ from PIL import Image
 from ..engine.decode import Limits, decode
 from ..errors import TllError
 from .changes import Listed
-from .cluster import Cluster, quiet_logs
+from .cluster import Cluster
 from .extras import extra
+from .interface import Reader
+from .joining import quiet_logs
 from .network_rows import Asked, answers_of, asked_table
 from .pipeline import Prepared
-from .reader import Reader
 from .shelf import Shelf
 from .store import Store
 from .worker import CALLS, Sample, Task, Worker, carried
