@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from .indexer.build import Recipe as Recipe
     from .indexer.build import build as build
     from .indexer.cluster import Ray as Ray
+    from .indexer.copying import Copied as Copied
+    from .indexer.copying import copy_store as copy_store
     from .indexer.duplicates import Copy as Copy
     from .indexer.duplicates import Group as Group
     from .indexer.duplicates import dupes as dupes
@@ -72,6 +74,8 @@ _HOMES = {
     "backup": ".indexer.backup",
     "build": ".indexer.build",
     "Ray": ".indexer.cluster",
+    "Copied": ".indexer.copying",
+    "copy_store": ".indexer.copying",
     "Copy": ".indexer.duplicates",
     "Group": ".indexer.duplicates",
     "dupes": ".indexer.duplicates",

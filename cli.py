@@ -37,7 +37,7 @@ class _Commands(click.Group):
         "completion": "completion",
         **dict.fromkeys(("dupes", "pairs"), "collection"),
         **dict.fromkeys(("eval", "submit", "train"), "lens"),
-        **dict.fromkeys(("export", "import", "merge"), "exchange"),
+        **dict.fromkeys(("copy", "export", "import", "merge"), "exchange"),
         "query": "query",
         "serve": "serve",
         "watch": "watch",

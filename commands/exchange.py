@@ -11,6 +11,7 @@ from ..names import shown
 from .parameters import (
     OUTPUT_OR_FOLDER,
     PATH,
+    STORE,
     bars,
     debug_option,
     device_option,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("sources", nargs=-1, required=True, type=PATH, metavar="SRC...")
+@click.argument("sources", nargs=-1, required=True, type=STORE, metavar="SRC...")
 @store_option
 @quiet_option
 @debug_option
@@ -134,4 +135,31 @@ def import_(
         )
 
 
-COMMANDS = (export, import_, merge)
+@click.command()
+@click.argument("source", type=STORE, metavar="SRC")
+@click.argument("destination", type=STORE, metavar="DEST")
+@quiet_option
+@debug_option
+def copy(source: Location, destination: Location, quiet: bool) -> None:
+    """Copy the store SRC to DEST: folders, or addresses such as milvus://HOST:PORT/NAME.
+
+    Nothing is embedded again. Run again after Ctrl-C, it goes on; run again later, it brings DEST
+    in step. The end is a check: counts, vectors, and whether both give the same answers.
+    """
+    from ..indexer.copying import copy_store
+
+    with bars(quiet) as progress:
+        found = copy_store(source, destination, progress=progress)
+    if quiet:
+        return
+    click.echo(
+        f"{found.changed:,} paths written ({found.sent:,} new pictures), {found.removed:,} "
+        f"removed; {shown(destination)} holds {found.images:,} pictures at {found.paths:,} paths"
+    )
+    click.echo(
+        f"verified: counts are equal, {found.vectors:,} vectors by chance are equal in every bit, "
+        f"of the ten best answers to {found.asked:,} pictures {found.recall:.1%} are the same"
+    )
+
+
+COMMANDS = (copy, export, import_, merge)

@@ -13,6 +13,9 @@ from ..contracts import Indexed
 from ..errors import NotIndexedError
 from .interface import Home, Reader
 
+UNFINISHED = "unfinished copy"
+"""Among a store's settings: it is a copy that is not whole, or was not verified."""
+
 
 def number_of(reader: Reader, sha256: str) -> int:
     """The image with this content (see `Hit.sha256`), which some path shows.
@@ -71,4 +74,5 @@ def about_store(home: Home, reader: Reader) -> dict[str, Any]:
         **({"model": made_by["model"]} if about.imported else {}),
         **({"origin": about.origin} if about.origin else {}),
         **home.info(),
+        **({UNFINISHED: True} if reader.settings().get(UNFINISHED) else {}),
     }
