@@ -213,6 +213,7 @@ def _files_in(reader: Reader, number: int | None) -> dict[bytes, tuple[Place | R
     found: dict[bytes, tuple[Place | Reject, object]] = {
         name: (reject, reject) for name, reject in rejects.items()
     }
+    reader.fetch((place.image for place in places.values()), paths=False)
     for name, place in places.items():
         record = reader.image(place.image)
         # One that is lost is like no other: it is sent again.
@@ -228,6 +229,7 @@ def _record(
     files: Sequence[tuple[bytes, Place | Reject]],
 ) -> int:
     """Work for one write; returns how many pictures were new."""
+    reader.fetch((said.image for _, said in files if isinstance(said, Place)), paths=False)
     records = {
         said.image: reader.record(said.image) for _, said in files if isinstance(said, Place)
     }
@@ -277,6 +279,7 @@ def _verify(reader: Reader, one: Store, other: Store, copied: Copied) -> None:
         copied.unusable = copy.rejected
         numbers = reader.image_numbers()
         chosen = random.sample(range(len(numbers)), min(_VECTORS, len(numbers)))
+        reader.fetch((int(numbers[row]) for row in chosen), paths=False)
         contents = [reader.record(int(numbers[row])).sha256 for row in chosen]
         for space in one.about.spaces:
             mine, theirs = reader.of_space(space.table), copy.of_space(space.table)

@@ -47,6 +47,7 @@ def sampled(reader: Reader, count: int, seed: int = 0) -> Iterator[Indexed]:
     """`count` images that some path shows (or all there are), by chance but the same each time."""
     numbers = [int(number) for number in reader.image_numbers()]
     random.Random(seed).shuffle(numbers)
+    reader.fetch(numbers[:count])
     shown = (number for number in numbers if reader.paths_of(number, 1))
     for number in islice(shown, count):
         yield indexed(reader, number)

@@ -193,6 +193,7 @@ def _quality(store: Store, images: NDArray[np.int64]) -> list[tuple[int, int, in
     """What sorts the best of `images` first; rows in the end, so that it is the same each time."""
     found = []
     with store.catalog.reading() as reader:
+        reader.fetch(images.tolist(), paths=False)
         for row, number in enumerate(images.tolist()):
             record = reader.image(number)
             pixels, size = (0, 0) if record is None else _size(record)
@@ -251,9 +252,12 @@ def _groups(store: Store, families: Iterable[_Family]) -> Iterator[Group]:
             ]
             if len(copies) > 1:
                 yield Group(tuple(copies))
-        for image in reader.image_numbers().tolist():
-            if image not in known and len(reader.paths_of(image, at_most=2)) > 1:
-                yield Group(tuple(_copies(reader, image, 1.0)))
+        numbers = reader.image_numbers().tolist()
+        for start in range(0, len(numbers), _AT_A_TIME):
+            reader.fetch(some := numbers[start : start + _AT_A_TIME])
+            for image in some:
+                if image not in known and len(reader.paths_of(image, at_most=2)) > 1:
+                    yield Group(tuple(_copies(reader, image, 1.0)))
 
 
 def _copies(reader: Reader, image: int, like: float) -> Iterator[Copy]:

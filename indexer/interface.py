@@ -138,6 +138,10 @@ class Reader(ABC):
 
     # -- images and vectors ------------------------------------------------
 
+    def fetch(self, images: Iterable[int], *, paths: bool = True) -> None:  # noqa: B027
+        """Say which images will be asked about, their metadata and `paths`: a catalog that is far
+        away then looks them all up at once. The others look up what they are asked for."""
+
     @abstractmethod
     def image_of(self, sha256: bytes) -> int | None:
         """The image with this content (32-byte digest)."""

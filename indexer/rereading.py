@@ -72,7 +72,9 @@ class _Wanted:
         self._left: dict[int, list[bytes]] = {}
         self._sha256: dict[int, str] = {}
         with store.catalog.reading() as reader:  # a short look: a long one would keep old pages
-            for image in map(int, images):
+            images = list(map(int, images))
+            reader.fetch(images)
+            for image in images:
                 record = reader.image(image)
                 # One without bytes was imported without a file: nothing at its path can be it.
                 has_file = record is not None and record.file_bytes > 0

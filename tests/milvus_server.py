@@ -54,7 +54,7 @@ class _Gate(grpc.ServerInterceptor):
         if name in WRITES and self.served.fails_at:
             self.served.fails_at -= 1
             if not self.served.fails_at:
-                return _refusal(grpc.StatusCode.INTERNAL, "the disk is gone")
+                return _refusal(grpc.StatusCode.INVALID_ARGUMENT, "the disk is gone")
         return continuation(details)
 
 

@@ -290,7 +290,9 @@ def translated(location: Milvus) -> Iterator[None]:
 
 
 def _first_line(error: Exception) -> str:
-    text = str(getattr(error, "message", "") or error).strip().splitlines()
+    details = getattr(error, "details", None)  # of gRPC
+    said = details() if callable(details) else getattr(error, "message", "")
+    text = str(said or error).strip().splitlines()
     token = os.environ.get("TLL_MILVUS_TOKEN")
     line = text[0] if text else type(error).__name__
     return line.replace(token, "…") if token else line

@@ -261,6 +261,13 @@ class MilvusReader(Reader):
             for row in self._connection.by_keys(self._names.images, "image", wanted, IMAGE_FIELDS):
                 self._images[row["image"]] = row
 
+    def fetch(self, images: Iterable[int], *, paths: bool = True) -> None:
+        """See `Reader.fetch`."""
+        images = list(images)
+        self._fetch_images(images)
+        if paths:
+            self.look_up(images)
+
     def remember_images(self, rows: Iterable[Row]) -> None:
         """Take metadata that came with a search, so as not to ask for it again."""
         self._images.update((row["image"], row) for row in rows)
