@@ -18,8 +18,6 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
 
-import tiny
-
 HERE = Path(__file__).parent
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 QUIET = (
@@ -133,14 +131,13 @@ def answered(page: Page) -> None:
 class Server:
     """`tll-index serve`, a process of its own, over a store that `build` made."""
 
-    def __init__(self, home: Path, store: Path, **environment: str) -> None:
-        """`home`: TLL_HOME. The tiny backbone is there."""
+    def __init__(self, home: Path, store: Path) -> None:
+        """`home`: TLL_HOME."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("TLL_")}
-        self._environment = {**kept, "TLL_HOME": str(home), **environment}
+        self._environment = {**kept, "TLL_HOME": str(home)}
         self._store = store
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
-        tiny.write_weights(home / "weights" / "tiny.safetensors")
 
     def build(self, *arguments: object) -> None:
         """Bring the store in step with folders."""

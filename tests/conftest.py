@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from threadpoolctl import threadpool_limits
 
 import tiny
@@ -20,22 +21,43 @@ HERE = Path(__file__).parent
 TLL_ROOT = Path(os.environ.get("TLL_ROOT") or HERE.parent.parent / "shared/data/tll")
 
 
+@pytest.fixture(scope="session")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose cache has networks as ONNX, made once for all processes of the tests."""
+    own = tmp_path_factory.getbasetemp()  # of one of xdist's workers, where there are several
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "furnished"
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            tiny.export_into(made := folder.with_name("furnished.new"))
+            made.rename(folder)
+    return folder
+
+
 @pytest.fixture(autouse=True)
-def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A user folder of this test's own, with the tiny backbone's weights in it."""
+def home(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, furnished: Path
+) -> Iterator[Path]:
+    """A user folder of this test's own, with the tiny backbone's weights and its network in it.
+    Networks are run as on a user's CPU, by ONNX Runtime, but see `by_torch` and `tiny.watch`."""
     for name in list(os.environ):
         if name.startswith(("TLL_", "TINY_")):
             monkeypatch.delenv(name)
     folder = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("TLL_HOME", str(folder))
-    monkeypatch.setenv("TLL_RUNTIME", "torch")  # in which tiny counts its passes
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HUB_CACHE", str(folder / "hub"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(folder / "hub"))
     tiny.install()
-    for name in ("tiny", "tiny2"):
-        tiny.write_weights(folder / "weights" / f"{name}.safetensors")
-    return folder
+    tiny.furnish(folder, furnished)
+    yield folder
+    if {"TINY_LOG", "TINY_SECONDS"} & os.environ.keys():
+        assert os.environ.get("TLL_RUNTIME") == "torch", "else nobody would heed them"
+
+
+@pytest.fixture
+def by_torch(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks are run by torch: where a test has some of its own, which it need not export."""
+    monkeypatch.setenv("TLL_RUNTIME", "torch")
 
 
 @pytest.fixture

@@ -28,6 +28,8 @@ from tll_index.engine.learning import load_material
 from tll_index.engine.registry import register, spec_of
 from tll_index.engine.training import fit_lens
 
+pytestmark = pytest.mark.usefixtures("by_torch")
+
 ROOT = Path(__file__).resolve().parent.parent
 PAIRS, TEST = 44, 6
 QUICK = ("--epochs", "3", "--classifier-pairs", "12", "--classifier-epochs", "2", "1", "1")

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import tiny
 from conftest import Result
 from pictures import fill_folder
 from tll_index import Lens, Recipe, build
@@ -135,8 +136,7 @@ def test_ctrl_c_ends_in_order(
     photos: Path, spawn: Callable[..., subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = photos.parent / "passes"
-    monkeypatch.setenv("TINY_LOG", str(log))
-    monkeypatch.setenv("TINY_SECONDS", "60")
+    tiny.watch(monkeypatch, log, seconds=60)
     process = spawn("pairs")
     while not log.exists() and process.poll() is None:
         time.sleep(0.05)

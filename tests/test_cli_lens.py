@@ -204,7 +204,7 @@ def test_the_original_layout_is_read_too(data: Path, tll_index: Cli, here: Path)
 def test_features_are_extracted_once(
     data: Path, tll_index: Cli, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TINY_LOG", str(here / "log"))
+    tiny.watch(monkeypatch, here / "log")
     batches = ("--batch-size", 8, "--folds", 0)
     assert tll_index("train", data, "--out", "my.npz", *SMALL, *batches).code == 0
     seen = (here / "log").read_text().split()
@@ -362,7 +362,7 @@ def test_ctrl_c_while_pictures_are_looked_at(
     monkeypatch: pytest.MonkeyPatch,
     here: Path,
 ) -> None:
-    monkeypatch.setenv("TINY_SECONDS", "2")
+    tiny.watch(monkeypatch, seconds=2)
     for command in (
         ("train", data, "--out", "my.npz"),
         ("eval", data),
@@ -514,7 +514,7 @@ def test_other_weights_are_refused_before_pictures_are_looked_at(
     data: Path, lens: Path, tll_index: Cli, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = tiny.write_weights(here / "other.safetensors", seed=8)
-    monkeypatch.setenv("TINY_LOG", str(here / "log"))
+    tiny.watch(monkeypatch, here / "log")
     result = tll_index("eval", data, "--split", "all", "--lens", lens, "--weights", other)
     assert "trained for other weights of tiny" in one_line(result, 1)
     assert not (here / "log").exists()

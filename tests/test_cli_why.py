@@ -16,7 +16,7 @@ from pictures import fill_folder
 from tiny import asked_and_answered
 from tll_index import why
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "by_torch")
 
 Cli = Callable[..., Result]
 Spawn = Callable[..., "subprocess.Popen[bytes]"]

@@ -17,10 +17,9 @@ def shown(cell: Any, kind: str) -> list[str]:
 
 
 @pytest.mark.timeout(300)
-def test_the_tour(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_tour() -> None:
     nbformat = pytest.importorskip("nbformat", reason="the extra 'docs' is not installed")
     nbclient = pytest.importorskip("nbclient", reason="the extra 'docs' is not installed")
-    monkeypatch.delenv("TLL_RUNTIME")
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells)  # none are committed
     nbclient.NotebookClient(

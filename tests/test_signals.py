@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+import tiny
 from pictures import encoded, fill_folder, noise
 from tll_index import Recipe, Store, build, signals
 
@@ -86,7 +87,6 @@ def is_alive(pid: int) -> bool:
 def test_signals_end_a_build_in_order(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each once, and Ctrl-C twice: four builds at the same time."""
     fill_folder(here / "photos", 400)
-    monkeypatch.setenv("TINY_SECONDS", "0.1")
     ends = {
         "INT": (signal.SIGINT,),
         "TERM": (signal.SIGTERM,),
@@ -95,7 +95,7 @@ def test_signals_end_a_build_in_order(here: Path, monkeypatch: pytest.MonkeyPatc
     }
     builds: dict[str, subprocess.Popen[bytes]] = {}
     for name in ends:
-        monkeypatch.setenv("TINY_LOG", str(here / f"{name}.log"))
+        tiny.watch(monkeypatch, here / f"{name}.log", seconds=0.1)
         arguments = ("photos", "--backbone", "tiny", "--store", name, "--batch-size", "4")
         builds[name] = started("build", *arguments, "--workers", 1)
     for name, numbers in ends.items():

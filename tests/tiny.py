@@ -1,56 +1,96 @@
 """A backbone small enough for tests: a registry row and a provider like any other.
 
 Its weights file is real (16 random 8 x 8 filters, seeded) and goes through the same finding,
-digesting and loading as the large ones. `TINY_LOG` names a file that gets a line with the batch
-size for every forward pass, `TINY_SECONDS` makes each one slow: so a test can count what was
-embedded, and kill a build in the middle. While there is a file `TINY_BREAKS`, each fails.
+digesting and loading as the large ones. The network itself is in `tiny_network`, since most tests,
+and all processes that they start, have it as ONNX and need no torch: as on a user's CPU. What
+`export_into` exported once lies in the cache of each test's home.
+
+Passes can be watched, which is torch's to do: see `watch`.
 """
 
 from __future__ import annotations
 
 import os
-import time
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from safetensors.torch import save_file
 
-from tiny_rows import SPEC as SPEC
-from tiny_rows import install as install
-from tll_index.engine.backbones.checkpoint import fill, read_tensors
+from tll_index.engine.decode import Geometry
 from tll_index.engine.hubs import HubPenalty
 from tll_index.engine.lens import Lens, unit
-from tll_index.engine.registry import BackboneSpec
+from tll_index.engine.registry import BackboneSpec, Layer, register
 
+if TYPE_CHECKING:
+    import pytest
 
-class Tiny(torch.nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv = torch.nn.Conv2d(3, 16, 8, stride=8, bias=False)
+NAMES = ("tiny", "tiny2")
 
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        if log := os.environ.get("TINY_LOG"):
-            with Path(log).open("a") as file:
-                file.write(f"{len(pixels)}\n")
-        time.sleep(float(os.environ.get("TINY_SECONDS", 0)))
-        if (breaks := os.environ.get("TINY_BREAKS")) and Path(breaks).exists():
-            raise RuntimeError("out of order")
-        return self.conv(pixels).relu().mean((2, 3))
-
-
-def load(spec: BackboneSpec, weights: Path) -> torch.nn.Module:
-    network = Tiny()
-    fill(network, read_tensors(weights), weights)
-    return network
+SPEC = BackboneSpec(
+    name="tiny",
+    title="Sixteen random filters",
+    provider="tiny_network",
+    architecture="conv8",
+    weights_tag="seed 7",
+    layers=(Layer("conv", 16),),
+    geometry=Geometry(size=32, fit="squash"),
+    mean=(0.5, 0.5, 0.5),
+    std=(0.5, 0.5, 0.5),
+    parameters=16 * 3 * 8 * 8,
+    megabytes=1,
+    licence="Apache-2.0",
+    paper="none",
+)
 
 
 def write_weights(path: Path, seed: int = 7) -> Path:
+    import torch
+    from safetensors.torch import save_file
+
     path.parent.mkdir(parents=True, exist_ok=True)
     generator = torch.Generator().manual_seed(seed)
     save_file({"conv.weight": torch.randn(16, 3, 8, 8, generator=generator) / 14}, path)
     return path
+
+
+EXPORT = """
+from tll_index import load_backbone
+from tll_index.engine.registry import DEFAULT
+import tiny
+tiny.install()
+for name in (*tiny.NAMES, DEFAULT):
+    load_backbone(name)
+"""
+
+
+def export_into(home: Path) -> None:
+    """Give that home weights, and in its cache the networks of the rows and of the bundled
+    backbone, as a process of its own exports them."""
+    for name in NAMES:
+        write_weights(home / "weights" / f"{name}.safetensors")
+    environment = {**os.environ, "TLL_HOME": str(home.absolute()), "TLL_RUNTIME": "onnx"}
+    folder = Path(__file__).parent
+    subprocess.run([sys.executable, "-c", EXPORT], cwd=folder, env=environment, check=True)
+
+
+def furnish(home: Path, furnished: Path) -> None:
+    """Give `home` what `export_into` gave another: weights, and the very files of its networks,
+    which no test may write to."""
+    shutil.copytree(furnished / "weights", home / "weights")
+    shutil.copytree(furnished / "cache", home / "cache", copy_function=os.link)
+
+
+def watch(monkeypatch: pytest.MonkeyPatch, log: Path | None = None, seconds: float = 0) -> None:
+    """From now on the network is run by torch, here and in new processes: `log` gets a line with
+    the batch size for every pass, and each takes so long."""
+    monkeypatch.setenv("TLL_RUNTIME", "torch")
+    if log is not None:
+        monkeypatch.setenv("TINY_LOG", str(log))
+    monkeypatch.setenv("TINY_SECONDS", str(seconds))
 
 
 def asked_and_answered(**rest: Any) -> Lens:
@@ -59,6 +99,12 @@ def asked_and_answered(**rest: Any) -> Lens:
     adaptation = random.normal(size=(6, 16)).astype(np.float32)
     bank = unit(random.normal(size=(9, 6)).astype(np.float32))
     return Lens("tiny", 16, adaptation=adaptation, hubs=HubPenalty(bank, 2, 0.8), **rest)
+
+
+def install() -> None:
+    """Add the row, and a second one that a store of the first must refuse."""
+    for name in NAMES:
+        register(replace(SPEC, name=name))
 
 
 if __name__ == "__main__":  # tll-index with these rows, for tests that need a process to kill

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -15,6 +16,7 @@ import pytest
 import torch
 
 import tiny
+import tiny_network
 from pictures import fill_folder
 from tll_index import build, load_backbone
 from tll_index.config import load_settings
@@ -24,6 +26,11 @@ from tll_index.engine.runtime import has_gpu
 from tll_index.engine.sealed import read_sealed
 from tll_index.engine.weights import locate
 from tll_index.errors import UsageError
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(home: Path) -> None:
+    shutil.rmtree(home / "cache")
 
 
 def pixels(count: int, size: int) -> np.ndarray:
@@ -89,7 +96,7 @@ def test_a_folder_that_cannot_be_written_is_no_failure(home: Path) -> None:
     assert found.runtime.name == "onnx cpu"
 
 
-class Odd(tiny.Tiny):
+class Odd(tiny_network.Tiny):
     """What it computes depends on who looks: as ONNX it would be something else."""
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -97,7 +104,7 @@ class Odd(tiny.Tiny):
         return features + 1 if torch.jit.is_tracing() else features
 
 
-class Unspeakable(tiny.Tiny):
+class Unspeakable(tiny_network.Tiny):
     """No exporter has a word for it."""
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:

@@ -17,6 +17,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+import tiny
 from pictures import fill_folder, noise, quadrants
 from tiny import SPEC, write_weights
 from tll_index.config import load_settings
@@ -52,7 +53,7 @@ class Heard(Ticks):
 
 @pytest.fixture
 def log(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("TINY_LOG", str(here / "log"))
+    tiny.watch(monkeypatch, here / "log")
     return here / "log"
 
 
@@ -304,7 +305,7 @@ def test_where_it_is_kept(
 ) -> None:
     monkeypatch.setenv("TLL_CACHE_DIR", str(here / "elsewhere"))
     gather(backbone, many[:2])
-    assert not (home / "cache").exists()
+    assert [one.name for one in (home / "cache").iterdir()] == ["networks"]
     assert len(list((here / "elsewhere").rglob("*.npy"))) == 1
 
 
@@ -332,7 +333,7 @@ def started(folder: Path) -> subprocess.Popen[str]:
     """`gather` of all pictures in `folder`, in a process of its own."""
     return subprocess.Popen(
         [sys.executable, "-c", SCRIPT, str(folder)],
-        env={**os.environ, "PYTHONPATH": str(TESTS)},
+        env={**os.environ, "PYTHONPATH": f"{TESTS}:{os.environ.get('PYTHONPATH', '')}"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image, ImageOps
 
 import lookalikes
+import tiny
 from pictures import noise
 from tll_index.config import load_settings
 from tll_index.engine.decode import from_image, greyed
@@ -133,7 +134,7 @@ def test_features_of_both_sides_in_order(data: Path, material: Material) -> None
 def test_only_what_is_wanted_is_extracted(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TINY_LOG", str(tmp_path / "log"))
+    tiny.watch(monkeypatch, tmp_path / "log")
 
     def extracted() -> int:
         done = sum(map(int, (tmp_path / "log").read_text().split()))

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import tiny
@@ -49,7 +50,7 @@ sys.addaudithook(_listen)
 
 @pytest.fixture
 def log(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("TINY_LOG", str(here / "embedded.log"))
+    tiny.watch(monkeypatch, here / "embedded.log")
     return here / "embedded.log"
 
 
@@ -621,7 +622,7 @@ def test_a_store_has_one_maker(here: Path, home: Path) -> None:
     other = tiny.write_weights(home / "other.safetensors", seed=8)
     with pytest.raises(StoreMismatchError, match="made with another weights"):
         run("photos", recipe=Recipe(weights=other))
-    lens = Lens("tiny", 16, adaptation=tiny.torch.eye(16).numpy()[:4])
+    lens = Lens("tiny", 16, adaptation=np.eye(16, dtype=np.float32)[:4])
     with pytest.raises(StoreMismatchError, match="made with another lens"):
         run("photos", recipe=Recipe(lens=lens))
     assert run("photos", recipe=Recipe(lens="none")) == {"unchanged": 2}
@@ -635,7 +636,7 @@ def test_a_lens_and_named_weights_stay_with_the_store(here: Path, home: Path) ->
     fill_folder(here / "photos", 5)
     weights = tiny.write_weights(home / "own.safetensors", seed=8)
     lens_file = home / "own.npz"
-    Lens("tiny", 16, adaptation=tiny.torch.eye(16).numpy()[:4], relu=True).save(lens_file)
+    Lens("tiny", 16, adaptation=np.eye(16, dtype=np.float32)[:4], relu=True).save(lens_file)
     run("photos", recipe=Recipe("tiny", weights, lens_file))
     lens_file.unlink()
     with Store.open(the_store()) as store:

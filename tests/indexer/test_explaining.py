@@ -19,7 +19,7 @@ from tll_index.engine.embedder import load_embedder
 from tll_index.engine.registry import spec_of
 from tll_index.errors import MissingPictureError, NotAPictureError, UsageError
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "by_torch")
 
 
 @pytest.fixture(autouse=True)

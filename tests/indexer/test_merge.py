@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import tiny
 from conftest import Result
 from pictures import fill_folder, noise
 from tll_index import Merged, Recipe, Store, build, merge, verify
@@ -40,7 +41,7 @@ def test_two_stores_become_one(here: Path, monkeypatch: pytest.MonkeyPatch) -> N
     for name in "ab":
         build([name], store=f"deep/{name}.tll", recipe=TINY)
     build(["a", "b"], store="both.tll", recipe=TINY)
-    monkeypatch.setenv("TINY_LOG", str(here / "log"))
+    tiny.watch(monkeypatch, here / "log")
 
     merged = merge(["deep/a.tll", "deep/b.tll"], store="other/all.tll")
     assert merged == Merged(images=7, added=9, unusable=1)

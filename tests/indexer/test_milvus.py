@@ -510,8 +510,7 @@ def test_a_build_that_is_stopped_goes_on(
     here: Path, server: Served, spawn: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill_folder(here / "photos", 40)
-    monkeypatch.setenv("TINY_SECONDS", "0.1")
-    monkeypatch.setenv("TINY_LOG", str(here / "log"))
+    tiny.watch(monkeypatch, here / "log", 0.1)
     command = ("build", "photos", "--backbone", "tiny", "--batch-size", "4")
     process = spawn(*command, "--store", server.address())
     deadline = time.monotonic() + 60

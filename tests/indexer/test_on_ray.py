@@ -110,7 +110,7 @@ def job(scratch: Path) -> dict[str, Any]:
     """Workers have the tiny backbone as a user's own would come to them."""
     variables = {"TINY_LOG": str(scratch / "log"), "TINY_BREAKS": str(scratch / "broken")}
     return {
-        "worker_process_setup_hook": "tiny_rows.install",
+        "worker_process_setup_hook": "tiny.install",
         "env_vars": {**variables, "TINY_SECONDS": SECONDS},
     }
 

@@ -31,6 +31,8 @@ from tll_index.indexer.report import Progress
 from tll_index.indexer.vectors import glance
 from tll_index.indexer.writer import LmdbWriter as Writer
 
+pytestmark = pytest.mark.usefixtures("by_torch")
+
 STORE = Path(".tll-index")
 CLI = HERE / "clips.py"
 COUNT = 12

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+import tiny
 from chromium import Server, Visit, answered, cards, chromium, give, ids
 from conftest import TLL_ROOT
 from pictures import encoded, fill_folder, noise
@@ -43,9 +44,12 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def gallery(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gallery]:
+def gallery(
+    browser: Browser, tmp_path_factory: pytest.TempPathFactory, furnished: Path
+) -> Iterator[Gallery]:
     here = tmp_path_factory.mktemp("page")
     pictures = here / "pictures"
+    tiny.furnish(here / "home", furnished)
     server = Server(here / "home", here / "page.tll")
     if (TLL_ROOT / "train.csv").is_file():
         for side in ("left", "right"):

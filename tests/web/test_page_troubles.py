@@ -38,7 +38,7 @@ def server(here: Path, home: Path, browser: Browser) -> Iterator[Server]:
     """Over twelve drawn pictures in the folder `photos`; not started yet."""
     fill_folder(here / "photos", 12)
     build(["photos"], recipe=Recipe("tiny", lens="none"))
-    server = Server(home, here / ".tll-index", TLL_RUNTIME="torch")
+    server = Server(home, here / ".tll-index")
     yield server
     server.stop()
 

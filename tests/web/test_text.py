@@ -12,6 +12,8 @@ from pictures import encoded, fill_folder, noise
 from tll_index import Recipe, Store, build
 from tll_index.web import Server
 
+pytestmark = pytest.mark.usefixtures("by_torch")
+
 
 @pytest.fixture(scope="module")
 def architectures(tmp_path_factory: pytest.TempPathFactory) -> None:
