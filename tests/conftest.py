@@ -12,10 +12,19 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from hypothesis import HealthCheck, settings
 from threadpoolctl import threadpool_limits
 
 import tiny
 from tll_index.cli import main
+
+# A machine that others use as well may take any time over an example.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
+
+# A shell that puts the tests into the background makes them deaf to Ctrl-C, and their children.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 HERE = Path(__file__).parent
 TLL_ROOT = Path(os.environ.get("TLL_ROOT") or HERE.parent.parent / "shared/data/tll")
@@ -115,9 +124,6 @@ def spawn() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     started: list[subprocess.Popen[bytes]] = []
 
     def start(*arguments: object, **options: object) -> subprocess.Popen[bytes]:
-        # A shell that puts the tests into the background makes them, and their children, deaf to
-        # Ctrl-C.
-        options.setdefault("preexec_fn", lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         process = subprocess.Popen(
             [sys.executable, HERE / "tiny.py", *map(str, arguments)],
             stdout=subprocess.PIPE,

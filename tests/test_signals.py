@@ -56,7 +56,12 @@ def shell(command: str) -> subprocess.CompletedProcess[bytes]:
     backbone."""
     (Path.cwd() / "entry.py").write_text(ENTRY)
     more = {"T": f"{sys.executable} -m tll_index", "TINY": f"{sys.executable} entry.py"}
-    return subprocess.run(["bash", "-c", command], env={**os.environ, **more}, capture_output=True)
+    return subprocess.run(
+        ["bash", "-c", command],
+        env={**os.environ, **more},
+        capture_output=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # which nohup ignores
+    )
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:

@@ -91,7 +91,7 @@ def test_nothing_of_an_upload_is_on_the_disk(
 
 
 def test_looks_are_forgotten(served: Callable[..., httpx.Client]) -> None:
-    client = served(options=Options(looks=2, look_seconds=1.5))
+    client = served(options=Options(looks=2))
 
     def show(seed: int) -> str:
         data = encoded(noise(seed), "PNG")
@@ -104,7 +104,9 @@ def test_looks_are_forgotten(served: Callable[..., httpx.Client]) -> None:
     assert status(first) == 200  # so the second is the longest unused
     third = show(72)
     assert [status(one) for one in (first, second, third)] == [200, 410, 200]
-    time.sleep(1.6)
+    client = served(options=Options(look_seconds=0.2))
+    first = show(70)
+    time.sleep(0.3)
     assert status(first) == 410 and "tll_index_looks 0.0" in client.get("/metrics").text
 
 
