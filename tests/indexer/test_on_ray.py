@@ -126,7 +126,8 @@ def joined(nodes: Nodes, job: dict[str, Any]) -> Iterator[Nodes]:
 
 
 @pytest.fixture(autouse=True)
-def log(scratch: Path) -> Path:
+def log(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TLL_RUNTIME", "torch")  # whose passes are logged
     (scratch / "log").unlink(missing_ok=True)
     return scratch / "log"
 
