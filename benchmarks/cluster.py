@@ -4,7 +4,8 @@ The same Totally-Looks-Like pictures are indexed by a build here, by one on a Ra
 for it, and by ones on clusters of one and of two nodes, which all lie in this machine: so two nodes
 can't be faster than one build here, but what Ray takes shows. In the last one a node is killed when
 half of the pictures are done. For each: pictures a second, from the command to its end and while it
-indexed; and whether its vectors are those of the build here.
+indexed; and whether its vectors are those of the build here. Then what one writer can commit is
+measured, and what very many pictures would take is worked out from all that.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from tll_index.errors import TllError
 from tll_index.indexer.report import Progress
 
 from .machine import RESULTS, machine, require_tll
+from .projections import Measured, report
+from .writing import written
 from .written import write
 
 _OBJECTS = 100 << 20
@@ -164,6 +167,9 @@ def chosen(root: Path, count: int, folder: Path) -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--pictures", type=int, default=2000, help="how many (default 2000)")
+    parser.add_argument(
+        "--written", type=int, default=50_000, help="made-up pictures to commit (default 50,000)"
+    )
     parser.add_argument("--out", type=Path, default=RESULTS / "cluster.json")
     arguments = parser.parse_args()
     root = require_tll()
@@ -172,11 +178,26 @@ def main() -> None:
         os.environ |= {"RAY_TMPDIR": scratch, "RAY_USAGE_STATS_ENABLED": "0"}
         try:
             pictures = chosen(root, arguments.pictures, Path(scratch) / "pictures")
-            result = {"machine": machine(["ray"]), "rows": run(pictures, Path(scratch))}
+            result = {"machine": machine(["ray", "pymilvus", "milvus-lite"])}
+            result["written"] = written(Path(scratch), arguments.written)
+            result["rows"] = run(pictures, Path(scratch))
         except TllError as error:
             sys.exit(str(error))
     write(result, arguments.out)
-    print("\n".join(table(result)))
+    print("\n".join(table(result)), "", *report(figures(result)), sep="\n")
+
+
+def figures(result: dict[str, Any]) -> Measured:
+    """What projections are made from."""
+    here = next(iter(result["rows"].values()))  # the build without Ray
+    folder, lite = result["written"]["folder"], result["written"]["milvus-lite"]
+    return Measured(
+        here["pictures_a_second"] / result["machine"]["cores"],
+        folder["pictures_a_second"],
+        lite["pictures_a_second"],
+        folder["bytes_a_picture"],
+        lite["bytes_a_picture"],
+    )
 
 
 if __name__ == "__main__":

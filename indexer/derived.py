@@ -16,7 +16,7 @@ from .about import About
 from .arranging import Arranger, Wanted
 from .asking import Asked
 from .catalog import LmdbCatalog
-from .interface import Indexes
+from .home import Indexes
 from .layout import is_ours
 from .live import LiveIndex
 from .report import Progress

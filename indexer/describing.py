@@ -11,7 +11,8 @@ from typing import Any
 
 from ..contracts import Indexed
 from ..errors import NotIndexedError
-from .interface import Home, Reader
+from .home import Home
+from .interface import Reader
 
 UNFINISHED = "unfinished copy"
 """Among a store's settings: it is a copy that is not whole, or was not verified."""

@@ -20,7 +20,7 @@ from .catalog import LmdbCatalog
 from .derived import FileIndexes, about_files
 from .environment import translated
 from .files import replace_file, sync_folder
-from .interface import Home
+from .home import Home
 from .layout import ABOUT, LENS, is_ours, next_catalog, require_folder
 from .own_lens import own_lens
 from .reader import LmdbReader

@@ -15,7 +15,7 @@ from ..engine.lens import Lens
 from ..location import Location
 from .about import About
 from .folder import StoreFolder
-from .interface import Home
+from .home import Home
 from .layout import ABOUT, refuse_foreign, writer_lock
 
 

@@ -1,10 +1,8 @@
 """What a store's catalog can be asked and told, whatever keeps it: LMDB in a folder, or a Milvus.
 
-    Home      where a store lives: says what made it, opens the catalog, makes the indexes
     Catalog   the truth about which pictures are indexed: read through `reading`, told by `write`
     Reader    what it knows; in a folder all of one moment, in a Milvus as it is when it is asked
     Writer    a Reader that also changes what is known
-    Indexes   what finds the nearest vectors: for a question `hits`, for very many `offers`
 
 An image is the SHA-256 of a file's bytes, with a number above 0; places (paths) show images. What
 is read may raise `StoreDamagedError`, and whatever goes through a network `StoreError`.
@@ -16,25 +14,16 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..contracts import Hit, UnitVectors
+from ..contracts import UnitVectors
 from ..errors import StoreDamagedError
-from ..location import Location
 from .records import ImageRecord, Place, Reject
-from .spaces import LOOKS_TABLE, Space
+from .spaces import LOOKS_TABLE
 from .walk import FileState, is_below
-
-if TYPE_CHECKING:
-    from ..config import Settings
-    from ..engine.indexes import Plan
-    from ..engine.lens import Lens
-    from .about import About
-    from .asking import Asked
-    from .report import Progress
 
 _T = TypeVar("_T")
 
@@ -312,121 +301,3 @@ class Catalog(ABC):
     @abstractmethod
     def close(self) -> None:
         """Let go of it; a second time does nothing."""
-
-
-class Offers(Protocol):
-    """Candidates for many questions at a time."""
-
-    def follow(self, reader: Reader) -> None:
-        """Offer what `reader` knows from now on.
-
-        Raises:
-            StoreDamagedError: the catalog lacks a vector that it lists.
-        """
-
-    def candidates(self, asks: UnitVectors, count: int) -> NDArray[np.int64]:
-        """For each of `asks` (n, d), images that are probably nearest to it, among them `count` of
-        the nearest where there are so many and the index sees them: (n, c), in no order; -1 where
-        there are no more."""
-
-
-class Indexes(ABC):
-    """What finds the nearest vectors, in each of a store's spaces. Asking is safe from several
-    threads; the rest is for the store's one writer."""
-
-    in_files: bool
-    """Whether they are files that `save` makes, which takes its time."""
-
-    @abstractmethod
-    def hits(self, space: Space, asked: Asked, only: tuple[str, ...]) -> tuple[Hit, ...]:
-        """The best answers; `only` are the patterns of a `PathFilter`.
-
-        Raises:
-            UsageError: a pattern is empty.
-            StoreDamagedError: the catalog has lost a record.
-        """
-
-    @abstractmethod
-    def offers(self) -> Offers:
-        """What finds candidates for many questions, of how pictures look; for one thread, and
-        beside what answers queries."""
-
-    @abstractmethod
-    def lens_of(self, space: Space) -> Lens:
-        """What made the vectors of a space: one that does nothing, where the network alone did."""
-
-    @abstractmethod
-    def due(self) -> list[Plan]:
-        """The indexes that `save` would make or bring up to date in files."""
-
-    @abstractmethod
-    def save(self, progress: Progress, *, afresh: bool = False) -> None:
-        """See `Store.save_index`."""
-
-    @abstractmethod
-    def remember_wanted(self) -> None:
-        """Let the store be told, where the settings say something of its indexes."""
-
-
-class Home(ABC):
-    """Where one store lives. Safe to use from several threads."""
-
-    place: Location
-
-    @property
-    @abstractmethod
-    def about(self) -> About:
-        """Which store it is, and what made it, as of now."""
-
-    @property
-    @abstractmethod
-    def catalog(self) -> Catalog:
-        """The catalog of now."""
-
-    @abstractmethod
-    def lens(self) -> Lens:
-        """The copy that it keeps of the lens that made its vectors, without its backbone.
-
-        Raises:
-            LensError: it is missing or damaged.
-            StoreDamagedError: it is another one.
-        """
-
-    @abstractmethod
-    def indexes(self, lens: Callable[[], Lens], settings: Settings) -> Indexes:
-        """What finds the nearest of its vectors.
-
-        Args:
-            lens: its own, read when it is needed.
-        """
-
-    @abstractmethod
-    def info(self) -> dict[str, Any]:
-        """What there is to say of its indexes, and what it takes (bytes); JSON values."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Let go of it."""
-
-    # -- for the store's one writer ------------------------------------------
-
-    @abstractmethod
-    def set_about(self, about: About) -> None:
-        """Say so from now on.
-
-        Raises:
-            StoreError: it can't be written; all is as before.
-        """
-
-    @abstractmethod
-    def tidy(self) -> None:
-        """Remove what is left of work that was cut short."""
-
-    @abstractmethod
-    def renew(self, progress: Progress) -> None:
-        """Bring an old store to its newest format, where that is not done as it is written."""
-
-    @abstractmethod
-    def wipe(self, progress: Progress) -> None:
-        """Leave no byte of what was removed from the catalog, where that takes more than removing;
-        after the indexes were made afresh."""

@@ -12,8 +12,8 @@ from ..engine.lens import Lens
 from ..engine.registry import spec_of
 from ..engine.weights import locate
 from ..engine.words import Words, load_words
+from .home import Home
 from .imported import require_not_imported
-from .interface import Home
 
 
 class Loading:

@@ -13,7 +13,7 @@ from ..engine.lens import Lens
 from ..location import Location
 from . import homes
 from .about import About
-from .interface import Home
+from .home import Home
 
 
 def new_store(

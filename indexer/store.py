@@ -28,8 +28,9 @@ from . import homes
 from .about import About
 from .asking import Asked
 from .describing import about_store, indexed, number_of, sampled
+from .home import Home, Indexes
 from .imported import known_content, require_not_imported
-from .interface import Catalog, Home, Indexes
+from .interface import Catalog
 from .layout import require_folder, require_store
 from .loading import Loading
 from .looks import Look, blend, names_of, need_words

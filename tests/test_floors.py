@@ -17,6 +17,7 @@ MODULES = sorted(
 SKINS = tuple(f"tll_index.{skin}" for skin in ("rendering", "web", "commands", "cli"))
 HEAVY = {"torch", "timm", "open_clip", "torchvision", "sklearn", "huggingface_hub", "safetensors"}
 EXTRAS = {"fastapi", "starlette", "uvicorn", "pydantic", "prometheus_client"}
+EXTRAS |= {"pymilvus", "milvus_lite", "grpc", "pandas", "ray", "fsspec"}
 
 
 def imports(path: Path, top_only: bool) -> set[str]:

@@ -14,7 +14,7 @@ from ...engine.lens import Lens
 from ...errors import LensError, NoStoreError, StoreDamagedError, StoreError
 from ...location import Milvus
 from ..about import About
-from ..interface import Home
+from ..home import Home
 from ..report import Progress
 from .catalog import MilvusCatalog
 from .claims import claimed

@@ -19,7 +19,8 @@ from ...errors import UsageError
 from ..about import About
 from ..asking import Asked, best_hits
 from ..filters import PathFilter
-from ..interface import Indexes, Reader
+from ..home import Indexes
+from ..interface import Reader
 from ..report import Progress
 from ..spaces import LOOKS_TABLE, Space
 from .catalog import MilvusCatalog
