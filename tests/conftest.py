@@ -18,6 +18,10 @@ from threadpoolctl import threadpool_limits
 import tiny
 from tll_index.cli import main
 
+# Threads of OpenMP (torch's, FAISS's) that wait for each other in a busy loop keep others from the
+# cores: where tests run side by side, that would be half of all computing.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 # A machine that others use as well may take any time over an example.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
