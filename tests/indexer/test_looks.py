@@ -178,7 +178,10 @@ def test_folders_that_a_pattern_lets_through(photos: list[Path], pattern: str) -
         }
         assert found == wanted
         every = [hit for hit in store.query(noise(77), 20) if hit.path in {h.path for h in hits}]
-        assert [(hit.path, hit.score) for hit in hits] == [(hit.path, hit.score) for hit in every]
+        assert [hit.path for hit in hits] == [hit.path for hit in every]
+        # The index adds up in another order than who compares a few vectors by themselves.
+        scores = [hit.score for hit in every]
+        assert [hit.score for hit in hits] == pytest.approx(scores, abs=5e-6)
 
 
 def test_names_and_absolute_paths(photos: list[Path]) -> None:
