@@ -5,6 +5,8 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
+import threading
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -14,6 +16,9 @@ from ..engine.addresses import is_address
 from ..errors import UsageError
 from .interface import Reader
 from .walk import is_below
+
+_KEPT = 16
+"""Filters whose images are remembered."""
 
 
 class PathFilter:
@@ -73,6 +78,29 @@ class PathFilter:
 def is_absolute(pattern: str) -> bool:
     """Whether a pattern is held against whole paths and addresses."""
     return pattern.startswith("/") or is_address(pattern)
+
+
+class Choices:
+    """The images of filters, remembered for as long as the store stays as it is. Safe to use from
+    several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: OrderedDict[object, NDArray[np.int64]] = OrderedDict()
+
+    def images(self, reader: Reader, lets: PathFilter) -> NDArray[np.int64]:
+        """As `PathFilter.images`."""
+        now = (lets.patterns, reader.transaction, reader.token(reader.generation))
+        with self._lock:
+            if (known := self._known.get(now)) is not None:
+                self._known.move_to_end(now)
+                return known
+        found = lets.images(reader)
+        with self._lock:
+            self._known[now] = found
+            while len(self._known) > _KEPT:
+                self._known.popitem(last=False)
+        return found
 
 
 def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:

@@ -38,7 +38,7 @@ _COUNTS = ("added", "copies", "updated", "unchanged", "moved", "removed")
 class _Batch:
     files: list[Prepared] = field(default_factory=list)
     fresh: dict[bytes, Prepared] = field(default_factory=dict)
-    """Of the files, the first of each content that has no vector yet."""
+    """Of the files, the first of each content that had no vector when it was decoded."""
 
 
 class Intake:
@@ -82,7 +82,7 @@ class Intake:
         for file in files:
             with signals.whole():
                 batch.files.append(file)
-                if file.picture is not None and not self.is_known(file.sha256):
+                if file.picture is not None:
                     batch.fresh.setdefault(file.sha256, file)
             if (
                 len(batch.fresh) >= self._batch_size
@@ -100,6 +100,9 @@ class Intake:
         return is_gone(path) and (root is None or not self._is_absent(root))
 
     def _commit(self, batch: _Batch) -> None:
+        with self._catalog.reading() as reader:  # what came meanwhile is not made again
+            for content in reader.known(batch.fresh):
+                del batch.fresh[content]
         vectors = self._vectors(batch)
         with signals.whole():  # what is committed is counted
             counts = self._catalog.write(lambda writer: self._record(writer, batch, vectors))

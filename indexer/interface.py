@@ -135,6 +135,10 @@ class Reader(ABC):
     def image_of(self, sha256: bytes) -> int | None:
         """The image with this content (32-byte digest)."""
 
+    def known(self, contents: Iterable[bytes]) -> set[bytes]:
+        """Those of `contents` (SHA-256) that are images."""
+        return {content for content in contents if self.image_of(content) is not None}
+
     @abstractmethod
     def image(self, number: int) -> ImageRecord | None:
         """Metadata of an image."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from ..contracts import Hit, UnitVectors
 from ..engine.search import Neighbours, merged, ranked
 from .asking import Asked, best_hits
 from .catalog import LmdbCatalog
-from .filters import PathFilter
+from .filters import Choices, PathFilter
 from .live import LiveIndex, in_chunks
 from .reader import LmdbReader
 from .spaces import Space
@@ -23,8 +22,6 @@ _FEW = 20_000
 """So many vectors, chosen by a filter, are compared one by one: some ten milliseconds."""
 _ENLARGED = 3
 """How often an index is asked for more, before all that a filter lets through are compared."""
-_KEPT = 16
-"""Filters whose images are remembered."""
 
 
 class Searcher:
@@ -41,7 +38,7 @@ class Searcher:
         self._space = space
         self._index = LiveIndex(path / space.file, space.file_id, space.dimension)
         self._lock = threading.Lock()
-        self._chosen: OrderedDict[object, NDArray[np.int64]] = OrderedDict()
+        self._choices = Choices()
 
     def hits(self, asked: Asked, only: tuple[str, ...] = ()) -> tuple[Hit, ...]:
         """The best answers; `only` are the patterns of a `PathFilter`.
@@ -56,7 +53,7 @@ class Searcher:
             if not only:
                 return best_hits(reader, lambda count: self._all(reader, asked.ask, count), asked)
             lets = PathFilter(only, reader.roots())
-            chosen = self._images(reader, lets)
+            chosen = self._choices.images(reader, lets)
             return best_hits(
                 reader,
                 lambda count: self._some(reader, asked.ask, count, chosen),
@@ -87,17 +84,3 @@ class Searcher:
             best = merged([best, ranked(ask[0], numbers, rows)])
             best = Neighbours(best.ids[:, :count], best.scores[:, :count])
         return best
-
-    def _images(self, reader: LmdbReader, lets: PathFilter) -> NDArray[np.int64]:
-        """Of this filter in this snapshot."""
-        snapshot = (lets.patterns, reader.transaction, reader.token(reader.generation))
-        with self._lock:
-            if (known := self._chosen.get(snapshot)) is not None:
-                self._chosen.move_to_end(snapshot)
-                return known
-        found = lets.images(reader)
-        with self._lock:
-            self._chosen[snapshot] = found
-            while len(self._chosen) > _KEPT:
-                self._chosen.popitem(last=False)
-        return found

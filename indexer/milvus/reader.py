@@ -241,6 +241,15 @@ class MilvusReader(Reader):
         """The image with this content (32-byte digest)."""
         return self._number_of_content(sha256)[0]
 
+    def known(self, contents: Iterable[bytes]) -> set[bytes]:
+        """See `Reader.known`."""
+        contents = list(contents)
+        self._look_up_contents(contents)
+        return super().known(contents)
+
+    def _look_up_contents(self, contents: Iterable[bytes]) -> None:
+        self._fetch_images(number_from(one, probe) for one in contents for probe in range(PROBES))
+
     def _number_of_content(self, sha256: bytes) -> tuple[int | None, int]:
         """Of a content, and the first number that it could be given."""
         probes = [number_from(sha256, probe) for probe in range(PROBES)]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,7 +16,7 @@ from ...engine.search import Neighbours, merged, ranked
 from ...errors import UsageError
 from ..about import About
 from ..asking import Asked, best_hits
-from ..filters import PathFilter
+from ..filters import Choices, PathFilter
 from ..home import Indexes
 from ..interface import Reader
 from ..report import Progress
@@ -32,8 +30,6 @@ _NAMED = 5_000
 """So many images can be named in one question."""
 _ENLARGED = 3
 """How often the index is asked for more, before images are named."""
-_KEPT = 16
-"""Filters whose images are remembered."""
 
 
 class MilvusIndexes(Indexes):
@@ -60,8 +56,7 @@ class MilvusIndexes(Indexes):
         self._about = about
         self._lens = lens
         self._settings = settings
-        self._lock = threading.Lock()
-        self._chosen: OrderedDict[object, NDArray[np.int64]] = OrderedDict()
+        self._choices = Choices()
         self._kinds: dict[str, str] = {}
 
     # -- asking ------------------------------------------------------------
@@ -74,7 +69,7 @@ class MilvusIndexes(Indexes):
                     reader, lambda count: self._nearest(reader, space, asked.ask, count), asked
                 )
             lets = PathFilter(only, reader.roots())
-            chosen = self._images(reader, lets)
+            chosen = self._choices.images(reader, lets)
             return best_hits(
                 reader,
                 lambda count: self._some(reader, space, asked.ask, count, chosen),
@@ -122,20 +117,6 @@ class MilvusIndexes(Indexes):
             best = merged([best, part])
             best = Neighbours(best.ids[:, :count], best.scores[:, :count])
         return best
-
-    def _images(self, reader: MilvusReader, lets: PathFilter) -> NDArray[np.int64]:
-        """Of this filter in this state of the store."""
-        now = (lets.patterns, reader.transaction, reader.token(reader.generation))
-        with self._lock:
-            if (known := self._chosen.get(now)) is not None:
-                self._chosen.move_to_end(now)
-                return known
-        found = lets.images(reader)
-        with self._lock:
-            self._chosen[now] = found
-            while len(self._chosen) > _KEPT:
-                self._chosen.popitem(last=False)
-        return found
 
     def _search(
         self,

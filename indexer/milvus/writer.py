@@ -114,7 +114,7 @@ class MilvusWriter(MilvusReader, Writer):
     def foresee(self, contents: Iterable[bytes], paths: Iterable[bytes]) -> None:
         """See `Writer.foresee`."""
         contents, paths = list(contents), list(paths)
-        self._fetch_images(number_from(one, probe) for one in contents for probe in range(PROBES))
+        self._look_up_contents(contents)
         self.look_up(number for one in contents if (number := self.image_of(one)) is not None)
         parents = {os.path.dirname(path) for path in paths}
         self._look_up_folders(
