@@ -120,13 +120,16 @@ class MilvusWriter(MilvusReader, Writer):
         self._look_up_folders(
             [number_from(folder_digest(one), probe) for one in parents for probe in range(PROBES)]
         )
-        numbers = {parent: self.folder_number(parent) for parent in parents}
-        keys = {
-            place_key(number, os.path.basename(path))
-            for path in paths
-            if (number := numbers[os.path.dirname(path)]) is not None
-        } - self._known.keys()
-        self._known.update(dict.fromkeys(keys))
+        numbers = {parent: self._number_of_folder(parent) for parent in parents}
+        keys: set[str] = set()
+        for path in paths:
+            folder, name = os.path.split(path)
+            known, free = numbers[folder]
+            key = place_key(known or free, name)
+            if key not in self._known:
+                self._known[key] = None
+                if known is not None:  # in a folder that is new, every file is
+                    keys.add(key)
         for row in self._connection.by_keys(
             self._names.places, "place", sorted(keys), PLACE_FIELDS
         ):
