@@ -65,7 +65,7 @@ class Connection:
         """Rows that a filter lets through, in order of `key`; the first `limit` of them.
 
         Args:
-            key: the primary key, by which more than `AT_ONCE` are asked for in turn: a number.
+            key: the primary key, by which more than `AT_ONCE` are asked for in turn.
         """
         found: list[dict[str, Any]] = []
         after = None
@@ -73,7 +73,7 @@ class Connection:
             wanted = min(AT_ONCE, limit - len(found)) if limit else AT_ONCE
             rest = f"({filter}) and " if filter else ""
             here = filter if after is None else f"{rest}{key} > {after}"
-            some = self._query(collection, here, [*fields, key], wanted)
+            some = self._query(collection, here, [*fields, key], wanted, ordered=True)
             some.sort(key=lambda row: row[key])
             found += some
             if len(some) < wanted or len(found) == limit:
@@ -81,19 +81,14 @@ class Connection:
             after = repr(some[-1][key]) if isinstance(some[-1][key], int) else f'"{some[-1][key]}"'
 
     def by_keys(
-        self, collection: str, key: str, keys: Sequence[Any], fields: Sequence[str], more: str = ""
+        self, collection: str, key: str, keys: Sequence[Any], fields: Sequence[str]
     ) -> list[dict[str, Any]]:
-        """Rows whose `key` is one of `keys`, in no order; in bounded questions.
-
-        Args:
-            more: what else they must fulfil; at most `AT_ONCE` may for `_CHUNK` keys.
-        """
+        """Rows whose primary key `key` is one of `keys`, in no order; in bounded questions."""
         found: list[dict[str, Any]] = []
         for start in range(0, len(keys), _CHUNK):
             some = list(keys[start : start + _CHUNK])
             wanted = f"{key} in {some}".replace("'", '"')
-            wanted = f"{wanted} and {more}" if more else wanted
-            found += self._query(collection, wanted, [*fields, key], AT_ONCE)
+            found += self._query(collection, wanted, [*fields, key], _CHUNK)
         return found
 
     def count(self, collection: str, filter: str = "") -> int:
@@ -114,14 +109,21 @@ class Connection:
             self.call("delete", collection, ids=list(keys[start : start + _CHUNK]))
 
     def _query(
-        self, collection: str, filter: str, fields: Sequence[str], limit: int
+        self, collection: str, filter: str, fields: Sequence[str], limit: int, ordered: bool = False
     ) -> list[dict[str, Any]]:
+        """
+        Args:
+            ordered: of more than `limit` rows, give those with the smallest keys. Otherwise any of
+                them come: each segment gives what it has.
+        """
+        order = {"iterator": "True", "reduce_stop_for_best": True} if ordered else {}
         found = self.call(
             "query",
             collection,
             filter=filter,
             output_fields=list(dict.fromkeys(fields)),
             limit=limit,
+            **order,
             **self._strength,
         )
         return list(map(dict, found))

@@ -41,6 +41,8 @@ from .schema import (
 
 _FOLDERS = 200
 """Folders whose files are asked for at a time."""
+_SHOWN = 1_000
+"""Images whose paths are asked for at a time."""
 
 Row = dict[str, Any]
 
@@ -230,8 +232,10 @@ class MilvusReader(Reader):
         if not wanted:
             return
         found: defaultdict[int, list[Row]] = defaultdict(list)
-        for row in self._connection.by_keys(self._names.places, "image", wanted, PLACE_FIELDS):
-            found[row["image"]].append(row)
+        for start in range(0, len(wanted), _SHOWN):
+            filter = f"image in {wanted[start : start + _SHOWN]}"
+            for row in self._connection.rows(self._names.places, filter, PLACE_FIELDS, "place"):
+                found[row["image"]].append(row)
         self._shown_at.update({image: found[image] for image in wanted})
         self._look_up_folders(sorted({row["folder"] for rows in found.values() for row in rows}))
 

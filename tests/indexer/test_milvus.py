@@ -309,6 +309,44 @@ def test_contents_with_the_same_63_bits(here: Path, server: Served) -> None:
         assert len(store.picture(digests[1].hex()).paths) == 2
 
 
+# -- more than one question can answer ------------------------------------------
+
+
+def test_more_rows_than_a_question_gives(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Milvus Lite gives rows of one segment after the other, not in order of their keys: none may
+    be passed over, nor the paths of a picture with many copies."""
+    lite = "milvus-lite:many.db"
+    for part in range(4):
+        paths = fill_folder(here / "photos", 7, first=7 * part)
+        build(["photos"], store=lite, recipe=TINY)
+        with Store.open(lite) as store:
+            store.catalog.flush()  # type: ignore[attr-defined]
+    (here / "photos/copies").mkdir()
+    for number in range(23):
+        os.link(paths[0], here / f"photos/copies/{number:02}.png")
+    build(["photos"], store=lite)
+    monkeypatch.setattr("tll_index.indexer.milvus.connection.AT_ONCE", 5)
+    with Store.open(lite) as store:
+        with store.catalog.reading() as reader:
+            numbers = reader.image_numbers().tolist()
+            assert len(numbers) == 28 and numbers == sorted(numbers)
+            for at_most in (1, 3, 28, 99):
+                found, after = [], 0
+                while len(part := reader.vectors_from(after, at_most)[0]):
+                    found += part.tolist()
+                    after = found[-1]
+                assert found == numbers
+            folder = reader.folder_number(os.fsencode(here / "photos"))
+            assert folder is not None and len(reader.places_in(folder)) == 28
+            assert max(len(reader.paths_of(number)) for number in numbers) == 24
+        # Who takes the copies away, one write after the other, does not lose the picture.
+        for path in sorted((here / "photos/copies").iterdir())[:-1]:
+            store.catalog.write(lambda writer, path=path: writer.remove_path(os.fsencode(path)))
+        paths[0].unlink()
+        store.catalog.write(lambda writer: writer.remove_path(os.fsencode(paths[0])))
+        assert store.catalog.remove_orphans() == 0 and len(store) == 28
+
+
 # -- what goes wrong -------------------------------------------------------------
 
 
