@@ -160,6 +160,12 @@ def copy(source: Location, destination: Location, quiet: bool) -> None:
         f"verified: counts are equal, {found.vectors:,} vectors by chance are equal in every bit, "
         f"of the ten best answers to {found.asked:,} pictures {found.recall:.1%} are the same"
     )
+    if found.source_changed:
+        click.echo(
+            f"{shown(source)} was written to meanwhile: copy again to bring {shown(destination)} "
+            "in step",
+            err=True,
+        )
 
 
 COMMANDS = (copy, export, import_, merge)

@@ -181,6 +181,9 @@ def query(
             raise StoreError(
                 f"the store {opened.location} is empty; fill it with 'tll-index build'"
             )
+        if opened.unfinished:
+            where = shown(opened.location)
+            click.echo(f"{where} is a copy that is not whole; 'tll-index copy' ends it", err=True)
         if sample:
             asked += _sampled(opened, sample)
         plan = None if sheet is None else _plan(sheet, asked, min(k, held))

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..config import Settings, load_settings
-from ..errors import TllError, UsageError
+from ..errors import StoreError, TllError, UsageError
 from ..names import shown
 from .homes import only_writer
 from .interface import Reader, Writer
@@ -92,9 +92,21 @@ def forget(
     return Forgotten(len(chosen.files), images, chosen.copies, there)
 
 
-def settle(store: Store, progress: Progress) -> None:
+def settle(store: Store, progress: Progress, *, copying: bool = False) -> None:
     """Do what is left to be done from before, for the store's one writer: end what a `forget`
-    began, give an old store its checksums, remove what was cut short."""
+    began, give an old store its checksums, remove what was cut short.
+
+    Args:
+        copying: it is a copy that is being gone on with.
+
+    Raises:
+        StoreError: it is a copy that is not whole: what others write would go, or be missed.
+    """
+    if store.unfinished and not copying:
+        raise StoreError(
+            f"{shown(store.location)} is a copy that is not whole; end it first, with "
+            "'tll-index copy'"
+        )
     store.home.tidy()
     with store.catalog.reading() as reader:
         wiping = reader.wiping

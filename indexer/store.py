@@ -27,7 +27,7 @@ from ..names import shown
 from . import homes
 from .about import About
 from .asking import Asked
-from .describing import about_store, indexed, number_of, sampled
+from .describing import UNFINISHED, about_store, indexed, number_of, sampled
 from .home import Home, Indexes
 from .imported import known_content, require_not_imported
 from .interface import Catalog
@@ -332,6 +332,12 @@ class Store:
         self._made_by.weights = file
         if (named := os.path.abspath(file)) != self.about.weights_file:
             self.home.set_about(replace(self.about, weights_file=named))
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether it is a copy that is not whole, or was not verified (see `copy_store`)."""
+        with self.catalog.reading() as reader:
+            return bool(reader.settings().get(UNFINISHED))
 
     def roots(self) -> list[bytes]:
         """Absolute paths of the folders that it was built from."""

@@ -170,7 +170,8 @@ class MilvusIndexes(Indexes):
         with self._catalog.reading() as reader:
             told = reader.settings().get("index", "auto")
         self._catalog.flush()
-        wanted = kind_of(told, self._connection.is_lite)
+        # A store that came from a folder may have been told of one that only FAISS has.
+        wanted = kind_of(told if told in KINDS else "auto", self._connection.is_lite)
         for space in self._about.spaces:
             if self._kind(space) != wanted:
                 self._change(space, wanted)

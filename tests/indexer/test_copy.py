@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,9 @@ from milvus_server import Served, milvus
 from pictures import fill_folder, noise
 from tiny import asked_and_answered
 from tll_index import Recipe, Store, build, copy_store, forget
+from tll_index.config import load_settings
 from tll_index.errors import StoreError, UsageError
+from tll_index.indexer import copying
 from tll_index.indexer.copying import _PER_WRITE
 
 LITE = "milvus-lite:copy.db"
@@ -187,6 +190,87 @@ def test_more_than_a_write(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     build(["photos"], store="store", recipe=Recipe("tiny"))
     assert copy_store("store", "copy").images == 11
     assert said("copy") == said("store")
+
+
+def test_settings_go_over(photos: list[Path]) -> None:
+    """Also of an index that only folders can have: a Milvus keeps to its own kind beside it."""
+    for index, kind in (("hnsw", "HNSW"), ("HNSW16,Flat", "FLAT")):
+        settings = load_settings(index=index, memory="2G")
+        build(["photos"], store="store", settings=settings)
+        shutil.rmtree("copy.db", ignore_errors=True)
+        shutil.rmtree("back", ignore_errors=True)
+        copy_store("store", LITE)
+        with Store.open(LITE) as store:
+            assert store.info()["index"]["kind"] == f"{kind} in Milvus"
+        copy_store(LITE, "back")
+        with Store.open("back") as store, store.catalog.reading() as reader:
+            told = reader.settings()
+            assert (told["index"], told["memory"]) == (index, 2 << 30)
+            assert "HNSW" in store.info()["index"]["kind"]
+
+
+@pytest.mark.parametrize("destination", [LITE, "copy"])
+def test_a_copy_that_was_cut_short(
+    destination: str,
+    photos: list[Path],
+    tll_index: Callable[..., Result],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Others don't write to it, and whoever asks it is told."""
+    verify = copying._verify
+    monkeypatch.setattr(copying, "_verify", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        copy_store("store", destination)
+    with pytest.raises(StoreError, match="is a copy that is not whole; end it first"):
+        build(["photos"], store=destination)
+    with pytest.raises(StoreError, match="is a copy that is not whole; end it first"):
+        forget([photos[0]], store=destination)
+    asked = tll_index("query", photos[0], "--store", destination)
+    assert asked.code == 0 and "is a copy that is not whole; 'tll-index copy' ends it" in asked.err
+    monkeypatch.setattr(copying, "_verify", verify)
+    assert copy_store("store", destination).sent == 0
+    assert tll_index("query", photos[0], "--store", destination).err == ""
+    assert build(["photos"], store=destination).embedded == 0
+
+
+@pytest.mark.parametrize("destination", [LITE, "copy"])
+def test_killed_before_it_was_marked(
+    destination: str, photos: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = copying._mark
+    monkeypatch.setattr(copying, "_mark", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        copy_store("store", destination)
+    monkeypatch.setattr(copying, "_mark", mark)
+    assert copy_store("store", destination).sent == 14
+    assert said(destination) == said("store")
+
+
+def test_a_source_that_changes_meanwhile(
+    photos: list[Path],
+    here: Path,
+    tll_index: Callable[..., Result],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A folder is copied as it was when the copy began, though all its pictures go meanwhile."""
+    wanted, verify = said("store"), copying._verify
+
+    def later(*arguments: Any) -> None:
+        monkeypatch.setattr(copying, "_verify", verify)
+        shutil.rmtree("photos")
+        fill_folder(here / "photos", 20, first=200)
+        other = threading.Thread(target=build, args=(["photos"],), kwargs={"store": "store"})
+        other.start()  # whoever reads in a thread can't write in it
+        other.join()
+        verify(*arguments)
+
+    monkeypatch.setattr(copying, "_verify", later)
+    result = tll_index("copy", "store", LITE)
+    assert result.code == 0 and "was written to meanwhile: copy again" in result.err
+    assert said(LITE) == wanted
+    found = copy_store("store", LITE)
+    assert (found.sent, found.source_changed) == (20, False)
+    assert said(LITE) == said("store")
 
 
 def test_the_command(photos: list[Path], tll_index: Callable[..., Result]) -> None:
