@@ -95,7 +95,7 @@ def places_shape() -> Shape:
     places.add_field("name", DataType.VARCHAR, max_length=_LONGEST_NAME)
     for name in ("image", "size", "mtime_ns"):
         places.add_field(name, DataType.INT64)
-    places.add_field("reject", DataType.VARCHAR, max_length=4 * _LONGEST_NAME)
+    places.add_field("reject", DataType.VARCHAR, max_length=LONGEST)
     for name in ("folder", "image"):
         indexes.add_index(name, index_type="INVERTED")
     return _with_nothing(places, indexes)

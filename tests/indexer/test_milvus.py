@@ -309,6 +309,19 @@ def test_contents_with_the_same_63_bits(here: Path, server: Served) -> None:
         assert len(store.picture(digests[1].hex()).paths) == 2
 
 
+def test_long_reasons_in_any_letters_fit(here: Path, server: Served) -> None:
+    fill_folder(here / "photos", 1)
+    build(["photos"], store=server.address(), recipe=TINY)
+    known = Reject(FileState(1, 1), "damaged", "\udcff" * 3000, "\u00e9" * 3000)
+    with Store.open(server.address()) as store:
+        store.catalog.write(lambda writer: writer.reject(writer.folder(b"/x"), b"a.png", known))
+        with store.catalog.reading() as reader:
+            folder = reader.folder_number(b"/x")
+            assert folder is not None
+            found = reader.file_in(folder, b"a.png")
+            assert isinstance(found, Reject) and found.message == "\udcff" * 2048
+
+
 # -- more than one question can answer ------------------------------------------
 
 
