@@ -105,7 +105,7 @@ def copy_store(
         raise UsageError(f"{shown(here)} can't be copied onto itself")
     with ExitStack() as stack:
         one = stack.enter_context(Store.open(here, settings=settings))
-        if not isinstance(here, Path):
+        if not isinstance(here, Path) and not _share_a_lock(here, there):
             stack.enter_context(homes.only_writer(here))
         if not homes.is_there(there):
             homes.may_be_made(there)
@@ -119,6 +119,12 @@ def copy_store(
             _verify(reader, one, other, copied)
             other.catalog.write(lambda writer: _mark(writer, reader, one, unfinished=False))
         return copied
+
+
+def _share_a_lock(one: Location, other: Location) -> bool:
+    """Whether who writes to one writes to the other: both are in one Milvus Lite."""
+    files = [None if isinstance(place, Path) else place.file for place in (one, other)]
+    return files[0] is not None and files[0] == files[1]
 
 
 def _destination(

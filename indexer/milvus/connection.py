@@ -21,6 +21,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -212,7 +213,40 @@ class _Patient:
 
 def _served(file: Path, tidy: contextlib.ExitStack) -> str:
     """Milvus Lite in this process, at a socket that only this user reaches: pymilvus by itself
-    would open a port, at which any user of the machine could ask."""
+    would open a port, at which any user of the machine could ask. All stores in one file share it.
+    """
+    served = _SERVED.get(file)
+    if served is None:
+        with contextlib.ExitStack() as own:
+            socket = _serve(file, own)
+            served = _SERVED[file] = _Served(socket, own.pop_all())
+    served.users += 1
+    tidy.callback(_leave, file)
+    return f"unix:{served.socket}"
+
+
+@dataclass
+class _Served:
+    """A Milvus Lite that runs in this process."""
+
+    socket: str
+    tidy: contextlib.ExitStack
+    users: int = 0
+
+
+_SERVED: dict[Path, _Served] = {}
+
+
+def _leave(file: Path) -> None:
+    with _LOCK:
+        served = _SERVED[file]
+        served.users -= 1
+        if not served.users:
+            del _SERVED[file]
+            served.tidy.close()
+
+
+def _serve(file: Path, tidy: contextlib.ExitStack) -> str:
     server_module = extra("milvus_lite.adapter.grpc.server", "milvus", "a store in a Milvus Lite")
     if not file.parent.is_dir():
         raise NoStoreError(f"{file.parent} is no folder: a Milvus Lite can't be in it")
@@ -224,7 +258,7 @@ def _served(file: Path, tidy: contextlib.ExitStack) -> str:
     )
     tidy.callback(database.close)
     tidy.callback(lambda: server.stop(grace=2).wait())
-    return f"unix:{socket}"
+    return socket
 
 
 def _security() -> dict[str, Any]:

@@ -192,6 +192,15 @@ def test_more_than_a_write(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert said("copy") == said("store")
 
 
+def test_within_one_milvus(photos: list[Path], server: Served) -> None:
+    for first, second in ((LITE, f"{LITE}#other"), (server.address("a"), server.address("b"))):
+        copy_store("store", first)
+        assert copy_store(first, second).images == 14
+        with Store.open(first) as one, Store.open(second) as other:  # and both are open at a time
+            assert len(one) == len(other) == 14
+        assert said(second) == said("store")
+
+
 def test_settings_go_over(photos: list[Path]) -> None:
     """Also of an index that only folders can have: a Milvus keeps to its own kind beside it."""
     for index, kind in (("hnsw", "HNSW"), ("HNSW16,Flat", "FLAT")):
