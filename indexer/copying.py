@@ -186,7 +186,7 @@ def _bring_in_step(
 ) -> None:
     progress.starting("copying", reader.places + reader.rejected, "paths")
     spaces = [reader.of_space(space.table) for space in one.about.spaces]
-    roots = sorted({*reader.roots()})
+    roots = reader.roots()
     other.catalog.write(lambda writer: writer.set_roots(roots))
     for difference in _differences(reader, other, progress):
         for start in range(0, len(difference.files), _PER_WRITE):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import threading
-import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +12,7 @@ from ..interface import Catalog
 from ..spaces import LOOKS_TABLE
 from .connection import Connection
 from .reader import MilvusReader
-from .schema import NOTE_FIELDS, Names, note_row
+from .schema import NOTE_FIELDS, Names
 from .writer import MilvusWriter
 
 _T = TypeVar("_T")
@@ -23,7 +21,6 @@ _FLUSHED = 2_000
 """Rows after which a Milvus Lite is told to put them away: until then it looks at them one by one.
 A server knows by itself when."""
 
-_ORPHANS = 1_000
 _FOLDERS = 100_000
 """Paths of folders that are remembered."""
 
@@ -77,15 +74,9 @@ class MilvusCatalog(Catalog):
             if not notes:
                 return 0
             gone = reader.orphan_numbers().tolist()
-            for start in range(0, len(gone), _ORPHANS):
-                self._connection.delete(self._names.images, gone[start : start + _ORPHANS])
-            state = dict(reader.state)
-            state["transaction"] += 1
-            if gone:
-                state.update(generation=state["generation"] + 1, token=uuid.uuid4().hex)
-            self._connection.upsert(
-                self._names.notes, [note_row("state", "meta", json.dumps(state))]
-            )
+            self._connection.delete(self._names.images, gone)
+            state = reader.next_state(vectors_changed=bool(gone))
+            self._connection.upsert(self._names.notes, [state])
             self._connection.delete(self._names.notes, [note["note"] for note in notes])
             self._unflushed += len(gone)
             return len(gone)

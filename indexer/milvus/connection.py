@@ -20,16 +20,14 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from ...errors import NoStoreError, StoreBusyError, StoreError, UsageError
 from ...location import Milvus
 from ..extras import extra
-
-_T = TypeVar("_T")
 
 AT_ONCE = 16_384
 """Rows that Milvus gives for one question, at most."""
@@ -44,21 +42,25 @@ _LITE_THREADS = 4
 class Connection:
     """Of one store. Safe to use from several threads."""
 
-    def __init__(self, location: Milvus, client: Any, tidy: contextlib.ExitStack) -> None:
+    def __init__(
+        self, location: Milvus, client: Any, seconds: float, tidy: contextlib.ExitStack
+    ) -> None:
+        """`seconds`: that one call may take."""
         self.location = location
         self.is_lite = location.file is not None
         self._client = client
+        self._seconds = seconds
         self._tidy = tidy
         self._users = 1
 
     def call(self, name: str, *arguments: Any, **named: Any) -> Any:
-        """What the client's method of that name gives.
+        """What the client's method of that name gives, which has an end.
 
         Raises:
             StoreError: the Milvus can't be reached or refuses; says why.
         """
         with translated(self.location):
-            return getattr(self._client, name)(*arguments, **named)
+            return getattr(self._client, name)(*arguments, **{"timeout": self._seconds, **named})
 
     def rows(
         self, collection: str, filter: str, fields: Sequence[str], key: str, limit: int = 0
@@ -162,9 +164,10 @@ def connected(location: Milvus) -> Connection:
         if (known := _OPEN.get(location)) is not None:
             known._users += 1
             return known
+        seconds = _seconds()
         with contextlib.ExitStack() as stack:
             client = _client(location, stack)
-            connection = Connection(location, client, stack.pop_all())
+            connection = Connection(location, client, seconds, stack.pop_all())
         _OPEN[location] = connection
         return connection
 
@@ -191,24 +194,7 @@ def _client(location: Milvus, tidy: contextlib.ExitStack) -> Any:
                 **secure,
             )
         tidy.callback(client.close)
-        return _Patient(client, _seconds())
-
-
-class _Patient:
-    """A client whose calls have an end."""
-
-    def __init__(self, client: Any, seconds: float) -> None:
-        self._client = client
-        self._seconds = seconds
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        method = getattr(self._client, name)
-
-        def call(*arguments: Any, **named: Any) -> Any:
-            named.setdefault("timeout", self._seconds)
-            return method(*arguments, **named)
-
-        return call
+        return client
 
 
 def _served(file: Path, tidy: contextlib.ExitStack) -> str:

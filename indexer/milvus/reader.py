@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
@@ -34,6 +35,7 @@ from .schema import (
     field_of,
     folder_digest,
     from_text,
+    note_row,
     number_from,
     place_in,
     place_key,
@@ -86,6 +88,13 @@ class MilvusReader(Reader):
     def state(self) -> dict[str, Any]:
         """Counters of changes."""
         return self._note("state") or {"generation": 0, "transaction": 0, "token": ""}
+
+    def next_state(self, *, vectors_changed: bool) -> Row:
+        """The note of the counters after a change."""
+        state = {**self.state, "transaction": self.transaction + 1}
+        if vectors_changed:
+            state.update(generation=self.generation + 1, token=uuid.uuid4().hex)
+        return note_row("state", "meta", json.dumps(state))
 
     @property
     def transaction(self) -> int:

@@ -247,13 +247,11 @@ class MilvusWriter(MilvusReader, Writer):
         files = {key: self._known[key] for key in self._changed}
         connection.upsert(names.places, [row for row in files.values() if row is not None])
         connection.delete(names.places, [key for key, row in files.items() if row is None])
-        state = dict(self.state)
-        state["transaction"] += 1
-        if self._new:
-            state.update(generation=state["generation"] + 1, token=uuid.uuid4().hex)
         rest = {name: note for name, note in notes.items() if name not in folders}
-        rest["state"] = ("meta", json.dumps(state))
-        connection.upsert(names.notes, [note_row(name, *note) for name, note in rest.items()])
+        state = self.next_state(vectors_changed=bool(self._new))
+        connection.upsert(
+            names.notes, [*(note_row(name, *note) for name, note in rest.items()), state]
+        )
         gone = [name for name, note in self._notes_now.items() if note is None]
         shown = all(self._shown_at.get(number) for number in coming)
         connection.delete(names.notes, [*gone, *(arrivals if shown else [])])
