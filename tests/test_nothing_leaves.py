@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import ast
 import csv
+import re
 import signal
 import subprocess
 import time
+from html.parser import HTMLParser
 from pathlib import Path
 
 import httpx
@@ -72,6 +74,30 @@ def built(tmp_path_factory: pytest.TempPathFactory, furnished: Path) -> Path:
     return folder
 
 
+class _Loads(HTMLParser):
+    """What a page makes its reader fetch by itself, which a link that may be followed does not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name in ("src", "srcset", "data", "poster", "background", "action", "ping") or (
+                name == "href" and tag != "a"
+            ):
+                self.found.add(value or "")
+
+
+def loaded_by(page: str) -> set[str]:
+    """What a page or a style sheet loads from anywhere but its own folder or server."""
+    parser = _Loads()
+    parser.feed(page)
+    parser.found |= set(re.findall(r"""url\(\s*["']?([^"')]*)""", page))
+    parser.found |= set(re.findall(r"""@import\s*["']([^"']*)""", page))
+    return {name for name in parser.found if re.match(r"(?!data:)[a-z][a-z0-9+.-]*:|//", name)}
+
+
 # -- who listens, hears --------------------------------------------------------
 
 TALKS = """
@@ -126,8 +152,8 @@ def test_this_onnxruntime_would_tell(tmp_path: Path) -> None:
 COMMANDS = {
     "info": ["info"],
     "query": ["query", "photos/picture0003.png", "--html", "page.html", "--sheet", "sheet.png"],
-    "pairs": ["pairs"],
-    "dupes": ["dupes"],
+    "pairs": ["pairs", "--html", "page.html"],
+    "dupes": ["dupes", "--html", "page.html"],
     "why": ["why", "photos/picture0001.png", "photos/picture0002.png", "--out", "why.png"],
     "train": ["train", "pairs", "--pca", 8, "--epochs", 2, "--folds", 0, "--out", "my.npz"],
     "export": ["export", "photos.parquet"],
@@ -139,6 +165,8 @@ COMMANDS = {
 @pytest.mark.parametrize("arguments", COMMANDS.values(), ids=COMMANDS)
 def test_commands_tell_nobody(built: Path, arguments: list[object]) -> None:
     told_nobody(run(tll_index(*arguments), built))
+    if "--html" in arguments:
+        assert loaded_by((built / "work/page.html").read_text()) == set()
 
 
 def test_a_milvus_of_this_machine_tells_nobody(tmp_path: Path, furnished: Path) -> None:
@@ -176,7 +204,11 @@ def ask(url: str) -> None:
     """Do what the page does."""
     with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
         for path in ("", "static/app.js", "api/info", "api/docs", "api/openapi.json", "metrics"):
-            assert client.get(path).status_code == 200, path
+            answer = client.get(path)
+            assert answer.status_code == 200, path
+            assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+            if "html" in answer.headers["content-type"]:
+                assert loaded_by(answer.text) == set()
         upload = Path(__file__).parent.parent / "docs/images/page_phone.jpg"
         kind = {"content-type": "image/jpeg"}
         found = client.post("api/query", content=upload.read_bytes(), headers=kind)
@@ -231,6 +263,17 @@ with tll_index.Store.open() as store:
 @pytest.mark.timeout(400)
 def test_python_tells_nobody_for_long(built: Path) -> None:
     told_nobody(run(python("-c", KEEPS, LONG), built))
+
+
+def test_the_pages_own_files_load_nothing_from_elsewhere() -> None:
+    """Whatever a browser made of its Content-Security-Policy."""
+    assert loaded_by('<link href="//one/a"><style>@import "https://two/b"; b{c:url(http://d)}') == {
+        *("//one/a", "https://two/b", "http://d")
+    }
+    for path in (ROOT / "web/static").iterdir():
+        text = path.read_text("utf-8").replace("http://www.w3.org/2000/svg", "")  # only a name
+        assert loaded_by(text) == set(), path.name
+        assert not re.search(r"""["'`(](\w+:)?//\w""", text), path.name
 
 
 # -- the switches --------------------------------------------------------------

@@ -58,6 +58,8 @@ LOUD = {
     "HF_HUB_DISABLE_TELEMETRY": "0",
     "HF_XET_TELEMETRY_ENABLED": "1",
     "RAY_USAGE_STATS_ENABLED": "1",
+    "FASTAPI_OTEL_AUTO_CONFIGURE": "true",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector.invalid:4318",
 }
 
 _HUSHED = re.compile(
