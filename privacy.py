@@ -8,6 +8,9 @@ docs/reliability.md for each library, and `tests/test_nothing_leaves.py`, which 
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 SWITCHES = {
@@ -18,6 +21,8 @@ SWITCHES = {
 }
 """Environment variables of ONNX Runtime (1.29 and later), of the hub's library, of what it
 transfers large files with, and of Ray."""
+
+_loading = threading.RLock()
 
 
 def turn_off_reports() -> None:
@@ -36,3 +41,18 @@ def load_onnxruntime() -> Any:
 
     onnxruntime.disable_telemetry_events()
     return onnxruntime
+
+
+@contextmanager
+def hub_unasked() -> Iterator[None]:
+    """In the block, the hub's library answers from this disk or fails. Networks and tokenizers that
+    are built there may look for settings of their own on the hub; only a fetch was told to ask."""
+    from huggingface_hub import constants
+
+    with _loading:
+        before = constants.HF_HUB_OFFLINE
+        constants.HF_HUB_OFFLINE = True
+        try:
+            yield
+        finally:
+            constants.HF_HUB_OFFLINE = before

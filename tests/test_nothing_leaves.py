@@ -25,6 +25,12 @@ from wiretap import Tapped, python, run, tapped
 ROOT = Path(__file__).resolve().parent.parent
 OWN = "home/.local/share/tll-index"
 """Where a user's weights, lenses and cache are on Linux, by default."""
+EXPECTED = (
+    *(f"{OWN}/{folder}/" for folder in ("cache", "weights", "lenses")),
+    *(f"work/{name}" for name in ("photos/", "pairs/", "many/", ".tll-index/", "store.db")),
+    *(f"work/{name}" for name in ("page.html", "sheet.png", "why.png", "my.npz", "photos.parquet")),
+)
+"""How names of files may begin that are there afterwards: pictures, stores, what was asked for."""
 LONG = 60
 """Seconds to wait for what libraries do after a while: ONNX Runtime waits some ten."""
 
@@ -39,12 +45,7 @@ def told_nobody(seen: Tapped, code: int = 0) -> None:
     assert seen.code == code, (seen.out, seen.err)
     assert seen.pythons, "nobody listened"
     assert seen.left == []
-    strange = {
-        name
-        for name in seen.files()
-        if not name.startswith((f"{OWN}/cache/", f"{OWN}/weights/", f"{OWN}/lenses/", "work/"))
-    }
-    assert strange == set()
+    assert {name for name in seen.files() if not name.startswith(EXPECTED)} == set()
 
 
 def person(folder: Path, networks: Path | None) -> Path:
@@ -136,6 +137,13 @@ def test_who_listens_hears_everything(tmp_path: Path) -> None:
     assert "127.0.0.1" not in heard.replace("by-proxy", "")
 
 
+def test_native_code_is_heard(tmp_path: Path) -> None:
+    if reason := wiretap.why_no_strace():
+        pytest.skip(reason)
+    seen = run(python("-c", TALKS), tmp_path)
+    assert [line for line in seen.left if line.startswith("system: ") and "198.51.100.3" in line]
+
+
 def test_this_onnxruntime_would_tell(tmp_path: Path) -> None:
     """So that the others can fail: left alone, the library leaves an id and more behind."""
     seen = run(python("-c", "import onnxruntime"), tmp_path)
@@ -149,13 +157,14 @@ def test_this_onnxruntime_would_tell(tmp_path: Path) -> None:
 
 # -- commands ------------------------------------------------------------------
 
+SMALL = ("--pca", 8, "--outputs", 4, "--epochs", 2, "--folds", 0)
 COMMANDS = {
     "info": ["info"],
     "query": ["query", "photos/picture0003.png", "--html", "page.html", "--sheet", "sheet.png"],
     "pairs": ["pairs", "--html", "page.html"],
     "dupes": ["dupes", "--html", "page.html"],
     "why": ["why", "photos/picture0001.png", "photos/picture0002.png", "--out", "why.png"],
-    "train": ["train", "pairs", "--pca", 8, "--epochs", 2, "--folds", 0, "--out", "my.npz"],
+    "train": ["train", "pairs", *SMALL, "--out", "my.npz"],
     "export": ["export", "photos.parquet"],
     "verify": ["verify", "--deep"],
     "backbones": ["backbones"],
@@ -195,6 +204,16 @@ def test_ray_on_this_machine_tells_nobody(tmp_path: Path, furnished: Path) -> No
     pytest.importorskip("ray", reason="the extra 'ray' is not installed")
     folder = person(tmp_path, furnished)
     told_nobody(run(tll_index("build", "photos", "--on", "ray"), folder))
+
+
+def test_a_cloud_is_asked_for_credentials_unless_told(tmp_path: Path) -> None:
+    """By Amazon's library, when a command names S3 and nobody has given it any."""
+    pytest.importorskip("s3fs", reason="s3fs is not installed")
+    build = tll_index("build", "s3://bucket/pictures")
+    seen = run(build, tmp_path)
+    assert seen.code == 1 and seen.left, seen.err
+    assert all(" http://169.254.169.254/latest/" in line for line in seen.left)
+    told_nobody(run(build, tmp_path, {"AWS_EC2_METADATA_DISABLED": "true"}), 1)
 
 
 # -- what lasts ----------------------------------------------------------------
@@ -286,6 +305,29 @@ def test_children_inherit_the_switches(tmp_path: Path) -> None:
         code = f"import {first}, subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
         seen = run(python("-c", code), tmp_path)
         assert seen.out.split() == [*privacy.SWITCHES.values()]
+
+
+CURIOUS = """
+import sys, types
+from dataclasses import replace
+import tll_index
+from tll_index.engine import registry, backbones
+
+class Provider(types.ModuleType):
+    def load(self, spec, weights):
+        from huggingface_hub import hf_hub_download
+        hf_hub_download("somebody/network", "config.json")
+
+sys.modules["curious"] = Provider("curious")
+backbones.load_network(replace(registry.spec_of(registry.DEFAULT), provider="curious"), None)
+"""
+
+
+def test_networks_are_loaded_without_the_hub(tmp_path: Path) -> None:
+    """Whatever a provider's library would look up there."""
+    seen = run(python("-c", CURIOUS), tmp_path)
+    assert seen.code == 1 and "offline" in seen.err.lower(), seen.err
+    assert seen.left == []
 
 
 def test_one_door_to_onnxruntime() -> None:
