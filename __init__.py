@@ -15,6 +15,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from . import privacy
+
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
@@ -107,6 +109,8 @@ _HOMES = {
 }
 
 __all__ = ["__version__", *_HOMES]
+
+privacy.turn_off_reports()
 
 
 def __getattr__(name: str) -> object:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from ..config import cores
 from ..contracts import Features
+from ..privacy import load_onnxruntime
 from .sealed import read_sealed, write_sealed
 from .spec import BackboneSpec
 from .weights import Weights
@@ -52,9 +53,7 @@ class OnnxRuntime:
     name = "onnx cpu"
 
     def __init__(self, model: bytes) -> None:
-        import onnxruntime
-
-        self._session = onnxruntime.InferenceSession(
+        self._session = load_onnxruntime().InferenceSession(
             model, _options(), providers=["CPUExecutionProvider"]
         )
 
@@ -143,9 +142,7 @@ def _as_onnx(network: torch.nn.Module, example: torch.Tensor) -> bytes:
 
 
 def _options() -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
+    options = load_onnxruntime().SessionOptions()
     options.intra_op_num_threads = cores()
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
@@ -157,8 +154,7 @@ def _options() -> Any:
 def _simplified(model: bytes) -> bytes:
     """The same network as ONNX Runtime puts it, so that sessions begin sooner: all but what suits
     one kind of processor alone, since a cache may be shared by several."""
-    import onnxruntime
-
+    onnxruntime = load_onnxruntime()
     options = _options()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     with tempfile.TemporaryDirectory() as folder:

@@ -6,6 +6,8 @@ import hashlib
 import importlib.util
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -129,10 +131,27 @@ def _from_hub(repo: str, file: str, folder: Path) -> tuple[Path, str]:
     """The file, and its SHA-256 as the hub announces it; "" where it doesn't."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
-    # For large files the hub's ETag is the SHA-256 of their bytes.
-    announced = get_hf_file_metadata(hf_hub_url(repo, file)).etag or ""
-    path = Path(hf_hub_download(repo, file, local_dir=folder))
+    # What is published is for everyone: who is logged in need not say who it is.
+    token = os.environ.get("HF_TOKEN") or False
+    with _without_xet():
+        # For large files the hub's ETag is the SHA-256 of their bytes.
+        announced = get_hf_file_metadata(hf_hub_url(repo, file), token=token).etag or ""
+        path = Path(hf_hub_download(repo, file, local_dir=folder, token=token))
     return path, announced if len(announced) == 64 else ""
+
+
+@contextmanager
+def _without_xet() -> Iterator[None]:
+    """The hub's faster way of transfer asks a second host, and keeps logs and a cache in the home
+    folder."""
+    from huggingface_hub import constants
+
+    before = getattr(constants, "HF_HUB_DISABLE_XET", False)
+    constants.HF_HUB_DISABLE_XET = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_DISABLE_XET = before
 
 
 def _from(url: str, folder: Path) -> tuple[Path, str]:

@@ -11,6 +11,7 @@ import numpy as np
 from ..config import Settings
 from ..contracts import UnitVectors
 from ..errors import UsageError
+from ..privacy import hub_unasked
 from .lens import unit
 from .registry import BackboneSpec, specs
 from .weights import Weights, find, how_to_get
@@ -52,7 +53,8 @@ def load_words(spec: BackboneSpec, weights: Weights) -> Words:
     """
     require_words(spec)
     provider = importlib.import_module(spec.provider, f"{__package__}.backbones")
-    return Words(provider.load_words(spec, weights.path))
+    with hub_unasked():
+        return Words(provider.load_words(spec, weights.path))
 
 
 def require_words(spec: BackboneSpec) -> None:

@@ -29,14 +29,13 @@ _REACHED_IN = 5.0
 _ENDS_IN = 5.0
 """Seconds for a thread of Ray to see that it is gone."""
 QUIET = {
-    "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_BACKEND_LOG_LEVEL": "fatal",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_gcs_server_request_timeout_seconds": "10",
     "RAY_raylet_start_wait_time_s": "10",
 }
-"""Of Ray's own, where the user says nothing else: no reports to its makers, no remarks on standard
-error, no long waiting."""
+"""Of Ray's own, where the user says nothing else: no remarks on standard error, no long waiting.
+That it makes no reports is said in `privacy`."""
 _LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Ray's switch for listening on more than 127.0.0.1, named after where it is off by default."""
 
@@ -49,7 +48,7 @@ def start(ray: Any, stack: contextlib.ExitStack) -> None:
     stack.callback(shutil.rmtree, folder, ignore_errors=True)
     stack.callback(ended, ray)
     try:
-        with _connecting():
+        with _connecting(), _without_reporter():
             ray.init(
                 address="local",
                 num_cpus=cores(),
@@ -67,6 +66,15 @@ def start(ray: Any, stack: contextlib.ExitStack) -> None:
             f"this version of Ray listens on {host}, not on this machine alone: start it yourself "
             "as you want it, and say --address auto"
         )
+
+
+@contextlib.contextmanager
+def _without_reporter() -> Iterator[None]:
+    """Without the process that Ray starts for its reports, and for nothing else where there is no
+    dashboard: it asks three clouds' metadata addresses where it is, though it may not report."""
+    services = extra("ray._private.services", "ray", WHAT)
+    with _other(services, "start_api_server", lambda *_, **__: (None, None)):  # as where it fails
+        yield
 
 
 def join(ray: Any, address: str) -> None:

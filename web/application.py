@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 STATIC = Path(__file__).parent / "static"
 """Files of the page."""
 
+_SILENT: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+"""What FastAPI would tell a collector of OpenTelemetry about requests, were one in the environment;
+versions that tell nothing pass it over."""
+
 
 def app(store: Store, options: Options | None = None) -> FastAPI:
     """The application over an open store, which stays open when it ends.
@@ -53,6 +57,7 @@ def app(store: Store, options: Options | None = None) -> FastAPI:
         openapi_url=None,
         docs_url=None,  # both load scripts from elsewhere
         redoc_url=None,
+        telemetry=_SILENT,
     )
     answers.add_to(made)
     made.include_router(routes(desk))

@@ -6,6 +6,7 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...privacy import hub_unasked
 from ..registry import BackboneSpec
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ def load_network(spec: BackboneSpec, weights: Path) -> torch.nn.Module:
         WeightsError: the file is damaged, or its tensors are not exactly this architecture's.
     """
     provider = importlib.import_module(spec.provider, __name__)
-    network: torch.nn.Module = provider.load(spec, weights)
+    with hub_unasked():
+        network: torch.nn.Module = provider.load(spec, weights)
     if spec.views:
         from .views import Views
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -11,10 +12,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
+import wiretap
 from tll_index.config import load_settings
 from tll_index.engine.embedder import choose_backbone
 from tll_index.engine.lens import Lens
@@ -30,8 +33,13 @@ class Hub(BaseHTTPRequestHandler):
     """As much of the hub as a download needs."""
 
     served = PUBLISHED
+    asked: ClassVar[list[tuple[str, str, dict[str, str]]]] = []
+    """Method, path and headers of each request."""
 
     def _answer(self, with_body: bool) -> None:
+        self.asked.append(
+            (self.command, self.path, {k.lower(): v for k, v in self.headers.items()})
+        )
         if self.path == "/plain/published.pth":  # a file as any server has it, without a digest
             self.send_response(200)
             self.send_header("Content-Length", str(len(PUBLISHED)))
@@ -50,6 +58,8 @@ class Hub(BaseHTTPRequestHandler):
         self.send_header("X-Linked-Size", str(len(PUBLISHED)))
         self.send_header("ETag", f'"{hashlib.sha256(PUBLISHED).hexdigest()}"')
         self.send_header("Accept-Ranges", "bytes")
+        self.send_header("X-Xet-Hash", "a" * 64)  # it would be had faster from another host
+        self.send_header("X-Xet-Refresh-Route", "/api/models/some/xet-read-token/1")
         self.end_headers()
         if with_body:
             self.wfile.write(self.served[start:])
@@ -66,6 +76,7 @@ class Hub(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def hub() -> Iterator[str]:
+    Hub.asked.clear()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
@@ -81,7 +92,6 @@ def fetch(home: Path, endpoint: str, offline: bool = False) -> subprocess.Comple
             "TLL_HOME": str(home),
             "HF_ENDPOINT": endpoint,
             "HF_HUB_OFFLINE": str(int(offline)),
-            "HF_HUB_DISABLE_XET": "1",
         },
         capture_output=True,
         text=True,
@@ -100,6 +110,30 @@ def test_fetch_downloads_and_checks(home: Path, hub: str, monkeypatch: pytest.Mo
     ended = fetch(home, hub)
     assert ended.returncode == 1 and "damaged; fetch it again" in ended.stderr
     assert not target.exists()
+
+
+def test_fetch_says_no_more_than_it_must(tmp_path: Path, hub: str) -> None:
+    """Not who is logged in, nor what is installed; only the file is asked for; nothing else is left
+    in the home folder. A token is sent where it is named for this."""
+    login = tmp_path / "home/.cache/huggingface/token"
+    login.parent.mkdir(parents=True)
+    login.write_text("hf_secret")
+    command = wiretap.python("-m", "tll_index", "backbones", "fetch", "clip_rn50x4")
+    seen = wiretap.run(command, tmp_path, {"HF_ENDPOINT": hub})
+    assert seen.code == 0 and seen.left == [], seen
+    assert {
+        name for name in seen.files() if not name.startswith("home/.local/share/tll-index/")
+    } == {"home/.cache/huggingface/token"}
+    for _, path, headers in Hub.asked:
+        assert path.endswith("/resolve/main/open_clip_model.safetensors")
+        assert "authorization" not in headers and "cookie" not in headers
+        assert not re.search("torch|agent|tll", headers["user-agent"])
+    (tmp_path / "home/.local/share/tll-index/weights/clip_rn50x4.safetensors").unlink()
+    Hub.asked.clear()
+    wiretap.run(command, tmp_path, {"HF_ENDPOINT": hub, "HF_TOKEN": "hf_named"})
+    assert Hub.asked and all(
+        headers["authorization"] == "Bearer hf_named" for *_, headers in Hub.asked
+    )
 
 
 @pytest.mark.parametrize("offline", [True, False])
