@@ -34,7 +34,6 @@ class Served:
     fails_at: int = 0
     """Which of the writes from now on fails, once; 0 is none."""
 
-
     def address(self, name: str = "photos", host: str = "") -> str:
         return f"milvus://{host or self.host}:{self.port}/{name}"
 
