@@ -128,6 +128,11 @@ def import_(
         f"{came.paths:,} paths added ({came.images:,} new pictures), {came.known:,} known, "
         f"{came.absent:,} without a file here"
     )
+    if came.renamed:
+        click.echo(
+            f"{came.renamed:,} of the rows have a path or content that another row has with "
+            "another vector: each is kept, at its path and ~partP-rowR (docs/exchange.md)"
+        )
     if came.refused or came.nameless:
         click.echo(
             f"left out: {came.refused:,} that are no direction (NaN or all zeros), "

@@ -23,6 +23,7 @@ from .presence import still_there
 from .records import Place
 from .report import Progress
 from .store import Store
+from .unsigning import remove_signatures
 from .walk import absolute, is_below
 
 _PER_TRANSACTION = 4096
@@ -94,7 +95,8 @@ def forget(
 
 def settle(store: Store, progress: Progress, *, copying: bool = False) -> None:
     """Do what is left to be done from before, for the store's one writer: end what a `forget`
-    began, give an old store its checksums, remove what was cut short.
+    began, give an old store its checksums, remove what was cut short, and the signatures of
+    addresses, which older versions stored.
 
     Args:
         copying: it is a copy that is being gone on with.
@@ -114,6 +116,19 @@ def settle(store: Store, progress: Progress, *, copying: bool = False) -> None:
         wipe(store, progress)
     else:
         store.home.renew(progress)
+    if not copying:
+        unsign(store, progress)
+
+
+def unsign(store: Store, progress: Progress) -> None:
+    """Leave no signature of an address in the store, of those that older versions imported; for its
+    one writer."""
+    if signed := remove_signatures(store.catalog):
+        progress.note(
+            f"{signed:,} of the store's addresses were signed; their signatures are removed, and "
+            "the catalog is written anew without them"
+        )
+        wipe(store, progress)
 
 
 def wipe(store: Store, progress: Progress) -> None:
