@@ -109,6 +109,7 @@ def import_(
     """Put embeddings in clip-retrieval's layout (DIR/img_emb, DIR/metadata) into a store.
 
     Without --backbone, the store can be asked with its own pictures only. Run again, it goes on.
+    Rows with equal keys and other vectors are all kept; signed addresses are refused.
     """
     from ..config import load_settings
     from ..indexer.importing import import_embeddings

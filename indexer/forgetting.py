@@ -43,6 +43,10 @@ class Forgotten:
     there: tuple[bytes, ...]
     """Files that are still there, or at an address that can't be asked: the next build of their
     folder would index them again."""
+    roots: tuple[bytes, ...] = ()
+    """Folders that were forgotten whole: a build walks them only if they are named again."""
+    again: tuple[bytes, ...] = ()
+    """Of `there`, those below folders that any build still walks."""
 
 
 @dataclass(frozen=True)
@@ -87,10 +91,14 @@ def forget(
     ):
         settle(opened, progress)
         chosen = _choose(opened, named, copies)
+        before = opened.roots()
         images = _remove(opened, chosen, named)
+        walked = opened.roots()
         wipe(opened, progress)
     there = tuple(still_there(chosen.paths))
-    return Forgotten(len(chosen.files), images, chosen.copies, there)
+    roots = tuple(root for root in before if root not in walked)
+    again = tuple(path for path in there if any(is_below(path, root) for root in walked))
+    return Forgotten(len(chosen.files), images, chosen.copies, there, roots, again)
 
 
 def settle(store: Store, progress: Progress, *, copying: bool = False) -> None:
