@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from .indexer.exporting import export as export
     from .indexer.forgetting import Forgotten as Forgotten
     from .indexer.forgetting import forget as forget
-    from .indexer.importing import Imported as Imported
+    from .indexer.imported_rows import Imported as Imported
     from .indexer.importing import import_embeddings as import_embeddings
     from .indexer.looks import Look as Look
     from .indexer.merging import Merged as Merged

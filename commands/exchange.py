@@ -109,6 +109,7 @@ def import_(
     """Put embeddings in clip-retrieval's layout (DIR/img_emb, DIR/metadata) into a store.
 
     Without --backbone, the store can be asked with its own pictures only. Run again, it goes on.
+    Rows with equal keys and other vectors are all kept; signed addresses are refused.
     """
     from ..config import load_settings
     from ..indexer.importing import import_embeddings
@@ -128,6 +129,11 @@ def import_(
         f"{came.paths:,} paths added ({came.images:,} new pictures), {came.known:,} known, "
         f"{came.absent:,} without a file here"
     )
+    if came.renamed:
+        click.echo(
+            f"{came.renamed:,} of the rows have a path or content that another row has with "
+            "another vector: each is kept, at its path and ~partP-rowR (docs/exchange.md)"
+        )
     if came.refused or came.nameless:
         click.echo(
             f"left out: {came.refused:,} that are no direction (NaN or all zeros), "

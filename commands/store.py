@@ -133,11 +133,19 @@ def forget(paths: tuple[Path, ...], store: Location | None, copies: bool, quiet:
         )
     for path in result.copies:
         click.echo(f"the same picture is still indexed: {shown(path)}", err=True)
-    if result.there:
+    if result.again:
         click.echo(
-            f"{len(result.there):,} of the files are still there ({shown(result.there[0])}): move "
+            f"{len(result.again):,} of the files are still there ({shown(result.again[0])}): move "
             "them away, or leave them out with 'build --exclude', or the next build indexes them "
             "again",
+            err=True,
+        )
+    if rest := len(result.there) - len(result.again):
+        folders = ", ".join(map(shown, result.roots))
+        why = f"is no longer built from {folders}" if folders else "is not built from their folder"
+        click.echo(
+            f"{rest:,} of the files are still there, but the store {why}: the next 'build' leaves "
+            "them alone unless that folder is named",
             err=True,
         )
     if not quiet:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlsplit
+from urllib.parse import quote, unquote_to_bytes
 
 from ..errors import UsageError
 
@@ -32,11 +32,19 @@ _INSTEAD = {
 
 KEEPS = "%/:?#[]@!$&'()*+,;=~"
 """What may stand in an address of the web as it is."""
-_SIGNS = {
-    *("signature", "sig", "token", "access_token", "awsaccesskeyid", "apikey", "api_key"),
-    *("x-amz-signature", "x-amz-credential", "x-amz-security-token", "x-goog-signature"),
-}
-"""Parts of a query string that let whoever knows them in."""
+_SIGN = re.compile(
+    rb"sig|token|sas|jwt|hmac|secret|client-secret|password|passwd|pwd|key-pair-id|googleaccessid"
+    rb"|hdne[at]s?|authorization"
+    rb"|(.*[-.])?(signature|credential|(security|access|auth|sas|id|refresh)-?token|api-?key)"
+    rb"|.*access-?key-?id"
+)
+"""Names of parts of a query string that let whoever knows them in: S3, Google, Azure, Alibaba,
+CloudFront, Akamai and many others. Of `_` read `-`; in lower case."""
+_WITH_A_SIGN = re.compile(rb"(x-(amz|goog|oss|obs|cos|ms)-.*|expires|policy|s[vretpk]|spr|srt|sip)")
+"""Names of parts that only say of a signature how it was made."""
+_BETWEEN = re.compile(rb"[?&;#]")
+_NESTED = 3
+"""How often an address may be escaped within another's query string."""
 
 
 def is_address(path: str | bytes) -> bool:
@@ -110,7 +118,9 @@ def tidy_root(address: bytes) -> bytes:
         UsageError: it has a query string.
     """
     scheme, _, rest = address.partition(b"://")
-    if is_web(address) and b"?" in rest:
+    if not is_web(address):
+        require_unsigned(address)
+    elif b"?" in rest:
         raise UsageError(
             f"{host_of(address)}/…?…: a folder on the web has no query string; name one whose page "
             "links to what lies below it"
@@ -121,19 +131,65 @@ def tidy_root(address: bytes) -> bytes:
 
 
 def require_unsigned(address: str | bytes) -> None:
-    """Refuse an address on the web that lets in whoever knows it: it would be printed, or stored.
+    """Refuse an address that lets in whoever knows it: it would be printed, or stored.
 
     Raises:
         UsageError: says what to do instead.
     """
-    text = os.fsdecode(address)
-    if is_web(text):
-        query = urlsplit(text).query
-        if any(name.lower() in _SIGNS for name, _ in parse_qsl(query, keep_blank_values=True)):
-            raise UsageError(
-                f"{host_of(text)}/…: is signed, and whoever reads it here could use it; fetch the "
-                "picture yourself and ask with '-' (standard input)"
-            )
+    if is_signed(address):
+        raise UsageError(
+            f"{host_of(address)}/…: is signed, and whoever reads it here could use it; fetch the "
+            "picture yourself and ask with '-' (standard input)"
+        )
+
+
+def is_signed(text: str | bytes) -> bool:
+    """Whether something in the query string lets in whoever knows it, also in that of an address
+    within it."""
+    raw = os.fsencode(text)
+    for _ in range(_NESTED):
+        if any(_SIGN.fullmatch(_name_of(part)) for part in _BETWEEN.split(raw)[1:]):
+            return True
+        before, raw = raw, unquote_to_bytes(raw)
+        if raw == before:
+            break
+    return False
+
+
+def unsigned(address: bytes) -> bytes:
+    """A signed address without its signature; another one as it is."""
+    if not is_signed(address):
+        return address
+    path, _, query = address.partition(b"?")
+    kept = [
+        part
+        for part in re.split(rb"&amp;|[&;]", query)
+        if not (_SIGN.fullmatch(_name_of(part)) or _WITH_A_SIGN.fullmatch(_name_of(part)))
+    ]
+    rest = path + (b"?" + b"&".join(kept) if any(kept) else b"")
+    if is_signed(rest):  # within an address in it
+        rest = re.split(rb"[?#;&]|%(?:25)*(?:3[FfBb]|2[36])", address)[0]
+    return rest
+
+
+def is_secret(text: str | bytes) -> bool:
+    """Whether what is meant as an address holds credentials, in its query string or before its
+    host; also one that lost a slash, or has no scheme."""
+    raw = os.fsencode(text)
+    if is_signed(raw):
+        return True
+    if raw.startswith(b"//"):
+        raw = b"https:" + raw
+    found = re.fullmatch(rb"([A-Za-z][A-Za-z0-9+.-]*):/{1,3}([^/].*)", raw, re.DOTALL)
+    if found is None or b"@" not in found[2]:
+        return False
+    scheme = found[1].lower()
+    return scheme not in _ON_DISK and _holds_credentials(scheme, found[2])
+
+
+def _name_of(part: bytes) -> bytes:
+    """Of a part of a query string, in one spelling."""
+    return unquote_to_bytes(part.partition(b"=")[0]).strip().lower().replace(b"_", b"-")
 
 
 def _on_disk(scheme: bytes, host: bytes, path: bytes) -> bytes:
@@ -144,16 +200,21 @@ def _on_disk(scheme: bytes, host: bytes, path: bytes) -> bytes:
     return unquote_to_bytes(path) if scheme == b"file" else path
 
 
-def _refuse_credentials(scheme: bytes, rest: bytes) -> None:
+def _holds_credentials(scheme: bytes, rest: bytes) -> bool:
+    """Whether what is before the host is a credential; so is what can't be read as a host."""
     host = rest.partition(b"/")[0]
     user, at, machine = host.rpartition(b"@")
     is_bucket = scheme in _BUCKETS and not host.startswith(b"arn:")
-    if (
+    return bool(
         b":" in user
         or (at and (scheme in _WEB or is_bucket))
         or (is_bucket and b":" in host)  # a key with slashes: what follows is not the host yet
         or (not host.startswith(b"arn:") and _PORT.fullmatch(machine) is None)
-    ):
+    )
+
+
+def _refuse_credentials(scheme: bytes, rest: bytes) -> None:
+    if _holds_credentials(scheme, rest):
         instead = _INSTEAD.get(scheme, "environment variables of fsspec or the scheme's package")
         raise UsageError(
             f"{scheme.decode()}://…: an address must hold no credentials, since it is stored and "

@@ -70,7 +70,7 @@ class Comparison:
         self,
         roots: Sequence[bytes],
         rules: Rules,
-        store: bytes,
+        store: bytes | None,
         catalog: Catalog | None,
         codecs: str,
         allow_empty: bool,
@@ -79,7 +79,7 @@ class Comparison:
         """
         Args:
             roots: folders to walk. Where one lies below another, each has a walk of its own.
-            store: its folder, never walked into.
+            store: its folder, never walked into; None where it is at an address.
             codecs: which decoders and limits there are; what others gave up on is tried again.
             allow_empty: believe that a root which is missing or quite empty lost its pictures.
             checksum: open files of unchanged size and time as well.
@@ -147,7 +147,7 @@ class Comparison:
 
     def _not_entered(self, root: bytes) -> frozenset[bytes]:
         below = [other for other in self.roots if other != root and is_below(other, root)]
-        return frozenset([self.store, *below])
+        return frozenset(below if self.store is None else [self.store, *below])
 
     def _differences(self, walks: Sequence[Walk], seen: set[int]) -> Iterator[_Difference]:
         """Each folder with pictures, and what is different there; `seen` gathers the numbers of

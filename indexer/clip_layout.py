@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +21,21 @@ from ..names import shown
 from .arrays import begin_npy
 from .extracts import Part
 from .files import sync_file, sync_folder
-from .tables import ParquetFile, rows_in, text_columns
+from .tables import ParquetFile, columns, shape_of
 
 EMBEDDINGS, METADATA = "img_emb", "metadata"
 
-_COLUMNS = ("image_path", "raw_paths", "url")
-"""That say where a picture is; `raw_paths` is our own."""
+_PATHS = (
+    *("image_path", "path", "file_path", "filepath", "img_path", "file_name", "filename", "file"),
+    *("local_path", "relative_path", "image_file", "image_filename", "image_name", "image", "img"),
+)
+_ADDRESSES = (
+    *("url", "image_url", "img_url", "image_uri", "uri", "image_link", "link", "href", "src"),
+)
+_KEYS = ("key", "__key__", "image_key", "id", "image_id", "uid", "hash", "md5", "sha256")
+_TEXT = re.compile("(large_)?string|dictionary|u?int")
+_RAW = "raw_paths"
+"""Our own: bytes of all paths."""
 
 PER_SHARD = 1_000_000
 """Rows a file, as clip-retrieval has it by default."""
@@ -94,24 +103,65 @@ class _Ahead:
 # -- reading -------------------------------------------------------------------
 
 
+class Row(NamedTuple):
+    """What the metadata says of where a picture is; None where it doesn't."""
+
+    path: str | bytes | None
+    address: str | None
+    number: int
+    """Of the row in its shard, from 0."""
+
+
 @dataclass(frozen=True)
 class Shard:
     """One file of embeddings and the metadata beside it."""
 
+    number: int
     embeddings: NDArray[Any]
     """(n, d) of any float, mapped."""
     metadata: Path
+    paths: tuple[str, ...]
+    """Names of the columns that may say a path, the likeliest first."""
+    addresses: tuple[str, ...]
+    """The same of addresses."""
 
-    def rows(self, at_most: int) -> Iterator[tuple[NDArray[np.float32], list[dict[str, Any]]]]:
-        """Embeddings (m, d) and what `text_columns` says of each, at most so many at a time.
+    def rows(self, at_most: int) -> Iterator[tuple[NDArray[np.float32], list[Row]]]:
+        """Embeddings (m, d) and what is said of each, at most so many at a time.
 
         Raises:
             DataError: the metadata can't be read.
         """
         start = 0
-        for rows in text_columns(self.metadata, _COLUMNS, at_most):
+        for rows in self.metadata_rows(at_most):
             yield np.asarray(self.embeddings[start : start + len(rows)], np.float32), rows
             start += len(rows)
+
+    def metadata_rows(self, at_most: int) -> Iterator[list[Row]]:
+        """What is said of each picture, at most so many at a time.
+
+        Raises:
+            DataError: the metadata can't be read.
+        """
+        start = 0
+        for some in columns(self.metadata, [*self.paths, *self.addresses], at_most):
+            yield [
+                Row(_first(row, self.paths), _first(row, self.addresses), start + number)  # type: ignore[arg-type]
+                for number, row in enumerate(some)
+            ]
+            start += len(some)
+
+
+def _first(row: dict[str, Any], names: Sequence[str]) -> str | bytes | None:
+    """The first of these columns that says anything."""
+    for name in names:
+        value = row[name]
+        if isinstance(value, list):
+            value = value[0] if value else None
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)  # a key
+        if isinstance(value, (str, bytes)) and value:
+            return value
+    return None
 
 
 def shards_in(folder: Path) -> list[Shard]:
@@ -121,37 +171,102 @@ def shards_in(folder: Path) -> list[Shard]:
         DataError: it is none, or is damaged; says which file.
         TllError: pyarrow isn't installed.
     """
-    embeddings = _numbered(folder / EMBEDDINGS, ".npy")
-    metadata = _numbered(folder / METADATA, ".parquet")
-    if not embeddings:
+    embeddings = _numbered(folder, EMBEDDINGS, ".npy")
+    metadata = _numbered(folder, METADATA, ".parquet")
+    for number in sorted(embeddings.keys() ^ metadata.keys()):
+        there = embeddings.get(number) or metadata[number]
+        missing = METADATA if number in embeddings else EMBEDDINGS
+        ending = ".parquet" if missing == METADATA else ".npy"
         raise DataError(
-            f"{shown(folder)} is not in clip-retrieval's layout: it has no "
-            f"{EMBEDDINGS}/{EMBEDDINGS}_0.npy"
+            f"{shown(there)} has no other half: {shown(folder / missing)} holds no file with the "
+            f"number {number}, such as {missing}_{number}{ending}"
         )
-    if alone := sorted(embeddings.keys() ^ metadata.keys()):
-        raise DataError(f"{shown(folder)}: number {alone[0]} is in only one of its two folders")
-    shards = [Shard(_mapped(embeddings[n]), metadata[n]) for n in sorted(embeddings)]
-    for number, shard in zip(sorted(embeddings), shards, strict=True):
+    shards = [_shard(n, embeddings[n], metadata[n]) for n in sorted(embeddings)]
+    for shard in shards:
         if shard.embeddings.shape[1] != shards[0].embeddings.shape[1]:
             raise DataError(
-                f"{shown(embeddings[number])} has {shard.embeddings.shape[1]} values a row, others "
-                f"{shards[0].embeddings.shape[1]}"
+                f"{shown(embeddings[shard.number])} has {shard.embeddings.shape[1]} values a row, "
+                f"others {shards[0].embeddings.shape[1]}"
             )
-        rows, wanted = rows_in(shard.metadata, _COLUMNS), len(shard.embeddings)
-        if rows != wanted:
-            raise DataError(f"{shown(shard.metadata)} has {rows:,} rows for {wanted:,} embeddings")
     return shards
 
 
-def _numbered(folder: Path, ending: str) -> dict[int, Path]:
-    """The files in `folder` whose name ends with a number, by that."""
+def _shard(number: int, embeddings: Path, metadata: Path) -> Shard:
+    array = _mapped(embeddings)
+    rows, types = shape_of(metadata)
+    # Where a column `image` holds whole pictures, it is not read.
+    names = [name for name, kind in types.items() if name == _RAW or _TEXT.match(kind)]
+    paths, addresses, keys = (
+        _called(names, known) for known in ((_RAW, *_PATHS), _ADDRESSES, _KEYS)
+    )
+    if not (paths or addresses or keys):
+        raise DataError(
+            f"{shown(metadata)} has no column that says where a picture is, such as image_path, "
+            f"url or key; it has {', '.join(map(shown, [*types][:8])) or 'none'}"
+        )
+    if rows != len(array):
+        raise DataError(f"{shown(metadata)} has {rows:,} rows for {len(array):,} embeddings")
+    return Shard(number, array, metadata, (*paths, *keys), tuple(addresses))
+
+
+def _called(names: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Those of a file's columns that are called like one of `known`, in that order, in letters of
+    any case and with whatever between words."""
+
+    def plain(name: str) -> str:
+        return re.sub(r"[\W_]", "", name).lower()
+
+    # A name as it is comes before one that is only like it.
+    exactly = [name for name in known if name in names]
+    alike = [name for one in known for name in names if plain(name) == plain(one)]
+    wanted = list(map(plain, known))
+    return sorted(dict.fromkeys([*exactly, *alike]), key=lambda name: wanted.index(plain(name)))
+
+
+def _numbered(folder: Path, name: str, ending: str) -> dict[int, Path]:
+    """The files in a folder of the layout whose name ends with a number, by that.
+
+    Raises:
+        DataError: there is no such folder, or no such file in it.
+    """
     found: dict[int, Path] = {}
-    for name in sorted(os.listdir(folder)) if folder.is_dir() else ():
-        if match := re.fullmatch(rf".*?([0-9]{{1,9}}){re.escape(ending)}", name):
+    inside = folder / name
+    for one in _names_in(inside):
+        if match := re.fullmatch(rf".*?([0-9]{{1,9}}){re.escape(ending)}", one):
             if int(match[1]) in found:
-                raise DataError(f"{shown(folder)} has two files number {int(match[1])}")
-            found[int(match[1])] = folder / name
+                raise DataError(f"{shown(inside)} has two files number {int(match[1])}")
+            found[int(match[1])] = inside / one
+    if not found:
+        raise DataError(f"{shown(folder)} {_why_not(folder, name, ending)}")
     return found
+
+
+def _why_not(folder: Path, name: str, ending: str) -> str:
+    """Why a folder is not in this layout, and what was perhaps meant."""
+    if not os.access(folder, os.R_OK | os.X_OK):
+        return "does not exist, or may not be read"
+    inside = _names_in(folder)
+    wanted = f"is not in clip-retrieval's layout: it has no {name}/{name}_0{ending}"
+    if name in inside:
+        others = sorted({os.path.splitext(one)[1] or one for one in _names_in(folder / name)})
+        held = ", ".join(map(shown, others[:4])) or "nothing"
+        return f"{wanted}; {name} holds {held}"
+    if any(one.endswith((".npy", ".parquet")) for one in inside):
+        return (
+            f"{wanted}; its files lie in two folders, {EMBEDDINGS} for .npy and {METADATA} for "
+            ".parquet, and the folder above both is named"
+        )
+    holding = [
+        one for one in inside if any(two.endswith(ending) for two in _names_in(folder / one))
+    ]
+    return f"{wanted}" + (f"; is it {shown(holding[0])}? Call that {name}" if holding else "")
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []
 
 
 def _mapped(path: Path) -> NDArray[Any]:

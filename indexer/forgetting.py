@@ -23,6 +23,7 @@ from .presence import still_there
 from .records import Place
 from .report import Progress
 from .store import Store
+from .unsigning import remove_signatures
 from .walk import absolute, is_below
 
 _PER_TRANSACTION = 4096
@@ -42,6 +43,10 @@ class Forgotten:
     there: tuple[bytes, ...]
     """Files that are still there, or at an address that can't be asked: the next build of their
     folder would index them again."""
+    roots: tuple[bytes, ...] = ()
+    """Folders that were forgotten whole: a build walks them only if they are named again."""
+    again: tuple[bytes, ...] = ()
+    """Of `there`, those below folders that any build still walks."""
 
 
 @dataclass(frozen=True)
@@ -86,15 +91,20 @@ def forget(
     ):
         settle(opened, progress)
         chosen = _choose(opened, named, copies)
+        before = opened.roots()
         images = _remove(opened, chosen, named)
+        walked = opened.roots()
         wipe(opened, progress)
     there = tuple(still_there(chosen.paths))
-    return Forgotten(len(chosen.files), images, chosen.copies, there)
+    roots = tuple(root for root in before if root not in walked)
+    again = tuple(path for path in there if any(is_below(path, root) for root in walked))
+    return Forgotten(len(chosen.files), images, chosen.copies, there, roots, again)
 
 
 def settle(store: Store, progress: Progress, *, copying: bool = False) -> None:
     """Do what is left to be done from before, for the store's one writer: end what a `forget`
-    began, give an old store its checksums, remove what was cut short.
+    began, give an old store its checksums, remove what was cut short, and the signatures of
+    addresses, which older versions stored.
 
     Args:
         copying: it is a copy that is being gone on with.
@@ -114,6 +124,19 @@ def settle(store: Store, progress: Progress, *, copying: bool = False) -> None:
         wipe(store, progress)
     else:
         store.home.renew(progress)
+    if not copying:
+        unsign(store, progress)
+
+
+def unsign(store: Store, progress: Progress) -> None:
+    """Leave no signature of an address in the store, of those that older versions imported; for its
+    one writer."""
+    if signed := remove_signatures(store.catalog):
+        progress.note(
+            f"{signed:,} of the store's addresses were signed; their signatures are removed, and "
+            "the catalog is written anew without them"
+        )
+        wipe(store, progress)
 
 
 def wipe(store: Store, progress: Progress) -> None:

@@ -83,11 +83,11 @@ def require_index(location: Location, index: str, dimension: int) -> None:
     kind_of(index, location.file is not None)
 
 
-def folder_in_use(location: Location) -> bytes:
-    """The folder that a store fills, which holds no pictures to index; empty where there is none on
-    this machine."""
+def folder_in_use(location: Location) -> bytes | None:
+    """The folder that a store fills, which holds no pictures to index; None where there is none on
+    this machine: an empty path would be above all others."""
     folder = location if isinstance(location, Path) else location.file
-    return b"" if folder is None else os.fsencode(folder)
+    return None if folder is None else os.fsencode(folder)
 
 
 def only_writer(location: Location) -> AbstractContextManager[None]:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..config import Settings, load_settings
+from ..engine.addresses import is_secret
 from ..engine.decode import Geometry, Limits
 from ..engine.embedder import Embedder, difference, load_embedder
 from ..engine.files import FileBytes, read_file
@@ -27,17 +25,16 @@ from ..errors import DataError, MissingPictureError, PictureError, StoreMismatch
 from ..names import shown
 from . import homes
 from .about import IMPORTED
-from .changes import Listed
-from .clip_layout import Shard, shards_in
+from .clip_layout import Row, Shard, shards_in
 from .decoders import Decoder
 from .forgetting import settle
-from .intake import state_of
+from .imported_rows import Imported, ImportedRow, record_rows
 from .interface import Writer
 from .keeper import Keeper
 from .layout import place_to_build
 from .making import new_store
 from .pipeline import Pipeline, Prepared
-from .records import LONGEST_KEY, NUMBER, ImageRecord, Place
+from .records import LONGEST_KEY, NUMBER
 from .report import Progress
 from .store import Store
 from .walk import FileState, absolute, is_address
@@ -49,29 +46,6 @@ _COMPARED, _ALIKE = 16, 0.99
 between the two of each."""
 _SMALL = Geometry(size=32, fit="squash")
 """To which pictures are decoded of which only the true size is wanted."""
-
-
-@dataclass
-class Imported:
-    """What came into a store, counted in rows but `images`."""
-
-    images: int = 0
-    """Pictures that it did not have."""
-    paths: int = 0
-    known: int = 0
-    """Paths that it had, with the same picture."""
-    absent: int = 0
-    """Rows whose file could not be read here: the picture is known by its path alone."""
-    refused: int = 0
-    """Rows without a direction: a value is not finite, or all are 0."""
-    nameless: int = 0
-    """Rows that say neither a path nor an address, or one that is too long."""
-
-
-@dataclass(frozen=True)
-class _Row(Listed):
-    vector: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
-    """(d,), of length 1."""
 
 
 def import_embeddings(
@@ -86,7 +60,8 @@ def import_embeddings(
 ) -> Imported:
     """Put embeddings in clip-retrieval's layout (`img_emb/*.npy`, `metadata/*.parquet`) into a
     store. Vectors are scaled to length 1. Files that are there are read, for their SHA-256 and
-    size; a picture whose file isn't is known by its path or address alone. Run again, it goes on.
+    size; a picture whose file isn't is known by its path or address alone. Where keys begin anew in
+    each file, no row is lost: see `Imported.renamed`. Run again, it goes on.
 
     Args:
         folder: holds `img_emb` and `metadata`. Relative paths in it are relative to here.
@@ -101,7 +76,8 @@ def import_embeddings(
     Raises:
         DataError: the folder is not in that layout, or can't be read.
         StoreMismatchError: the store's vectors are of another kind, or not the backbone's.
-        UsageError: there is no such backbone, or `model` is given as well.
+        UsageError: there is no such backbone, or `model` is given as well; or an address is signed,
+            or holds credentials: nothing is imported then.
         TllError: pyarrow isn't installed.
     """
     if backbone is not None and model:
@@ -110,6 +86,7 @@ def import_embeddings(
     progress = progress or Progress()
     source = Path(os.path.abspath(Path(folder).expanduser()))
     shards = shards_in(source)
+    _require_unsigned(shards)
     dimension = int(shards[0].embeddings.shape[1])
     origin = f"imported from {source.name} in clip-retrieval's layout"
     weights_file = None if weights is None else Path(weights)
@@ -179,6 +156,8 @@ def _compared(shards: Sequence[Shard], embedder: Embedder, settings: Settings) -
     geometry, limits = embedder.backbone.spec.geometry, Limits.of(settings)
     cosines: list[float] = []
     for row in _rows(shards, Imported()):
+        if is_address(row.path):
+            continue  # there may be as many hosts as rows
         try:
             picture = looked_at(os.fsdecode(row.path), geometry, limits).picture
         except PictureError:
@@ -217,7 +196,33 @@ def _require_alike(store: Store, made_by: dict[str, Any], model: str) -> None:
         )
 
 
-def _rows(shards: Sequence[Shard], counts: Imported) -> Iterator[_Row]:
+def _require_unsigned(shards: Sequence[Shard]) -> None:
+    """Refuse all, before anything is stored, where one address would let in whoever reads it.
+
+    Raises:
+        UsageError: says which row, and nothing of the address.
+    """
+    for shard in shards:
+        for rows in shard.metadata_rows(_ROWS):
+            for row in rows:
+                if _is_secret(row.address) or (_is_secret(row.path) and not _is_here(row.path)):
+                    raise UsageError(
+                        f"{shown(shard.metadata)}, row {row.number} (of 0 to "
+                        f"{len(shard.embeddings) - 1:,}): its address is signed or holds "
+                        "credentials, and whoever reads the store could use it. Nothing is "
+                        "imported; write the addresses without that first"
+                    )
+
+
+def _is_secret(text: str | bytes | None) -> bool:
+    return text is not None and is_secret(text)
+
+
+def _is_here(path: str | bytes | None) -> bool:
+    return path is not None and not is_address(path) and os.path.lexists(path)
+
+
+def _rows(shards: Sequence[Shard], counts: Imported) -> Iterator[ImportedRow]:
     """What can be imported; what can't is counted."""
     for shard in shards:
         for vectors, metadata in shard.rows(_ROWS):
@@ -233,18 +238,19 @@ def _rows(shards: Sequence[Shard], counts: Imported) -> Iterator[_Row]:
                     where, _, name = path.rpartition(b"/")
                     unit = (vector / length).astype(np.float32)
                     now = time.time_ns()
-                    yield _Row(where or b"/", name, FileState(0, 0), True, None, now, unit)
+                    of = f"part{shard.number}-row{row.number}"
+                    yield ImportedRow(
+                        where or b"/", name, FileState(0, 0), True, None, now, unit, of
+                    )
 
 
-def _path_of(row: dict[str, Any]) -> bytes | None:
+def _path_of(row: Row) -> bytes | None:
     """Where the picture of a row is: a path that is there, else an address, else that path."""
-    raw, text, url = row.get("raw_paths"), row.get("image_path"), row.get("url")
-    named = raw[0] if raw else text
     try:
-        path = absolute(named) if isinstance(named, (str, bytes)) and named else None
-        if isinstance(url, str) and url and (path is None or not os.path.lexists(path)):
-            path = absolute(url)
-    except UsageError:  # an address that holds credentials, or is none
+        path = absolute(row.path) if row.path else None
+        if row.address and (path is None or not os.path.lexists(path)):
+            path = absolute(row.address)
+    except (UsageError, ValueError):  # an address that is none; a null character
         return None
     if path is None or b"\0" in path or (is_address(path) and path.rstrip(b"/").count(b"/") < 3):
         return None
@@ -274,10 +280,10 @@ def _take_in(
         while batch := list(islice(prepared, _ROWS)):
 
             def record(writer: Writer, batch: Sequence[Prepared] = batch) -> Imported:
-                return _record(writer, batch)
+                return record_rows(writer, batch)
 
             came = store.catalog.write(record)
-            for name in ("images", "paths", "known", "absent"):
+            for name in ("images", "paths", "known", "absent", "nameless", "renamed"):
                 setattr(counts, name, getattr(counts, name) + getattr(came, name))
             progress.advanced(len(batch))
             keeper.grown()
@@ -291,31 +297,3 @@ def _read_here(path: bytes, limits: Limits) -> FileBytes:
     if is_address(path):
         raise MissingPictureError("an address is not fetched", path)
     return read_file(path, limits)
-
-
-def _record(writer: Writer, batch: Sequence[Prepared]) -> Imported:
-    counts = Imported()
-    for prepared in batch:
-        row, picture = prepared.file, prepared.picture
-        assert isinstance(row, _Row)
-        sha256 = prepared.sha256 or hashlib.sha256(b"imported from " + row.path).digest()
-        counts.absent += not prepared.sha256
-        image = writer.image_of(sha256)
-        if image is None:
-            record = ImageRecord(
-                sha256.hex(),
-                picture.width if picture else 0,
-                picture.height if picture else 0,
-                picture.format if picture else "",
-                prepared.file_bytes,
-            )
-            image = writer.add_image(sha256, record, row.vector)
-            counts.images += 1
-        folder = writer.folder(row.folder)
-        before = writer.file_in(folder, row.name)
-        if isinstance(before, Place) and before.image == image:
-            counts.known += 1
-        else:
-            counts.paths += 1
-        writer.set_place(folder, row.name, state_of(row), image)
-    return counts

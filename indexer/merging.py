@@ -20,7 +20,7 @@ from ..errors import StoreMismatchError, UsageError
 from ..location import Location
 from ..names import shown
 from . import homes
-from .forgetting import settle
+from .forgetting import settle, unsign
 from .interface import Reader, Writer
 from .keeper import Keeper
 from .layout import place_to_build
@@ -112,6 +112,7 @@ def merge(
                 merged += _take_over(other, opened, keeper, progress)
             opened.catalog.remove_orphans()
             keeper.finish(progress)
+        unsign(opened, progress)  # the others are only read, and may be older
     return merged
 
 

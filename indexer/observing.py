@@ -63,11 +63,11 @@ class Observer:
     """Rings when a picture or folder below some roots comes, goes, moves or changes. Use it in
     `with`."""
 
-    def __init__(self, rules: Rules, store: bytes, ring: Callable[[], None]) -> None:
+    def __init__(self, rules: Rules, store: bytes | None, ring: Callable[[], None]) -> None:
         """
         Args:
             rules: what they leave out rings nothing.
-            store: nor does this folder.
+            store: nor does this folder; None where the store is in none.
 
         Raises:
             TllError: watchdog isn't installed.
@@ -125,7 +125,9 @@ class Observer:
 class _Handler:
     """Hears of one root."""
 
-    def __init__(self, root: bytes, rules: Rules, store: bytes, ring: Callable[[], None]) -> None:
+    def __init__(
+        self, root: bytes, rules: Rules, store: bytes | None, ring: Callable[[], None]
+    ) -> None:
         self._root = root
         self._rules = rules
         self._store = store
@@ -143,7 +145,9 @@ class _Handler:
 
     def _concerns(self, path: bytes, is_folder: bool) -> bool:
         """Whether a build would look at what is there."""
-        if is_below(path, self._store) or not is_below(path, self._root):
+        if not is_below(path, self._root):
+            return False
+        if self._store is not None and is_below(path, self._store):
             return False
         if not is_folder and os.path.splitext(path)[1].lower() not in SUFFIXES:
             return False

@@ -94,27 +94,24 @@ class ParquetFile:
         self._writer.write_table(self._arrow.table(columns, self._schema))
 
 
-def rows_in(path: Path, names: Sequence[str]) -> int:
-    """How many rows a file has, which has at least one of these columns.
-
-    Raises:
-        DataError: it has not, or can't be read.
-    """
-    with _reading(path) as file:
-        if not set(names) & set(file.schema_arrow.names):
-            raise DataError(f"{shown(path)} has none of the columns {', '.join(names)}")
-        return int(file.metadata.num_rows)
-
-
-def text_columns(path: Path, names: Sequence[str], at_most: int) -> Iterator[list[dict[str, Any]]]:
-    """The rows of a file, at most so many at a time: of these columns those that there are.
+def shape_of(path: Path) -> tuple[int, dict[str, str]]:
+    """How many rows a file has, and the types of its columns by name, as Arrow spells them.
 
     Raises:
         DataError: it can't be read.
     """
     with _reading(path) as file:
-        there = [name for name in names if name in file.schema_arrow.names]
-        for batch in file.iter_batches(batch_size=at_most, columns=there):
+        return int(file.metadata.num_rows), {one.name: str(one.type) for one in file.schema_arrow}
+
+
+def columns(path: Path, names: Sequence[str], at_most: int) -> Iterator[list[dict[str, Any]]]:
+    """The rows of a file, at most so many at a time: of each the columns of these names.
+
+    Raises:
+        DataError: it can't be read.
+    """
+    with _reading(path) as file:
+        for batch in file.iter_batches(batch_size=at_most, columns=list(names)):
             yield batch.to_pylist()
 
 

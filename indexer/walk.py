@@ -169,7 +169,13 @@ class Walk:
 
 
 def is_below(path: bytes, folder: bytes) -> bool:
-    """Whether `path` is `folder` or lies in it."""
+    """Whether `path` is `folder` or lies in it.
+
+    Raises:
+        ValueError: `folder` is empty, which is none: without this, every path would lie in it.
+    """
+    if not folder:
+        raise ValueError("an empty path is no folder")
     return path == folder or path.startswith(folder.rstrip(b"/") + b"/")
 
 

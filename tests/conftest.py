@@ -8,7 +8,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from filelock import FileLock
@@ -17,6 +19,9 @@ from threadpoolctl import threadpool_limits
 
 import tiny
 from tll_index.cli import main
+
+if TYPE_CHECKING:
+    from milvus_server import Served
 
 # Threads of OpenMP (torch's, FAISS's) that wait for each other in a busy loop keep others from the
 # cores: where tests run side by side, that would be half of all computing.
@@ -81,11 +86,43 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 PLACES = {"folder": "store", "milvus": "milvus-lite:store.db"}
+AT_AN_ADDRESS = "address"
+MILVUS = os.environ.get("MILVUS", "")
+"""HOST:PORT of a Milvus to take for tests at an address, not a Milvus Lite behind a port."""
+_NUMBERS = count()
 
 
-@pytest.fixture(params=PLACES)
+@pytest.fixture(scope="session")
+def milvus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A Milvus at a port of this machine, for all tests of this process."""
+    from milvus_server import Served, milvus  # gRPC is slow to import, and most tests need none
+
+    if MILVUS:
+        yield Served(int(MILVUS.rpartition(":")[2]), MILVUS.rpartition(":")[0])
+        return
+    with milvus(tmp_path_factory.mktemp("milvus") / "data") as served:
+        yield served
+
+
+@pytest.fixture
+def address(
+    request: pytest.FixtureRequest, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """An address for a store of this test's own, which has no folder on this machine: what
+    `the_store` names."""
+    served: Served = request.getfixturevalue("milvus_server")
+    name = f"store_{os.getpid()}_{next(_NUMBERS)}"
+    monkeypatch.setenv("TLL_STORE", served.address(name))
+    yield served.address(name)
+    served.drop(name)
+
+
+@pytest.fixture(params=[*PLACES, AT_AN_ADDRESS])
 def anywhere(request: pytest.FixtureRequest, here: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Once in a folder and once in a Milvus: the store that `the_store` names."""
+    """Once in a folder, once in a Milvus Lite and once at an address: the store that `the_store`
+    names. The three differ in whether the store has a folder here, and whose."""
+    if request.param == AT_AN_ADDRESS:
+        return request.getfixturevalue("address")
     monkeypatch.setenv("TLL_STORE", PLACES[request.param])
     return PLACES[request.param]
 

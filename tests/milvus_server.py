@@ -28,13 +28,24 @@ class Served:
     """A running server."""
 
     port: int
+    host: str = "127.0.0.1"
     called: list[str] = field(default_factory=list)
     """Names of the calls that came."""
     fails_at: int = 0
     """Which of the writes from now on fails, once; 0 is none."""
 
-    def address(self, name: str = "photos", host: str = "127.0.0.1") -> str:
-        return f"milvus://{host}:{self.port}/{name}"
+    def address(self, name: str = "photos", host: str = "") -> str:
+        return f"milvus://{host or self.host}:{self.port}/{name}"
+
+    def drop(self, name: str) -> None:
+        """Remove the collections of a store, if there is one."""
+        from pymilvus import MilvusClient
+
+        client = MilvusClient(f"http://{self.host}:{self.port}", dedicated=True)
+        for one in client.list_collections():
+            if one == name or one.startswith(f"{name}_"):
+                client.drop_collection(one)
+        client.close()
 
 
 class _Gate(grpc.ServerInterceptor):

@@ -70,18 +70,23 @@ class Connection:
         Args:
             key: the primary key, by which more than `AT_ONCE` are asked for in turn.
         """
+        if not limit:
+            every = self._query(collection, filter, [*fields, key], AT_ONCE)
+            if len(every) < AT_ONCE:  # so no segment had more
+                return sorted(every, key=lambda row: row[key])
         found: list[dict[str, Any]] = []
         after = None
-        while True:
+        while not limit or len(found) < limit:
             wanted = min(AT_ONCE, limit - len(found)) if limit else AT_ONCE
             rest = f"({filter}) and " if filter else ""
             here = filter if after is None else f"{rest}{key} > {after}"
             some = self._query(collection, here, [*fields, key], wanted, ordered=True)
+            if not some:  # fewer than wanted tell nothing: 2.3 stops where its first segment ends
+                break
             some.sort(key=lambda row: row[key])
             found += some
-            if len(some) < wanted or len(found) == limit:
-                return found
             after = repr(some[-1][key]) if isinstance(some[-1][key], int) else f'"{some[-1][key]}"'
+        return found
 
     def by_keys(
         self, collection: str, key: str, keys: Sequence[Any], fields: Sequence[str]

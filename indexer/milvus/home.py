@@ -21,8 +21,10 @@ from .claims import claimed
 from .connection import Connection, connected
 from .reader import MilvusReader
 from .schema import (
+    INVERTED,
     LONGEST,
     NOTE_FIELDS,
+    OWN_CHOICE,
     Names,
     Shape,
     images_shape,
@@ -228,8 +230,10 @@ def _make(connection: Connection, name: str, shape: Shape) -> None:
             schema=schema,
             consistency_level="Session",
         )
-        # Nothing is in it yet: there is nothing to wait for.
-        connection.call("create_index", name, indexes, sync=False)
+    have = connection.call("list_indexes", name)
+    for index in indexes:
+        if index.field_name not in have:  # a build may have been cut short before it was made
+            _make_index(connection, name, index)
     there = connection.call("describe_collection", name)["fields"]
     if {field["name"] for field in there} != {field.name for field in schema.fields}:
         raise StoreError(
@@ -237,6 +241,23 @@ def _make(connection: Connection, name: str, shape: Shape) -> None:
             "give --store another name"
         )
     connection.call("load_collection", name)
+
+
+def _make_index(connection: Connection, name: str, index: Any) -> None:
+    """Make one index of a collection that holds nothing yet: there is nothing to wait for."""
+    from pymilvus import MilvusClient
+
+    def make(kind: str) -> None:
+        indexes = MilvusClient.prepare_index_params()
+        indexes.add_index(**{**index.to_dict(), "index_type": kind})
+        connection.call("create_index", name, indexes, sync=False)
+
+    try:
+        make(index.index_type)
+    except StoreError:
+        if index.index_type != INVERTED:
+            raise
+        make(OWN_CHOICE)  # a Milvus before 2.4 knows no inverted index
 
 
 @contextmanager

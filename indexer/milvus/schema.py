@@ -36,6 +36,9 @@ _MASK = (1 << 63) - 1
 PROBES = 4
 """Numbers that contents with the same bits may have."""
 
+INVERTED, OWN_CHOICE = "INVERTED", ""
+"""Of what is no vector; and whatever a Milvus takes where none is named."""
+
 KINDS = {"flat": "FLAT", "hnsw": "HNSW", "ivf": "IVF_SQ8"}
 
 
@@ -97,7 +100,7 @@ def places_shape() -> Shape:
         places.add_field(name, DataType.INT64)
     places.add_field("reject", DataType.VARCHAR, max_length=LONGEST)
     for name in ("folder", "image"):
-        indexes.add_index(name, index_type="INVERTED")
+        indexes.add_index(name, index_type=INVERTED)
     return _with_nothing(places, indexes)
 
 
@@ -109,7 +112,7 @@ def notes_shape() -> Shape:
     notes.add_field("note", DataType.VARCHAR, max_length=80, is_primary=True)
     notes.add_field("kind", DataType.VARCHAR, max_length=16)
     notes.add_field("value", DataType.VARCHAR, max_length=LONGEST)
-    indexes.add_index("kind", index_type="INVERTED")
+    indexes.add_index("kind", index_type=INVERTED)
     return _with_nothing(notes, indexes)
 
 

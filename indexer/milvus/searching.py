@@ -83,7 +83,7 @@ class MilvusIndexes(Indexes):
         """The `count` images nearest to `ask` (1, d), with their exact scores."""
         field = field_of(space.table)
         found = self._search(space, ask, count, [*IMAGE_FIELDS, field], filter)[0]
-        rows = [{"image": one["image"], **one["entity"]} for one in found]
+        rows = [{"image": _number_of(one), **one["entity"]} for one in found]
         vectors = [row.pop(field) for row in rows]
         reader.remember_images(rows)
         reader.look_up(row["image"] for row in rows)
@@ -212,8 +212,13 @@ class MilvusOffers:
         width = max(map(len, found), default=0)
         rows = np.full((len(asks), width), -1, np.int64)
         for row, hits in zip(rows, found, strict=True):
-            row[: len(hits)] = [hit["image"] for hit in hits]
+            row[: len(hits)] = list(map(_number_of, hits))
         return rows
+
+
+def _number_of(hit: dict[str, Any]) -> int:
+    """Of a hit, the image; before 2.4, a Milvus did not say what its key is called."""
+    return int(hit["image"] if "image" in hit else hit["id"])
 
 
 def kind_of(index: str, is_lite: bool) -> str:

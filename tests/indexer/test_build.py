@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import tiny
-from conftest import Result, the_store
+from conftest import PLACES, Result, the_store
 from pictures import encoded, fill_folder, noise
 from tll_index import BuildReport, Lens, Recipe, Store, build
 from tll_index.config import load_settings
@@ -658,9 +658,9 @@ def test_one_writer(here: Path) -> None:
     run("photos")
     with only_writer(located(the_store())):
         started = time.monotonic()
-        with pytest.raises(StoreBusyError, match="another tll-index is writing"):
+        with pytest.raises(StoreBusyError, match=r"another tll-index.* is writing"):
             run("photos")
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 10  # not the minute after which a claim has ended
         assert len(everything()) == 2  # readers don't mind
     assert run("photos") == {"unchanged": 2}
 
@@ -678,9 +678,10 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.usefixtures("anywhere")
+# Not at an address: there, the claim of who was killed is good for another minute.
+@pytest.mark.parametrize("anywhere", PLACES, indirect=True)
 def test_kill_in_the_middle_then_go_on(
-    here: Path, log: Path, spawn: Spawn, monkeypatch: pytest.MonkeyPatch
+    anywhere: str, here: Path, log: Path, spawn: Spawn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill_folder(here / "photos", 60)
     monkeypatch.setenv("TINY_SECONDS", "0.05")

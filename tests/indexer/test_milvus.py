@@ -32,13 +32,14 @@ from tll_index.errors import (
     TllError,
     UsageError,
 )
-from tll_index.indexer.homes import only_writer
+from tll_index.indexer.homes import folder_in_use, only_writer
 from tll_index.indexer.milvus.claims import claimed
 from tll_index.indexer.milvus.connection import connected
 from tll_index.indexer.milvus.schema import (
     Names,
     from_text,
     note_row,
+    notes_shape,
     number_from,
     place_in,
     place_row,
@@ -144,6 +145,25 @@ def test_builds_and_queries_through_a_server(here: Path, server: Served, spawn: 
         assert [hit for hit, _ in found[path]] == [hit for hit, _ in wanted[path]]
         assert np.allclose([s for _, s in found[path]], [s for _, s in wanted[path]], atol=2e-6)
     assert build(["photos"], store=server.address()).unchanged == 30
+
+
+def test_only_a_store_on_this_machine_fills_a_folder(here: Path) -> None:
+    assert folder_in_use(here / "store") == os.fsencode(here / "store")
+    assert folder_in_use(located("milvus-lite:y.db")) == os.fsencode(here / "y.db")
+    assert folder_in_use(located("milvus://h:1/c")) is None
+
+
+def test_a_collection_whose_index_was_never_made_gets_it(here: Path, server: Served) -> None:
+    """A build was cut short between the two."""
+    location = located(server.address())
+    assert isinstance(location, Milvus)
+    connection = connected(location)
+    schema, _ = notes_shape()
+    connection.call("create_collection", Names("photos").notes, schema=schema)
+    connection.close()
+    fill_folder(here / "photos", 2)
+    assert build(["photos"], store=server.address(), recipe=TINY).added == 2
+    assert len(answers(server.address(), [here / "photos/picture0000.png"])) == 1
 
 
 def test_who_has_it_open_sees_what_a_build_brings(here: Path, server: Served) -> None:
@@ -341,6 +361,7 @@ def test_more_rows_than_a_question_gives(here: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("tll_index.indexer.milvus.connection.AT_ONCE", 5)
     with Store.open(lite) as store:
         with store.catalog.reading() as reader:
+            assert len(list(reader.folders())) == 2
             numbers = reader.image_numbers().tolist()
             assert len(numbers) == 28 and numbers == sorted(numbers)
             for at_most in (1, 3, 28, 99):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tll_index.errors import TllError
-from tll_index.indexer.walk import FileState, Rules, Walk, roots_of
+from tll_index.indexer.walk import FileState, Rules, Walk, is_below, roots_of
 
 
 def found(root: Path, rules: Rules = Rules(), skip: Path | None = None) -> list[str]:  # noqa: B008
@@ -24,6 +24,13 @@ def touch(root: Path, *names: str | bytes) -> None:
         path = os.path.join(os.fsencode(root), os.fsencode(name))
         os.makedirs(os.path.dirname(path), exist_ok=True)
         open(path, "wb").close()
+
+
+def test_below() -> None:
+    assert is_below(b"/a/b", b"/a") and is_below(b"/a", b"/a") and is_below(b"/a", b"/")
+    assert is_below(b"s3://b/a", b"s3://b") and not is_below(b"/ab", b"/a")
+    with pytest.raises(ValueError, match="no folder"):  # everything would be below it
+        is_below(b"/a", b"")
 
 
 def test_only_pictures_in_order(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from conftest import the_store
 from pictures import encoded, fill_folder, noise
 from tll_index import BuildReport, Listener, Recipe, Store, build, watch
 from tll_index.errors import TllError, UsageError
@@ -124,6 +125,36 @@ def test_follows_what_changes(here: Path, home: Path) -> None:
     assert paths_in("photos/s.tll") == {
         "photos/picture0002.png", "photos/new/moved.png", "photos/came/picture0070.png"
     }  # fmt: skip
+
+
+@pytest.mark.usefixtures("anywhere")
+def test_follows_what_changes_wherever_the_store_is(here: Path) -> None:
+    fill_folder(here / "photos", 3)
+    fill_folder(here / "photos/album", 2, first=10)
+    with watched("photos", store=the_store()) as heard:
+        assert heard.counts() == {"added": 5}
+        fill_folder(here / "photos/new", 1, first=20)
+        assert heard.counts() == {"added": 1}
+        (here / "photos/picture0000.png").rename(here / "photos/new/moved.png")
+        assert heard.counts() == {"moved": 1}
+        (here / "photos/picture0001.png").unlink()
+        assert heard.counts() == {"removed": 1}
+        shutil.rmtree(here / "photos/album")
+        assert heard.counts() == {"removed": 2}
+    assert paths_in(the_store()) == {
+        "photos/picture0002.png", "photos/new/moved.png", "photos/new/picture0020.png"
+    }  # fmt: skip
+
+
+def test_what_rings_where_the_store_has_no_folder(here: Path) -> None:
+    (here / "photos").mkdir()
+    heard = threading.Event()
+    with Observer(Rules(), None, heard.set) as observer:
+        observer.observe([os.fsencode(here / "photos")])
+        assert heard.is_set()
+        heard.clear()
+        noise(1).save(here / "photos/new.png")
+        assert heard.wait(SECONDS)
 
 
 def test_what_rings_and_what_does_not(here: Path) -> None:
@@ -270,15 +301,16 @@ def test_a_file_that_is_still_being_copied(here: Path, poll: float | None) -> No
         assert heard.counts() == {"added": 1}
 
 
+@pytest.mark.usefixtures("anywhere")
 @pytest.mark.parametrize("poll", [None, 0.1])
 def test_a_disk_that_goes_and_comes(here: Path, poll: float | None) -> None:
     fill_folder(here / "disk/photos", 2)
-    with watched("disk/photos", store="s.tll", poll=poll) as heard:
+    with watched("disk/photos", store=the_store(), poll=poll) as heard:
         assert heard.counts() == {"added": 2}
         (here / "disk").rename(here / "away")
         _, fresh = heard.next("built")
         assert "is its disk mounted?" in fresh[0].message
-        assert len(paths_in("s.tll")) == 2  # kept
+        assert len(paths_in(the_store())) == 2  # kept
         (here / "away").rename(here / "disk")
         fill_folder(here / "disk/photos", 1, first=7)
         assert heard.counts() == {"added": 1}
