@@ -52,7 +52,7 @@ def one_files(found: Sequence[PathState]) -> list[OneFile]:
     return sorted(made, key=lambda file: (not file.is_indexed, file.is_link, file.path))
 
 
-def is_of_one_file(paths: Sequence[bytes]) -> list[bool]:
+def again_of_one_file(paths: Sequence[bytes]) -> list[bool]:
     """(n,): for each path whether it leads to the file of one before it, as things are now. What
     can't be looked at, or is at an address, is taken for a file of its own."""
     known: set[tuple[object, ...]] = set()

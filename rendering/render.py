@@ -62,7 +62,7 @@ def summary(report: BuildReport, seconds: float, store: str, dry_run: bool = Fal
     line = ", ".join(f"{count:,} {what}" for what, count in counts.items())
     lines = [f"{'would be: ' if dry_run else ''}{line}"]
     if report.copies:
-        lines.append(f"{report.copies:,} of the added are copies of pictures indexed before")
+        lines.append(_known_pictures(report.copies - report.links, report.links))
     if report.skipped:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in report.reasons().items())
         lines.append(f"skipped: {reasons}")
@@ -73,6 +73,19 @@ def summary(report: BuildReport, seconds: float, store: str, dry_run: bool = Fal
         speed = f", {report.embedded / seconds:.0f} a second" if report.embedded > 100 else ""
         lines.append(f"{report.embedded:,} embedded in {_duration(seconds)}{speed}; store: {store}")
     return "\n".join(lines)
+
+
+def _known_pictures(copies: int, links: int) -> str:
+    """What was added without a new picture, of which there is some."""
+    parts = []
+    if copies:
+        are = "is a copy of a picture" if copies == 1 else "are copies of pictures"
+        parts.append(f"{copies:,} of the added {are} indexed before")
+    if links:
+        of = "" if copies else " of the added"
+        are = "is another path to a file" if links == 1 else "are other paths to files"
+        parts.append(f"{links:,}{of} {are} indexed before")
+    return ", ".join(parts)
 
 
 def skipped_lines(skipped: Iterable[Skipped]) -> Iterator[str]:
@@ -87,8 +100,8 @@ def facts(info: dict[str, Any]) -> str:
     sizes = ", ".join(f"{name} {size(count)}" for name, count in disk.items())
     rows = {
         "store": shown(info["store"]),
-        "pictures": f"{info['images']:,} different, at {info['paths']:,} paths",
-        "unusable": f"{info['unusable_files']:,} files",
+        "pictures": f"{info['images']:,} different, {_where(info)}",
+        "unusable": counted(info["unusable_files"], "file"),
         "folders": ", ".join(shown(folder) for folder in info["folders"]) or "none",
         **_made_by(info),
         "vectors": f"{info['dimension']:,} values, {info['metric']}",
@@ -98,6 +111,13 @@ def facts(info: dict[str, Any]) -> str:
         "made": f"{info['created']} with {info['made_with']}, format {info['format']}",
     }
     return "\n".join(f"{name:<9} {value}" for name, value in rows.items())
+
+
+def _where(info: dict[str, Any]) -> str:
+    """At how many paths the pictures are, and of how many files where some are links."""
+    paths, files = info["paths"], info["files"]
+    at = f"at {counted(paths, 'path')}"
+    return at if files in (None, paths) else f"{at} of {counted(files, 'file')}"
 
 
 def _made_by(info: dict[str, Any]) -> dict[str, str]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
+import json
 import os
 import shutil
 import subprocess
@@ -12,15 +15,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 from conftest import Result
-from pictures import encoded, noise
-from tll_index import Group, Recipe, Store, build, dupes
+from pictures import encoded, fill_folder, noise
+from tll_index import Group, Lens, Recipe, Store, build, dupes
 from tll_index.engine.decode import Limits
 from tll_index.errors import NoPicturesError
+from tll_index.indexer import describing
 from tll_index.indexer.duplicate_groups import ShownImage, grouped
 from tll_index.indexer.path_states import PathEntry, states_now
 from tll_index.indexer.records import ImageRecord
@@ -30,6 +35,7 @@ from tll_index.rendering.formats import rows_as
 from tll_index.rendering.render import group_rows
 
 Run = Callable[..., Result]
+SIDES = ("left", "right")
 needs_jq = pytest.mark.skipif(shutil.which("jq") is None, reason="there is no jq")
 DOCUMENTED = (".copies[1:][].path", ".copies[1:][] | .path, .links[]")
 """What docs/collection.md tells people to delete by."""
@@ -219,6 +225,82 @@ def test_a_file_outside_is_no_copy_to_delete(here: Path, photos: Path) -> None:
     assert told(found) == [[("photos/best/a.png", []), ("photos/more.png", [])]]
     assert uncertain(found) == {"outside/real.png": "outside"}
     assert [one.links for one in found[0].uncertain] == [(str(photos / "album/real_link.png"),)]
+
+
+# -- what else counts files --------------------------------------------------------
+
+
+@pytest.mark.usefixtures("anywhere")
+def test_info_and_builds_count_files(here: Path, photos: Path, tll_index: Run) -> None:
+    (photos / "album/b_hard.png").hardlink_to(photos / "best/b.png")
+    shutil.copy(photos / "best/b.png", photos / "b_copy.png")
+    (here / "again").symlink_to("photos")
+    done = tll_index("build", "photos", "again", "--follow-links", "--backbone", "tiny")
+    assert "8 added" in done.out  # each name is indexed
+    lines = done.out.splitlines()
+    assert "1 of the added is a copy of a picture indexed before, " in lines[1]
+    assert "5 are other paths to files indexed before" in lines[1]
+    assert "2 different, at 8 paths of 3 files" in tll_index("info").out
+    facts = json.loads(tll_index("info", "--format", "json").out)
+    assert (facts["images"], facts["paths"], facts["files"]) == (2, 8, 3)
+
+
+def test_many_links_are_not_counted(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (photos / "album/b_hard.png").hardlink_to(photos / "best/b.png")
+    index("photos")
+    monkeypatch.setattr(describing, "_MOST_PATHS", 2)
+    with Store.open() as store:
+        assert store.info()["files"] is None
+
+
+def test_a_file_is_no_pair_with_itself(here: Path, tll_index: Run) -> None:
+    """Nor with what was another picture at the last build, and is a link to it now."""
+    paths = fill_folder(here / "photos", 8)
+    for number, path in enumerate(paths[:4]):
+        (here / f"photos/link{number}.png").symlink_to(path.name)
+        (here / f"photos/hard{number}.png").hardlink_to(path)
+    lens = Lens("tiny", 16, adaptation=np.eye(16, dtype=np.float32)[:6])
+    build(["photos"], rules=Rules(follow_links=True), recipe=Recipe("tiny", lens=lens))
+    paths[7].unlink()
+    paths[7].symlink_to(paths[0].name)
+    done = tll_index("pairs", "--json")
+    found = [json.loads(line) for line in done.out.splitlines()]
+    assert found and "gone or changed" in done.err
+    for pair in found:
+        left, right = ({os.stat(path).st_ino for path in pair[side]["paths"]} for side in SIDES)
+        assert not left & right
+
+
+def test_hits_tell_of_other_paths_not_of_copies(photos: Path, tll_index: Run) -> None:
+    (photos / "album/b_hard.png").hardlink_to(photos / "best/b.png")
+    index("photos")
+    assert "(and 1 other path)" in tll_index("query", "photos/best/a.png").out
+
+
+def test_as_csv_and_as_a_page(photos: Path, tll_index: Run) -> None:
+    (photos / "album/a_hard.png").hardlink_to(photos / "best/a.png")
+    for name in ("x", "y"):
+        shutil.copy(photos / "best/a.png", photos / f"{name}.png")
+    index("photos")
+    (photos / "y.png").unlink()
+    done = tll_index("dupes", "--exact", "--format", "csv", "--html", "dupes.html")
+    rows = list(csv.DictReader(io.StringIO(done.out)))
+    assert [(row["group"], row["role"], row["state"], row["nlink"]) for row in rows] == [
+        ("1", "best", "ok", "2"),
+        ("1", "copy", "ok", "1"),
+        ("1", "uncertain", "gone", ""),
+    ]
+    assert json.loads(rows[0]["links"]) == [str(photos / "best/a.png")]
+    page = Path("dupes.html").read_text("utf-8")
+    assert "1 picture that is here more than once" in page
+    assert "same file: photos/best/a.png" in page and "gone" in page
+    table = tll_index("dupes", "--exact").out.splitlines()
+    assert [line.split()[-2:] for line in table] == [
+        ["best", "photos/album/a_hard.png"],
+        ["file", "photos/best/a.png"],
+        ["equal", "photos/x.png"],
+        ["gone", "photos/y.png"],
+    ]
 
 
 # -- as things are now -----------------------------------------------------------
