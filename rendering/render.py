@@ -104,7 +104,7 @@ def facts(info: dict[str, Any]) -> str:
         "unusable": counted(info["unusable_files"], "file"),
         "folders": ", ".join(shown(folder) for folder in info["folders"]) or "none",
         **_made_by(info),
-        "vectors": f"{info['dimension']:,} values, {info['metric']}",
+        "vectors": f"{counted(info['dimension'], 'value')}, {info['metric']}",
         "index": _index(info["index"]),
         "texts": _texts(info["words"]),
         "on disk": f"{size(sum(disk.values()))} ({sizes})",
@@ -199,11 +199,12 @@ def trained(facts: dict[str, Any], lens_dir: Path) -> str:
         low, high = judged["top2_ci95"]
         score = (
             f"{judged['top2']:.3f}  (95% interval {low:.3f} to {high:.3f}; "
-            f"{judged['folds']} folds of {judged['pairs']:,} pairs)"
+            f"{counted(judged['folds'], 'fold')} of {counted(judged['pairs'], 'pair')})"
         )
     rows = {
         "top-2": score,
-        "vectors": f"{facts['dimension']:,} values, {facts['bytes_per_vector']:,} bytes each",
+        "vectors": f"{counted(facts['dimension'], 'value')}, "
+        f"{counted(facts['bytes_per_vector'], 'byte')} each",
         "lens": f"{path}, {size(facts['bytes'])} (digest {facts['sha256'][:12]})",
         "use it": f"tll-index build DIR --lens {path}",
         "": f"or always: put it in {shown(lens_dir)} as {facts['backbone']}.npz",
