@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @store_option
-@click.option("--exact", is_flag=True, help="Only equal content, as last built; opens no file.")
+@click.option("--exact", is_flag=True, help="Only equal content, as last built: at once.")
 @click.option(
     "--threshold",
     type=float,
     help="How well details must agree, 0 to 1.  [default: 0.92]",
 )
-@format_option("table", "json", "jsonl", json="jsonl")
+@format_option("table", "json", "jsonl", "csv", json="jsonl")
 @_html_option
 @workers_option
 @quiet_option
@@ -53,10 +53,9 @@ def dupes(
     """Show which files are the same picture, or nearly: other sizes, formats, qualities, crops.
 
     Reads every picture once. The first file of each group is the best: most pixels, then most
-    bytes. Nothing is ever deleted.
+    bytes. Paths that lead to one file (links) are listed below it, and are no copies. Files that
+    are not as last built count neither as best nor as copies. Nothing is ever deleted.
     """
-    from dataclasses import asdict
-
     from ..config import load_settings
     from ..engine.decode import Limits
     from ..indexer.duplicates import SAME
@@ -74,15 +73,17 @@ def dupes(
             progress=progress,
             settings=loaded,
         )
-    if format != "table":
-        rows = [{"exact": group.exact, **asdict(group)} for group in found]
-        click.echo(rows_as(format, rows), nl=False)
+    if format == "csv":
+        click.echo(rows_as(format, render.file_rows(found), render.FILE_COLUMNS), nl=False)
+    elif format != "table":
+        click.echo(rows_as(format, render.group_rows(found)), nl=False)
     elif found:
         click.echo("\n\n".join(render.groups(found)))
     if not quiet:
         click.echo(render.groups_summary(found), err=True)
     if html is not None:
-        title = f"{len(found):,} pictures that are here more than once"
+        is_here = "picture that is" if len(found) == 1 else "pictures that are"
+        title = f"{len(found):,} {is_here} here more than once"
         write_and_say(html, pages.groups_page(found, Limits.of(loaded), title).encode())
 
 

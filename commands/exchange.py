@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..names import shown
+from ..wording import counted
 from .parameters import (
     OUTPUT_OR_FOLDER,
     PATH,
@@ -44,13 +45,13 @@ def merge(sources: tuple[Path, ...], store: Location | None, quiet: bool) -> Non
     if quiet:
         return
     click.echo(
-        f"{merged.added:,} paths added ({merged.images:,} new pictures), "
+        f"{counted(merged.added, 'path')} added ({counted(merged.images, 'new picture')}), "
         f"{merged.known:,} known, {merged.unusable:,} unusable"
     )
     if merged.replaced or merged.kept:
         click.echo(
-            f"{merged.replaced + merged.kept:,} paths showed another picture: {merged.replaced:,} "
-            f"replaced, as their files are now; {merged.kept:,} kept"
+            f"{counted(merged.replaced + merged.kept, 'path')} showed another picture: "
+            f"{merged.replaced:,} replaced, as their files are now; {merged.kept:,} kept"
         )
 
 
@@ -84,7 +85,8 @@ def export(destination: Path, store: Location | None, quiet: bool, **how: Any) -
             destination, progress=progress, settings=load_settings(store=store), **how
         )
     if not quiet:
-        click.echo(f"wrote {shown(done.path)}: {done.rows:,} rows, {done.dimension} values each")
+        size = f"{counted(done.rows, 'row')}, {counted(done.dimension, 'value')} each"
+        click.echo(f"wrote {shown(done.path)}: {size}")
 
 
 @click.command("import")
@@ -126,7 +128,8 @@ def import_(
     if quiet:
         return
     click.echo(
-        f"{came.paths:,} paths added ({came.images:,} new pictures), {came.known:,} known, "
+        f"{counted(came.paths, 'path')} added ({counted(came.images, 'new picture')}), "
+        f"{came.known:,} known, "
         f"{came.absent:,} without a file here"
     )
     if came.renamed:
@@ -159,12 +162,14 @@ def copy(source: Location, destination: Location, quiet: bool) -> None:
     if quiet:
         return
     click.echo(
-        f"{found.changed:,} paths written ({found.sent:,} new pictures), {found.removed:,} "
-        f"removed; {shown(destination)} holds {found.images:,} pictures at {found.paths:,} paths"
+        f"{counted(found.changed, 'path')} written ({counted(found.sent, 'new picture')}), "
+        f"{found.removed:,} removed; {shown(destination)} holds "
+        f"{counted(found.images, 'picture')} at {counted(found.paths, 'path')}"
     )
     click.echo(
-        f"verified: counts are equal, {found.vectors:,} vectors by chance are equal in every bit, "
-        f"of the ten best answers to {found.asked:,} pictures {found.recall:.1%} are the same"
+        f"verified: counts are equal, {counted(found.vectors, 'vector')} by chance "
+        f"{'is' if found.vectors == 1 else 'are'} equal in every bit, of the ten best answers to "
+        f"{counted(found.asked, 'picture')} {found.recall:.1%} are the same"
     )
     if found.source_changed:
         click.echo(

@@ -14,6 +14,7 @@ import click
 
 from ..engine.options import RECIPES
 from ..names import shown
+from ..wording import counted
 from .parameters import (
     INTERRUPTED,
     OUTPUT,
@@ -107,7 +108,9 @@ def train(
     _write(out, lens)
     if fit.stopped:
         stopped = (
-            f"the best of {len(fit.losses):,} epochs" if fit.losses else "that before any epoch"
+            f"the best of {counted(len(fit.losses), 'epoch')}"
+            if fit.losses
+            else "that before any epoch"
         )
     elif folds:
         try:
@@ -281,7 +284,7 @@ def submit(
             data, embedder, file=candidates_file, settings=settings, progress=progress
         )
     write_submission(out, candidates, scores)
-    said = f"wrote {shown(out)}: {len(candidates):,} rows"
+    said = f"wrote {shown(out)}: {counted(len(candidates), 'row')}"
     if candidates_file is None and os.path.isfile(sample):
         check_submission(out, sample)
         said += f", the format of {sample.name}"

@@ -14,6 +14,7 @@ import click
 
 from ..names import shown
 from ..rendering.terminals import PROTOCOLS
+from ..wording import counted
 from .parameters import (
     OUTPUT,
     PATH,
@@ -202,11 +203,12 @@ def query(
                 answers.append(answer)
         out.finish()
     if out.count and k > held:
-        click.echo(f"(asked for {k}; the store holds {held:,} pictures)", err=True)
+        click.echo(f"(asked for {k}; the store holds {counted(held, 'picture')})", err=True)
     if answers and html is not None:
         from ..rendering.pages import page
 
-        write_and_say(html, page(answers, limits, f"Lookalikes among {held:,} pictures").encode())
+        title = f"Lookalikes among {counted(held, 'picture')}"
+        write_and_say(html, page(answers, limits, title).encode())
     if answers and sheet is not None and plan is not None:
         from ..rendering.sheets import sheet as drawn
 

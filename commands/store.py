@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..names import shown
+from ..wording import counted
 from .parameters import (
     PATH,
     PLACE,
@@ -149,7 +150,7 @@ def forget(paths: tuple[Path, ...], store: Location | None, copies: bool, quiet:
             err=True,
         )
     if not quiet:
-        click.echo(f"forgot {result.paths:,} paths, {result.images:,} pictures")
+        click.echo(f"forgot {counted(result.paths, 'path')}, {counted(result.images, 'picture')}")
 
 
 COMMANDS = (backup, forget, repair, verify)

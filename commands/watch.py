@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..names import shown
+from ..wording import counted
 from .parameters import (
     INTERRUPTED,
     PLACE,
@@ -73,7 +74,7 @@ def watch(
                 if self.first and report.unchanged:
                     said.append(f"unchanged {report.unchanged:,}")
                 if fresh and (self.first or len(fresh) > _AT_MOST):
-                    said.append(f"can't use {len(fresh):,} files")
+                    said.append(f"can't use {counted(len(fresh), 'file')}")
                 elif fresh:
                     said += [f"can't use {shown(one.path)}: {one.reason}" for one in fresh]
                 _line(", ".join(said) or "no pictures")

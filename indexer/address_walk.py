@@ -7,7 +7,7 @@ because a host can't be reached.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from ..engine.addresses import is_address
 from ..engine.decode import SUFFIXES
@@ -72,6 +72,20 @@ class AddressWalk(Walk):
             return True
 
         return entries(folder, wanted)
+
+
+def listed_states(folder: bytes, names: Container[bytes]) -> dict[bytes, FileState]:
+    """Those files of one folder at an address that have one of these names, as they are now.
+
+    Raises:
+        AddressError: it can't be listed. `MissingAddressError`: it is not there.
+        TllError: a package is missing; the message names it.
+    """
+
+    def wanted(text: str, is_folder: bool) -> bool:
+        return not is_folder and os.fsencode(text) in names
+
+    return {os.fsencode(entry.name): _state(entry) for entry in entries(folder, wanted)}
 
 
 def _state(entry: Entry) -> FileState:

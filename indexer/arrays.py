@@ -25,6 +25,7 @@ _COLUMNS: dict[str, str] = {
     "paths": "u1",
     "path_ends": "<i8",
     "path_rows": "<i8",
+    "path_is_link": "?",
 }
 """What an .npz file holds beside `vectors`, and of which dtype: see `_Columns.of`."""
 
@@ -80,7 +81,8 @@ class _Columns:
 
     def of(self, part: Part) -> dict[str, NDArray[Any]]:
         """`paths` holds the bytes of all paths, one after the other; of the i-th, `path_ends[i]` is
-        where it ends and `path_rows[i]` the row of the picture that it shows."""
+        where it ends, `path_rows[i]` the row of the picture that it shows, and `path_is_link[i]`
+        whether it leads to the file of a path before it."""
         paths = [path for some in part.paths for path in some]
         times = [len(some) for some in part.paths]
         path_ends = self._bytes + np.cumsum([len(path) for path in paths], dtype=np.int64)
@@ -96,5 +98,6 @@ class _Columns:
             "paths": np.frombuffer(b"".join(paths), np.uint8),
             "path_ends": path_ends,
             "path_rows": path_rows,
+            "path_is_link": [link for some in part.links for link in some],
         }
         return {name: np.asarray(found[name], dtype) for name, dtype in _COLUMNS.items()}

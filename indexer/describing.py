@@ -13,6 +13,12 @@ from ..contracts import Indexed
 from ..errors import NotIndexedError
 from .home import Home
 from .interface import Reader
+from .same_files import again_of_one_file
+
+_MOST_PATHS = 100_000
+"""Up to so many paths it is counted how many files they are of: some seconds, if all are links."""
+_AT_A_TIME = 512
+"""Images whose paths are looked up at once."""
 
 UNFINISHED = "unfinished copy"
 """Among a store's settings: it is a copy that is not whole, or was not verified."""
@@ -54,6 +60,22 @@ def sampled(reader: Reader, count: int, seed: int = 0) -> Iterator[Indexed]:
         yield indexed(reader, number)
 
 
+def files_of(reader: Reader) -> int | None:
+    """How many files the indexed paths are of, as links are now; None where that would take long.
+    A path at which nothing can be looked at counts as a file."""
+    again = 0
+    if reader.places > reader.images - reader.orphans:
+        if reader.places > _MOST_PATHS:
+            return None
+        numbers = reader.image_numbers().tolist()
+        for start in range(0, len(numbers), _AT_A_TIME):
+            reader.fetch(some := numbers[start : start + _AT_A_TIME])
+            for number in some:
+                if len(paths := reader.paths_of(number)) > 1:
+                    again += sum(again_of_one_file(paths))
+    return reader.places - again
+
+
 def about_store(home: Home, reader: Reader) -> dict[str, Any]:
     """What made a store, what it holds and what it takes (bytes); JSON values."""
     about = home.about
@@ -66,6 +88,7 @@ def about_store(home: Home, reader: Reader) -> dict[str, Any]:
         "folders": [os.fsdecode(root) for root in reader.roots()],
         "images": reader.images - reader.orphans,
         "paths": reader.places,
+        "files": files_of(reader),
         "unusable_files": reader.rejected,
         "generation": reader.generation,
         "backbone": made_by["backbone"],

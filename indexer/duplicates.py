@@ -8,7 +8,7 @@ reading each file once. docs/collection.md says how the thresholds were chosen.
 from __future__ import annotations
 
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config import Settings, load_settings
+from ..engine.decode import Limits
 from ..engine.outlines import (
     GEOMETRY,
     SIDE,
@@ -25,9 +26,14 @@ from ..engine.outlines import (
     outline,
 )
 from ..errors import UsageError
+from ..wording import counted
+from .duplicate_groups import Copy as Copy
+from .duplicate_groups import Group as Group
+from .duplicate_groups import ShownImage, grouped
 from .files import scratch
 from .interface import Reader
 from .neighbours import Neighbourhoods, neighbourhoods
+from .path_states import OK, PathEntry, states_now
 from .records import ImageRecord
 from .report import Progress
 from .rereading import reread
@@ -45,33 +51,6 @@ _AT_A_TIME = 512
 """Pairs that are compared at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """One file of a group."""
-
-    path: str
-    """Absolute; stray bytes as PEP 383 surrogates."""
-    sha256: str
-    """Of its content, in hex."""
-    width: int
-    height: int
-    file_bytes: int
-    likeness: float
-    """How well its details agree with those of the group's first; 1 for equal content."""
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Files that show the same picture, the best first: that with most pixels, then most bytes."""
-
-    copies: tuple[Copy, ...]
-
-    @property
-    def exact(self) -> bool:
-        """Whether all files have the same content."""
-        return len({copy.sha256 for copy in self.copies}) == 1
-
-
 def dupes(
     store: str | os.PathLike[str] | None = None,
     *,
@@ -81,11 +60,13 @@ def dupes(
     settings: Settings | None = None,
 ) -> tuple[Group, ...]:
     """Groups of files in a store that show the same or nearly the same picture, in order of path.
-    Every file of a group is like its first one; nothing is deleted.
+    Every file of a group is like its first one; nothing is deleted. Paths that lead to one file are
+    one of them, and each file is looked at, whether it still is what the last build saw.
 
     Args:
         store: its folder; None as in `Store.open`.
-        exact: only equal content, as of the last build; no file is opened.
+        exact: only equal content, as of the last build; no file is opened (but where its size and
+            time can't tell whether it changed: it was written just before the build).
         threshold: how well details must agree, above 0 and up to 1.
 
     Raises:
@@ -97,7 +78,9 @@ def dupes(
     settings, progress = settings or load_settings(), progress or Progress()
     with Store.open(store, settings=settings) as opened:
         families = [] if exact else _families(opened, threshold, progress)
-        return tuple(sorted(_groups(opened, families), key=lambda group: group.copies[0].path))
+        return tuple(
+            sorted(_groups(opened, families, progress), key=lambda group: group.copies[0].path)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,29 +224,42 @@ def _components(pairs: NDArray[np.int64]) -> list[list[int]]:
     return list(members.values())
 
 
-def _groups(store: Store, families: Iterable[_Family]) -> Iterator[Group]:
-    """Those families, and every other image that has several paths, with their files."""
+def _groups(store: Store, families: Iterable[_Family], progress: Progress) -> Iterator[Group]:
+    """Those families, and every other image that has several paths, with their files as they are
+    now."""
+    groups = list(_shown(store, families))
+    entries = [entry for images in groups for image in images for entry in image.entries]
+    now = states_now(entries, Limits.of(store.settings))
+    for images in groups:
+        yield from grouped(images, now)
+    if left_out := Counter(one.state for one in now.values() if one.state != OK):
+        states = ", ".join(f"{count:,} {state}" for state, count in sorted(left_out.items()))
+        progress.note(
+            f"left out {counted(sum(left_out.values()), 'path')} not as at the last build "
+            f"({states}): neither best nor copies; 'tll-index build' takes up what changed"
+        )
+
+
+def _shown(store: Store, families: Iterable[_Family]) -> Iterator[list[ShownImage]]:
+    """The images of each group, the best first."""
     with store.catalog.reading() as reader:
         known: set[int] = set()
         for family in families:
             known |= family.keys()
-            copies = [
-                copy for image, like in family.items() for copy in _copies(reader, image, like)
-            ]
-            if len(copies) > 1:
-                yield Group(tuple(copies))
+            reader.fetch(family)
+            yield [shown for image, like in family.items() for shown in _image(reader, image, like)]
         numbers = reader.image_numbers().tolist()
         for start in range(0, len(numbers), _AT_A_TIME):
             reader.fetch(some := numbers[start : start + _AT_A_TIME])
             for image in some:
                 if image not in known and len(reader.paths_of(image, at_most=2)) > 1:
-                    yield Group(tuple(_copies(reader, image, 1.0)))
+                    yield list(_image(reader, image, 1.0))
 
 
-def _copies(reader: Reader, image: int, like: float) -> Iterator[Copy]:
+def _image(reader: Reader, image: int, like: float) -> Iterator[ShownImage]:
     record = reader.image(image)
-    if record is None:  # removed meanwhile
-        return
-    size = record.width, record.height, record.file_bytes
-    for path in reader.paths_of(image):
-        yield Copy(os.fsdecode(path), record.sha256, *size, round(min(like, 1.0), 4))
+    if record is not None:  # else it was removed meanwhile
+        entries = [
+            PathEntry(path, place.state, record.sha256) for path, place in reader.entries_of(image)
+        ]
+        yield ShownImage(record, round(min(like, 1.0), 4), entries)

@@ -13,6 +13,7 @@ from ..errors import StoreDamagedError
 from .interface import Reader
 from .records import ImageRecord
 from .report import Progress
+from .same_files import again_of_one_file
 
 _BYTES, _ROWS = 16 << 20, 1 << 14
 """At most so much of vectors, and so many of them, at a time."""
@@ -28,19 +29,26 @@ class Part:
     """n."""
     paths: list[list[bytes]]
     """n, at least one path each, sorted."""
+    links: list[list[bool]]
+    """n, for each path whether it leads to the file of one before it, as links are now."""
 
     def __len__(self) -> int:
         return len(self.records)
 
     def __getitem__(self, rows: slice) -> Part:
-        return Part(self.vectors[rows], self.records[rows], self.paths[rows])
+        return Part(self.vectors[rows], self.records[rows], self.paths[rows], self.links[rows])
 
     def by_path(self) -> Part:
         """The same with a row for each path."""
         times = [len(paths) for paths in self.paths]
         rows = np.repeat(np.arange(len(times)), times)
         records = [self.records[row] for row in rows.tolist()]
-        return Part(self.vectors[rows], records, [[path] for paths in self.paths for path in paths])
+        return Part(
+            self.vectors[rows],
+            records,
+            [[path] for paths in self.paths for path in paths],
+            [[link] for links in self.links for link in links],
+        )
 
 
 @dataclass(frozen=True)
@@ -103,4 +111,6 @@ class Extract:
                 f"the catalog's vectors are damaged: {vectors.shape[1]} values, expected "
                 f"{self.dimension}"
             )
-        return Part(vectors, records, [paths[row] for row in shown])
+        paths = [paths[row] for row in shown]
+        links = [again_of_one_file(some) if len(some) > 1 else [False] for some in paths]
+        return Part(vectors, records, paths, links)

@@ -17,6 +17,7 @@ from .pipeline import File, Prepared
 from .presence import is_absent, is_gone
 from .records import ImageRecord, Place, Reject
 from .report import BuildReport, Progress, Skipped
+from .same_files import again_of_one_file
 from .store import Store
 from .walk import FileState, is_below
 
@@ -31,7 +32,7 @@ _LOOKED_AT = 16
 have ten thousand copies."""
 
 
-_COUNTS = ("added", "copies", "updated", "unchanged", "moved", "removed")
+_COUNTS = ("added", "copies", "links", "updated", "unchanged", "moved", "removed")
 
 
 @dataclass
@@ -195,6 +196,7 @@ def _place(
     else:
         counts.added += 1
         counts.copies += bool(elsewhere)
+        counts.links += again_of_one_file([*elsewhere, file.path])[-1]
     writer.set_place(writer.folder(file.folder), file.name, *now)
 
 

@@ -125,6 +125,11 @@ class Reader(ABC):
     def paths_of(self, image: int, at_most: int | None = None) -> list[bytes]:
         """Absolute paths that show this image, sorted; `at_most` so many of them, any."""
 
+    @abstractmethod
+    def entries_of(self, image: int) -> list[tuple[bytes, Place]]:
+        """The path entries that show this image: absolute path, and what is known of the file
+        there; sorted."""
+
     # -- images and vectors ------------------------------------------------
 
     def fetch(self, images: Iterable[int], *, paths: bool = True) -> None:  # noqa: B027

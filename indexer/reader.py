@@ -189,6 +189,15 @@ class LmdbReader(Reader):
         """Absolute paths that show this image, sorted; `at_most` so many of them, any."""
         return sorted(self._path(key) for key in self._place_keys(image, at_most))
 
+    def entries_of(self, image: int) -> list[tuple[bytes, Place]]:
+        """The path entries that show this image: absolute path, and what is known of the file
+        there; sorted."""
+        found = []
+        for key in self._place_keys(image):
+            if (value := self._get("places", key)) is not None:
+                found.append((self._path(key), Place.unpack(value)))
+        return sorted(found)
+
     def _place_keys(self, image: int, at_most: int | None = None) -> list[bytes]:
         handle = self._tables.get("place_of")
         if handle is None:

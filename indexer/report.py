@@ -31,6 +31,8 @@ class BuildReport:
     removed: int = 0
     """Indexed before, and gone. (One that is there but can't be used any more is in `skipped`.)"""
     copies: int = 0
+    links: int = 0
+    """Those of the copies that are none: other paths to a file that was indexed."""
     embedded: int = 0
     """Pictures that went through the backbone."""
     skipped: list[Skipped] = field(default_factory=list)

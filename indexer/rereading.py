@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..engine.decode import Geometry, Limits, Picture
 from ..engine.runtime import pictures_a_pass
+from ..wording import counted
 from .decoders import Decoder
 from .pipeline import File, Pipeline
 from .report import Progress
@@ -58,8 +59,8 @@ def reread(
             progress.advanced(len(wanted.lost))
     if missing:
         progress.note(
-            f"left out {missing:,} pictures whose files are gone or changed; 'tll-index build' "
-            "takes that up"
+            f"left out {counted(missing, 'picture')} whose files are gone or changed; "
+            "'tll-index build' takes that up"
         )
 
 

@@ -10,7 +10,7 @@ from ..contracts import Indexed
 from ..engine.decode import Limits, jpeg
 from ..names import near, shown
 from .answers import Answer, picture_at, sign
-from .render import said, size
+from .render import hard_links_elsewhere, said, size
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -84,9 +84,14 @@ def groups_page(found: Sequence[Group], limits: Limits, title: str) -> str:
                 "height": copy.height,
                 "size": size(copy.file_bytes),
                 "said": said(copy, group),
-                "image": _inline(picture_at(copy.path, THUMBNAIL_SIDE, limits)),
+                "elsewhere": hard_links_elsewhere(copy),
+                "links": [shown(near(path)) for path in copy.links],
+                "is_sure": copy.state == "ok",
+                "image": _inline(picture_at(copy.path, THUMBNAIL_SIDE, limits))
+                if copy.state != "changed"
+                else None,
             }
-            for copy in group.copies
+            for copy in (*group.copies, *group.uncertain)
         ]
         for group in found
     ]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..contracts import Hit, Hits
 from ..indexer.report import BuildReport, Skipped
 from ..names import near, shown
+from ..wording import counted
 from .formats import to_json
 from .terminals import PLAIN, Style
 
@@ -26,7 +27,7 @@ def table(hits: Hits, style: Style = PLAIN, *, nothing: str = "nothing else is i
         f"{style.faint(f'{hit.rank:>6}')}  {hit.score:6.3f}  "
         + (f"{style.bar(hit.score)}  " if style.bars else "")
         + style.path(hit.path)
-        + style.faint(_copies(hit))
+        + style.faint(_other_paths(hit))
         for hit in hits
     ]
     if not hits:
@@ -61,7 +62,7 @@ def summary(report: BuildReport, seconds: float, store: str, dry_run: bool = Fal
     line = ", ".join(f"{count:,} {what}" for what, count in counts.items())
     lines = [f"{'would be: ' if dry_run else ''}{line}"]
     if report.copies:
-        lines.append(f"{report.copies:,} of the added are copies of pictures indexed before")
+        lines.append(_known_pictures(report.copies - report.links, report.links))
     if report.skipped:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in report.reasons().items())
         lines.append(f"skipped: {reasons}")
@@ -72,6 +73,19 @@ def summary(report: BuildReport, seconds: float, store: str, dry_run: bool = Fal
         speed = f", {report.embedded / seconds:.0f} a second" if report.embedded > 100 else ""
         lines.append(f"{report.embedded:,} embedded in {_duration(seconds)}{speed}; store: {store}")
     return "\n".join(lines)
+
+
+def _known_pictures(copies: int, links: int) -> str:
+    """What was added without a new picture, of which there is some."""
+    parts = []
+    if copies:
+        are = "is a copy of a picture" if copies == 1 else "are copies of pictures"
+        parts.append(f"{copies:,} of the added {are} indexed before")
+    if links:
+        of = "" if copies else " of the added"
+        are = "is another path to a file" if links == 1 else "are other paths to files"
+        parts.append(f"{links:,}{of} {are} indexed before")
+    return ", ".join(parts)
 
 
 def skipped_lines(skipped: Iterable[Skipped]) -> Iterator[str]:
@@ -86,17 +100,24 @@ def facts(info: dict[str, Any]) -> str:
     sizes = ", ".join(f"{name} {size(count)}" for name, count in disk.items())
     rows = {
         "store": shown(info["store"]),
-        "pictures": f"{info['images']:,} different, at {info['paths']:,} paths",
-        "unusable": f"{info['unusable_files']:,} files",
+        "pictures": f"{info['images']:,} different, {_where(info)}",
+        "unusable": counted(info["unusable_files"], "file"),
         "folders": ", ".join(shown(folder) for folder in info["folders"]) or "none",
         **_made_by(info),
-        "vectors": f"{info['dimension']:,} values, {info['metric']}",
+        "vectors": f"{counted(info['dimension'], 'value')}, {info['metric']}",
         "index": _index(info["index"]),
         "texts": _texts(info["words"]),
         "on disk": f"{size(sum(disk.values()))} ({sizes})",
         "made": f"{info['created']} with {info['made_with']}, format {info['format']}",
     }
     return "\n".join(f"{name:<9} {value}" for name, value in rows.items())
+
+
+def _where(info: dict[str, Any]) -> str:
+    """At how many paths the pictures are, and of how many files where some are links."""
+    paths, files = info["paths"], info["files"]
+    at = f"at {counted(paths, 'path')}"
+    return at if files in (None, paths) else f"{at} of {counted(files, 'file')}"
 
 
 def _made_by(info: dict[str, Any]) -> dict[str, str]:
@@ -178,11 +199,12 @@ def trained(facts: dict[str, Any], lens_dir: Path) -> str:
         low, high = judged["top2_ci95"]
         score = (
             f"{judged['top2']:.3f}  (95% interval {low:.3f} to {high:.3f}; "
-            f"{judged['folds']} folds of {judged['pairs']:,} pairs)"
+            f"{counted(judged['folds'], 'fold')} of {counted(judged['pairs'], 'pair')})"
         )
     rows = {
         "top-2": score,
-        "vectors": f"{facts['dimension']:,} values, {facts['bytes_per_vector']:,} bytes each",
+        "vectors": f"{counted(facts['dimension'], 'value')}, "
+        f"{counted(facts['bytes_per_vector'], 'byte')} each",
         "lens": f"{path}, {size(facts['bytes'])} (digest {facts['sha256'][:12]})",
         "use it": f"tll-index build DIR --lens {path}",
         "": f"or always: put it in {shown(lens_dir)} as {facts['backbone']}.npz",
@@ -210,33 +232,80 @@ def why(facts: dict[str, Any]) -> str:
 
 
 def groups(found: Sequence[Group]) -> Iterator[str]:
-    """Groups of the same picture, a file a line, the best first."""
+    """Groups of the same picture, a file a line, the best first; below each file its other paths,
+    below all what is uncertain."""
     for group in found:
-        yield "\n".join(
-            f"{copy.width:>6} x {copy.height:<6} {size(copy.file_bytes):>9}  "
-            f"{said(copy, group):<6}  {shown(near(copy.path))}"
-            for copy in group.copies
-        )
+        lines = []
+        for copy in group.copies:
+            lines.append(_file(copy, said(copy, group)))
+            lines += [f"{'':>30}{'same file':<9}  {shown(near(path))}" for path in copy.links]
+        for copy in group.uncertain:
+            lines.append(_file(copy, said(copy, group)))
+        yield "\n".join(lines)
+
+
+def group_rows(found: Iterable[Group]) -> Iterator[dict[str, Any]]:
+    """JSON values of each group."""
+    for group in found:
+        yield {"exact": group.exact, **asdict(group)}
+
+
+FILE_COLUMNS = (
+    *("group", "role", "path", "state", "links", "link", "same_file", "nlink", "freed_bytes"),
+    *("sha256", "width", "height", "file_bytes", "likeness"),
+)
+
+
+def file_rows(found: Iterable[Group]) -> Iterator[dict[str, Any]]:
+    """A row for each file of each group: its number, and whether the file is the 'best', a 'copy'
+    or 'uncertain', in `FILE_COLUMNS`."""
+    for number, group in enumerate(found, start=1):
+        for place, copy in enumerate((*group.copies, *group.uncertain)):
+            role = "copy" if copy.state == "ok" else "uncertain"
+            yield {"group": number, "role": role if place else "best", **asdict(copy)}
+
+
+def _file(copy: Copy, word: str) -> str:
+    more = hard_links_elsewhere(copy)
+    return (
+        f"{copy.width:>6} x {copy.height:<6} {size(copy.file_bytes):>9}  "
+        f"{word:<6}  {shown(near(copy.path))}" + (f"  ({more})" if more else "")
+    )
 
 
 def said(copy: Copy, group: Group) -> str:
     """What a file is to its group, in a word."""
     best = group.copies[0]
-    if copy == best:
+    if copy is best:
         return "best"
+    if copy.state != "ok":
+        return copy.state
     return "equal" if copy.sha256 == best.sha256 else f"{copy.likeness:.3f}"
+
+
+def hard_links_elsewhere(copy: Copy) -> str:
+    """What keeps the space of a file after it and its `links` are deleted."""
+    if copy.state != "ok" or copy.freed_bytes or (copy.nlink or 1) < 2:
+        return ""
+    return "has hard links elsewhere"
 
 
 def groups_summary(found: Sequence[Group]) -> str:
     """How much there is twice, in a line."""
     more = [copy for group in found for copy in group.copies[1:]]
-    if not more:
+    if not found:
         return "no picture is there twice"
-    total = size(sum(copy.file_bytes for copy in more))
-    return (
-        f"{len(found):,} groups; {total} in {len(more):,} files besides the best of each "
-        "(nothing was deleted)"
+    total = size(sum(copy.freed_bytes for copy in more))
+    line = (
+        f"{counted(len(found), 'group')}; {total} in {counted(len(more), 'file')} besides the best "
+        "of each (nothing was deleted)"
     )
+    if kept := sum(bool(hard_links_elsewhere(copy)) for copy in more):
+        line += (
+            f"; {kept:,} of them {'has' if kept == 1 else 'have'} hard links elsewhere, and "
+            f"would free nothing"
+        )
+    return line
 
 
 def pairs(found: Sequence[Pair]) -> Iterator[str]:
@@ -250,8 +319,9 @@ def pairs(found: Sequence[Pair]) -> Iterator[str]:
         )
 
 
-def _copies(hit: Hit) -> str:
-    return f"  (and {len(hit.paths) - 1} copies)" if len(hit.paths) > 1 else ""
+def _other_paths(hit: Hit) -> str:
+    others = len(hit.paths) - 1  # copies, or links: nothing is looked at for a table
+    return f"  (and {counted(others, 'other path')})" if others else ""
 
 
 def size(count: int) -> str:

@@ -48,7 +48,7 @@ def test_build_says_what_it_did(here: Path, tll_index: Cli) -> None:
     assert result.code == 0
     lines = result.out.splitlines()
     assert lines[0] == "6 added, 0 updated, 0 unchanged, 0 moved, 0 removed, 1 skipped"
-    assert lines[1] == "1 of the added are copies of pictures indexed before"
+    assert lines[1] == "1 of the added is a copy of a picture indexed before"
     assert lines[2] == "skipped: 1 not a picture"
     assert lines[3] == "  photos/bad.jpg: is not a picture of a format known here"
     assert lines[4].startswith("5 embedded in ") and lines[4].endswith(str(here / ".tll-index"))

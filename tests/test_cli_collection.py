@@ -41,7 +41,8 @@ def test_dupes_as_a_table(photos: Path, tll_index: Run) -> None:
         ["best", "photos/again.png"],
         ["equal", "photos/picture0002.png"],
     ]
-    assert "1 groups" in done.err and "nothing was deleted" in done.err
+    assert "1 group; " in done.err and " in 1 file besides" in done.err
+    assert "nothing was deleted" in done.err
 
 
 def test_only_equal_files_are_called_equal(photos: Path, tll_index: Run) -> None:

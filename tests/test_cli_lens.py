@@ -565,7 +565,7 @@ def test_submit_other_candidates(data: Path, lens: Path, tll_index: Cli, here: P
     result = tll_index(
         "submit", data, "--out", "s.csv", "--lens", lens, "--candidates-file", "few.csv"
     )
-    assert result.out == "wrote s.csv: 1 rows\n"
+    assert result.out == "wrote s.csv: 1 row\n"
     (data / "sample-submission.csv").unlink()
     result = tll_index("submit", data, "--out", "s.csv", "--lens", lens)
     assert result.out == f"wrote s.csv: {UNPAIRED} rows\n"

@@ -228,6 +228,17 @@ class MilvusReader(Reader):
             self.look_up([image])
         return sorted(self._paths(self._shown_at[image]))[:at_most]
 
+    def entries_of(self, image: int) -> list[tuple[bytes, Place]]:
+        """See `Reader.entries_of`."""
+        if image not in self._shown_at:
+            self.look_up([image])
+        found = []
+        for row in self._shown_at[image]:
+            place = place_in(row)
+            if isinstance(place, Place):
+                found += [(path, place) for path in self._paths([row])]
+        return sorted(found)
+
     def _paths(self, rows: Iterable[Row]) -> Iterator[bytes]:
         for row in rows:
             if row["folder"] not in self.known_folders:

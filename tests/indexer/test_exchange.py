@@ -123,6 +123,26 @@ def test_files_say_what_the_store_says(
     assert said["made_by"]["backbone"] == "tiny" and said["vectors"] == "looks"
 
 
+def test_links_are_told(store: Path, here: Path) -> None:
+    """A picture with a file, another path to it, and a copy."""
+    path = here / "photos/picture0003.png"
+    (here / "photos/picture0003 again.png").hardlink_to(path)
+    build(store=store)
+    export("out.parquet", store=store)
+    rows = {tuple(row["paths"]): row["is_link"] for row in pq.read_table("out.parquet").to_pylist()}
+    names = ["picture0003 again.png", "picture0003.png", "zz copy.png"]
+    assert rows[tuple(str(here / "photos" / name) for name in names)] == [False, True, False]
+    assert sum(map(sum, rows.values())) == 1
+    export("out.npz", store=store)
+    with np.load("out.npz") as file:
+        text, ends = file["paths"].tobytes(), file["path_ends"].tolist()
+        (link,) = np.flatnonzero(file["path_is_link"]).tolist()
+    assert text[ends[link - 1] : ends[link]] == os.fsencode(path)
+    export("out", store=store, layout="clip-retrieval")
+    by_path = pq.read_table("out/metadata/metadata_0.parquet").to_pylist()
+    assert [row["image_path"] for row in by_path if row["is_link"] == [True]] == [str(path)]
+
+
 def test_looks_are_without_the_hub_penalty(hubbed: Path) -> None:
     export("looks.npz", store=hubbed)
     export("stored.npz", store=hubbed, vectors="stored")
@@ -164,7 +184,8 @@ def test_shards_have_names_of_one_length(here: Path, rows: int, shards: int) -> 
 
     record = ImageRecord("0" * 64, 1, 1, "PNG", 1)
     parts = [
-        extracts.Part(np.full((1, 2), row, np.float32), [record], [[b"/a"]]) for row in range(rows)
+        extracts.Part(np.full((1, 2), row, np.float32), [record], [[b"/a"]], [[False]])
+        for row in range(rows)
     ]
     clip_layout.write_shards(here, parts, (rows, 2), {}, per_shard=1)
     names = sorted(os.listdir(here / "img_emb"))

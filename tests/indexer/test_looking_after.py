@@ -556,7 +556,7 @@ def test_the_commands(photos: list[Path], tll_index: Callable[..., Result]) -> N
     assert "store.json written" in tll_index("repair").out
     assert tll_index("repair").out == "nothing was wrong\n"
     result = tll_index("forget", str(photos[0]))
-    assert result.out == "forgot 1 paths, 1 pictures\n" and "still there" in result.err
+    assert result.out == "forgot 1 path, 1 picture\n" and "still there" in result.err
     result = tll_index("forget", str(photos[0]))
     assert result.code == 1 and "is not indexed" in result.err
     with writer_lock(STORE):

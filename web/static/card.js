@@ -61,7 +61,7 @@ function facts({ name, folder, score, copies }) {
     { class: "facts" },
     score === undefined ? null : likeness(score),
     make("span", { class: "name", title: name, "aria-hidden": "true" }, name),
-    copies ? make("span", { class: "copies" }, `${copies + 1} copies`) : null,
+    copies ? make("span", { class: "copies" }, `${copies + 1} paths`) : null,
     folder ? make("span", { class: "folder", title: folder }, folder) : null,
   );
 }
