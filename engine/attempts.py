@@ -1,0 +1,151 @@
+"""How a file is read that can't be read strictly: what to open instead, one attempt after another.
+
+Each attempt gives the bytes of a file, or pixels; None where it has nothing to say of this kind of
+file. They take time and memory in proportion to the file and the picture, and there are four.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import TypeAlias
+
+from PIL import Image
+
+from ..errors import (
+    DamagedPictureError,
+    MissingCodecError,
+    NotAPictureError,
+    PictureError,
+    TooLargePictureError,
+)
+from . import bitmaps, jpeg_segments, png_chunks, raw_files, riff_chunks, tiff_tags, vips
+from .icons import largest
+from .signatures import kind_of
+
+Require: TypeAlias = Callable[[tuple[int, int]], None]
+"""Told the size of a picture before its pixels are decoded; raises `TooLargePictureError`."""
+
+_HINT = "--truncated takes what is there"
+
+
+class Certain(Exception):  # noqa: N818
+    """The true reason why a file can't be used; no other attempt will do."""
+
+    def __init__(self, error: PictureError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+def strictly(data: bytes, require: Require, truncated: bool) -> bytes | Image.Image:
+    """The file itself; of a RAW file or an icon, the picture inside."""
+    kind = kind_of(data)
+    if kind in ("ICO", "CUR") and (icon := largest(data)) is not None:
+        require((icon.width, icon.height))
+        return icon.png or icon.alone
+    if not raw_files.is_raw(data):
+        return data
+
+    def too_large(size: tuple[int, int]) -> TooLargePictureError | None:
+        try:
+            require(size)
+        except TooLargePictureError as error:
+            return error
+        return None
+
+    return raw_files.preview(data, too_large)
+
+
+def without_metadata(data: bytes, require: Require, truncated: bool) -> bytes | None:
+    """The file without what its pixels don't need."""
+    kind = kind_of(data)
+    found = _stripped(data, kind)
+    return None if found == data else found
+
+
+def _stripped(data: bytes, kind: str | None) -> bytes | None:
+    if kind == "PNG":
+        return png_chunks.without_metadata(data)
+    if kind == "JPEG":
+        return jpeg_segments.without_metadata(data)
+    if kind == "WebP":
+        return riff_chunks.without_metadata(data)
+    if kind == "TIFF" and not raw_files.is_raw(data):
+        return tiff_tags.without_metadata(data)
+    return data + b"\0;" if kind == "GIF" else None
+
+
+def with_an_end(data: bytes, require: Require, truncated: bool) -> bytes | None:
+    """A JPEG that misses its end; where `truncated`, any file that is cut off, filled up.
+
+    Raises:
+        Certain: rows are missing.
+    """
+    kind = kind_of(data)
+    if kind == "JPEG":
+        return _ended_jpeg(data, require, truncated)
+    if not truncated:
+        return None
+    if kind == "PNG":
+        return png_chunks.filled_up(data)
+    if kind in ("BMP", "Portable anymap", "TGA"):
+        with Image.open(io.BytesIO(data)) as image:
+            require(image.size)
+            return data + bytes(4 * (image.width + 4) * image.height)
+    return None
+
+
+def _ended_jpeg(data: bytes, require: Require, truncated: bool) -> bytes | None:
+    if (stripped := jpeg_segments.without_metadata(data)) is None:
+        return None
+    whole = stripped.rstrip(b"\xff") + jpeg_segments.END
+    with Image.open(io.BytesIO(whole), formats=("JPEG",)) as image:
+        require(image.size)
+        height = image.height
+    rows = jpeg_segments.rows_whatever_follows(stripped)
+    if rows == height and jpeg_segments.has_all_scans(stripped):
+        return whole
+    if truncated and rows:
+        return whole
+    what = "its finest details are" if rows == height else f"{height - rows} of {height} rows are"
+    hint = f"; {_HINT}" if rows else ""
+    raise Certain(DamagedPictureError(f"is cut off: {what} missing{hint}"))
+
+
+def by_another_library(data: bytes, require: Require, truncated: bool) -> Image.Image | None:
+    """A kind that Pillow does not know.
+
+    Raises:
+        Certain: that is all that is wrong, and the extra is not installed.
+    """
+    kind = kind_of(data)
+    if kind == "BMP" and (size := bitmaps.size_of(data)) is not None:
+        require(size)
+        return bitmaps.opened(data)
+    if kind != "TIFF" or raw_files.is_raw(data):
+        return None
+    first = next(tiff_tags.directories(data), None)
+    if first is None or not first.is_sound(len(data)):
+        return None
+    require(first.size)
+    if vips.library() is None:
+        if first.is_unusual:
+            extra = "needs an extra: pip install 'tll-index[more]'"
+            raise Certain(MissingCodecError(f"is a TIFF {first.described}, which {extra}"))
+        return None
+    try:
+        opened = vips.opened(data)
+        require((opened.width, opened.height))
+        return vips.decoded(opened)
+    except vips.failures() as error:
+        if not first.is_unusual:
+            return None
+        lines = str(error).split("\n")
+        why = next((line for line in lines[1:] if line), lines[0]).strip()[:100]
+        raise Certain(
+            NotAPictureError(f"is a TIFF {first.described} that can't be read ({why})")
+        ) from None
+
+
+ATTEMPTS = (strictly, without_metadata, with_an_end, by_another_library)
+"""In this order; the first gives something for every file."""
