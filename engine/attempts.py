@@ -19,7 +19,7 @@ from ..errors import (
     PictureError,
     TooLargePictureError,
 )
-from . import bitmaps, jpeg_segments, png_chunks, raw_files, riff_chunks, tiff_tags, vips
+from . import bitmaps, jpeg_segments, measured_tiff, png_chunks, raw_files, riff_chunks, tiff_tags
 from .icons import largest
 from .signatures import kind_of
 
@@ -88,7 +88,7 @@ def with_an_end(data: bytes, require: Require, truncated: bool) -> bytes | None:
         return None
     if kind == "PNG":
         return png_chunks.filled_up(data)
-    if kind in ("BMP", "Portable anymap", "TGA"):
+    if kind in ("BMP", "Portable anymap"):
         with Image.open(io.BytesIO(data)) as image:
             require(image.size)
             return data + bytes(4 * (image.width + 4) * image.height)
@@ -128,23 +128,21 @@ def by_another_library(data: bytes, require: Require, truncated: bool) -> Image.
     if first is None or not first.is_sound(len(data)):
         return None
     require(first.size)
-    if vips.library() is None:
-        if first.is_unusual:
-            extra = "needs an extra: pip install 'tll-index[more]'"
-            raise Certain(MissingCodecError(f"is a TIFF {first.described}, which {extra}"))
+    if not first.is_unusual:
         return None
+    if measured_tiff.library() is None:
+        extra = "needs an extra: pip install 'tll-index[more]'"
+        raise Certain(MissingCodecError(f"is a TIFF {first.described}, which {extra}"))
     try:
-        opened = vips.opened(data)
-        require((opened.width, opened.height))
-        return vips.decoded(opened)
-    except vips.failures() as error:
-        if not first.is_unusual:
-            return None
-        lines = str(error).split("\n")
-        why = next((line for line in lines[1:] if line), lines[0]).strip()[:100]
-        raise Certain(
-            NotAPictureError(f"is a TIFF {first.described} that can't be read ({why})")
-        ) from None
+        page = measured_tiff.opened(data)
+        require((page.imagewidth, page.imagelength))
+        return measured_tiff.decoded(page)
+    except (PictureError, MemoryError):
+        raise
+    except Exception as error:  # decoders raise anything
+        why = " ".join(str(error).split())[:100] or type(error).__name__
+        told = NotAPictureError(f"is a TIFF {first.described} that can't be read ({why})")
+        raise Certain(told) from None
 
 
 ATTEMPTS = (strictly, without_metadata, with_an_end, by_another_library)

@@ -129,7 +129,7 @@ def codecs() -> str:
     """Which decoders there are, as one string: it changes when a retry may turn out otherwise."""
     import PIL
 
-    extras = {"heif": "pillow_heif", "jxl": "pillow_jxl", "raw": "rawpy", "more": "pyvips"}
+    extras = {"heif": "pillow_heif", "jxl": "pillow_jxl", "raw": "rawpy", "more": "tifffile"}
     found = [f"+{name}" for name, module in extras.items() if importlib.util.find_spec(module)]
     return " ".join(("pillow", PIL.__version__, f"rules {CONVERSION}", *found))
 

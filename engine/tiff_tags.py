@@ -44,11 +44,17 @@ _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12
 _SIZES |= {16: 8, 17: 8, 18: 8}
 _MOST_DIRECTORIES = 32
 _MOST_VALUES = 64
+_MOST_ENTRIES = 4096
 
 COMPRESSIONS = {
+    22610: "JPEG XR",
+    33003: "JPEG 2000",
+    33005: "JPEG 2000",
     34712: "JPEG 2000",
     34887: "LERC",
     34925: "LZMA",
+    34933: "PNG",
+    34934: "JPEG XR",
     50000: "Zstandard",
     50001: "WebP",
     50002: "JPEG XL",
@@ -87,7 +93,8 @@ class Directory:
         return (
             self.one(259, 1) in COMPRESSIONS
             or bits not in (1, 2, 4, 8, 16)
-            or (format != 1 and samples > 1)
+            or self.one(277, 1) != len(self.values.get(258, (1,)))
+            or (format != 1 and (samples > 1 or bits != 32))
             or samples - extra not in (1, 3, 4)
             or extra > 1
             or self.one(284, 1) == 2
@@ -170,7 +177,7 @@ def _entries(
     (count,) = struct.unpack_from(order + head, data, at)
     at += struct.calcsize(order + head)
     found = []
-    for number in range(min(count, (len(data) - at) // entry)):
+    for number in range(min(count, _MOST_ENTRIES, (len(data) - at) // entry)):
         here = at + number * entry
         tag, kind, values = struct.unpack_from(order + "HH" + offset, data, here)
         inside = here + entry - width
