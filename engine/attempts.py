@@ -38,12 +38,19 @@ class Certain(Exception):  # noqa: N818
 
 
 def strictly(data: bytes, require: Require, truncated: bool) -> bytes | Image.Image:
-    """The file itself; of a RAW file or an icon, the picture inside."""
+    """The file itself; of a RAW file or an icon, the picture inside.
+
+    Raises:
+        Certain: it needs an extra.
+    """
     kind = kind_of(data)
     if kind in ("ICO", "CUR") and (icon := largest(data)) is not None:
         require((icon.width, icon.height))
         return icon.png or icon.alone
     if not raw_files.is_raw(data):
+        first = next(tiff_tags.directories(data), None) if kind == "TIFF" else None
+        if first is not None and first.is_misread:
+            return _by_tifffile(data, first, require)
         return data
 
     def too_large(size: tuple[int, int]) -> TooLargePictureError | None:
@@ -127,9 +134,11 @@ def by_another_library(data: bytes, require: Require, truncated: bool) -> Image.
     first = next(tiff_tags.directories(data), None)
     if first is None or not first.is_sound(len(data)):
         return None
+    return _by_tifffile(data, first, require) if first.is_unusual else None
+
+
+def _by_tifffile(data: bytes, first: tiff_tags.Directory, require: Require) -> Image.Image:
     require(first.size)
-    if not first.is_unusual:
-        return None
     if measured_tiff.library() is None:
         extra = "needs an extra: pip install 'tll-index[more]'"
         raise Certain(MissingCodecError(f"is a TIFF {first.described}, which {extra}"))

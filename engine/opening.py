@@ -40,6 +40,7 @@ from ..errors import (
 )
 from .attempts import ATTEMPTS, Certain
 from .modes import CONVERSION
+from .raw_files import is_raw
 from .signatures import PLUGINS, claimed_pixels, jxl_size, kind_of
 
 SUFFIXES = frozenset(
@@ -162,6 +163,8 @@ def read_picture(
                 if found is None:
                     continue
                 with _opened(found, limits) as image:
+                    if found is not data and (inside := _outer_format(data)):
+                        image.format = inside
                     # Headers first: `size` is known before any pixel is.
                     require(image.size)
                     return look(image)
@@ -171,6 +174,14 @@ def read_picture(
             refusal = refusal or error
     assert refusal is not None  # the first attempt is of every file
     raise refusal
+
+
+def _outer_format(data: bytes) -> str | None:
+    """Of a file with another picture's file inside, its own."""
+    kind = kind_of(data)
+    if kind in ("ICO", "CUR"):
+        return kind
+    return "RAW" if is_raw(data) else None
 
 
 @contextlib.contextmanager

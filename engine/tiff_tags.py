@@ -101,6 +101,13 @@ class Directory:
         )
 
     @property
+    def is_misread(self) -> bool:
+        """Whether Pillow makes noise of it without saying so (13.0): planes of 16 bits, unpacked."""
+        return (self.one(284, 1), self.one(258), self.one(259, 1)) == (2, 16, 1) and self.one(
+            277
+        ) > 1
+
+    @property
     def described(self) -> str:
         """Its samples and compression, in words."""
         number = {1: "", 2: " signed", 3: " float", 5: " complex", 6: " complex float"}

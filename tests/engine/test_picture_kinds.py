@@ -66,7 +66,7 @@ def test_an_icon_is_of_the_size_that_its_picture_has() -> None:
         decode(b"\0\0\1\0\1\0" + entry + bomb, SQUARE)
     small, large = encoded(noise(1, 16, 16), "ICO"), encoded(noise(2, 256, 256), "ICO")
     for data, side in ((small, 16), (large, 256)):
-        assert decode(data, SQUARE).width == side
+        assert (decode(data, SQUARE).width, decode(data, SQUARE).format) == (side, "ICO")
 
 
 def test_jpeg_xl() -> None:
@@ -93,7 +93,7 @@ def test_raw_files_by_the_picture_inside() -> None:
     data = dng(scene, preview)
     assert kind_of(data) == "TIFF"
     found = decode(data, SQUARE)
-    assert (found.width, found.height) == (600, 450)
+    assert (found.width, found.height, found.format) == (600, 450, "RAW")
     assert np.abs(found.pixels - wanted).mean() < 4
     turned = decode(dng(scene, preview, turned=6), SQUARE)
     assert (turned.width, turned.height) == (450, 600)
@@ -118,6 +118,18 @@ def test_raw_files_without_one_are_developed() -> None:
             decode(dng(scene)[:cut], SQUARE)
 
 
+def with_strips(data: bytes, offsets: list[int], counts: list[int]) -> bytes:
+    """A TIFF of one page whose pixels lie in these strips."""
+    out = bytearray(data)
+    start = int.from_bytes(out[4:8], "little")
+    for at in range(start + 2, len(out) - 11, 12):
+        tag = int.from_bytes(out[at : at + 2], "little")
+        if tag in (273, 279):
+            struct.pack_into("<II", out, at + 4, 3, len(out))
+            out += struct.pack("<3I", *(offsets if tag == 273 else counts))
+    return bytes(out)
+
+
 def test_tiffs_that_pillow_can_not_read() -> None:
     pytest.importorskip("tifffile", reason="these are an extra")
     rgb = np.asarray(IMAGE)
@@ -130,6 +142,12 @@ def test_tiffs_that_pillow_can_not_read() -> None:
         np.dstack([rgb, rgb, rgb]).astype(np.uint16) * 257,
     ):
         assert difference(tiff_of(values)) <= 1, values.dtype
+    planes = np.moveaxis(rgb.astype(np.uint16) * 257, 2, 0)  # of which Pillow makes noise
+    strip = 2 * 90 * 60
+    data = tiff_of(np.ascontiguousarray(planes).reshape(60, 90, 3), t284=[2])
+    start = data.index(planes.astype("<u2").tobytes())
+    offsets, counts = [start + strip * plane for plane in range(3)], [strip] * 3
+    assert difference(with_strips(data, offsets, counts)) <= 1
     grey = np.asarray(IMAGE.convert("L"))
     wanted = decode(encoded(IMAGE.convert("L"), "PNG"), SQUARE).pixels.astype(int)
     for values in (grey.astype(np.float64) / 255, grey.astype(np.uint64)):
