@@ -15,7 +15,6 @@ from PIL import Image
 from ..errors import (
     DamagedPictureError,
     MissingCodecError,
-    NotAPictureError,
     PictureError,
     TooLargePictureError,
 )
@@ -26,7 +25,10 @@ from .signatures import kind_of
 Require: TypeAlias = Callable[[tuple[int, int]], None]
 """Told the size of a picture before its pixels are decoded; raises `TooLargePictureError`."""
 
-_HINT = "--truncated takes what is there"
+HINT = "--truncated takes what is there"
+
+FILLED_UP = ("PNG", "BMP", "Portable anymap")
+"""Kinds besides JPEG that `--truncated` takes."""
 
 
 class Certain(Exception):  # noqa: N818
@@ -95,7 +97,7 @@ def with_an_end(data: bytes, require: Require, truncated: bool) -> bytes | None:
         return None
     if kind == "PNG":
         return png_chunks.filled_up(data)
-    if kind in ("BMP", "Portable anymap"):
+    if kind in FILLED_UP:
         with Image.open(io.BytesIO(data)) as image:
             require(image.size)
             return data + bytes(4 * (image.width + 4) * image.height)
@@ -115,7 +117,7 @@ def _ended_jpeg(data: bytes, require: Require, truncated: bool) -> bytes | None:
     if truncated and rows:
         return whole
     what = "its finest details are" if rows == height else f"{height - rows} of {height} rows are"
-    hint = f"; {_HINT}" if rows else ""
+    hint = f"; {HINT}" if rows else ""
     raise Certain(DamagedPictureError(f"is cut off: {what} missing{hint}"))
 
 
@@ -150,7 +152,7 @@ def _by_tifffile(data: bytes, first: tiff_tags.Directory, require: Require) -> I
         raise
     except Exception as error:  # decoders raise anything
         why = " ".join(str(error).split())[:100] or type(error).__name__
-        told = NotAPictureError(f"is a TIFF {first.described} that can't be read ({why})")
+        told = DamagedPictureError(f"is damaged or cut off, a TIFF {first.described} ({why})")
         raise Certain(told) from None
 
 

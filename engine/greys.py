@@ -2,8 +2,8 @@
 
 Values that are none (NaN, infinite, what the file calls "no data", the usual stand-ins for it) say
 nothing about the range, and a thousandth of the others at either end doesn't either. What starts
-at or near 0 keeps its scale (0 to 1, to 255, to 4095, to 65535: the least that holds it), so that
-the same picture at 8 and at 16 bits looks the same; anything else is stretched.
+at or near 0 keeps its scale: 0 to 1, to 255, to 4095, to 65535, the least that holds it (float light
+beyond 1 its own). So the same picture at 8 and at 16 bits looks the same. Anything else is stretched.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ NODATA_TAG = 42113
 """GDAL's, in a TIFF: the value of pixels that are not there, as text."""
 
 _STAND_INS = (-9999.0, -99999.0, -32768.0, -32767.0, -2147483648.0, -1e30, 1e30)
-_FULL = (1.0, 255.0, 4095.0, 65535.0)
+_FULL = (255.0, 4095.0, 65535.0)
+_SHARES, _LIGHT = 1.25, 16.0
+"""Float: up to the first they are shares of 1, with what resampling adds; up to the second, amounts
+of light, of which 1 is no limit. Of 8 bits 16 would be next to black."""
 _BEYOND = 1e29
 _LEAST_VALUES = 16
 _FOURTEEN_BITS = 16383.0
@@ -68,7 +71,11 @@ def grey_range(
     if low == high:
         low, high = float(values.min()), float(values.max())
     if low >= -0.02 * abs(high):
-        for full in _FULL if is_float else _FULL[1:]:
+        if is_float and high <= _SHARES:
+            return 0.0, 1.0
+        if is_float and 0 < high <= _LIGHT:
+            return 0.0, high
+        for full in _FULL:
             if high <= full * 1.002 and (
                 full <= 255 or not is_measured or low <= high / 4 or low == high
             ):

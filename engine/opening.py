@@ -38,7 +38,7 @@ from ..errors import (
     PictureError,
     TooLargePictureError,
 )
-from .attempts import ATTEMPTS, Certain
+from .attempts import ATTEMPTS, FILLED_UP, HINT, Certain
 from .modes import CONVERSION
 from .raw_files import is_raw
 from .signatures import PLUGINS, claimed_pixels, jxl_size, kind_of
@@ -220,7 +220,10 @@ def typed_failures(data: bytes, limits: Limits) -> Iterator[None]:
     except MemoryError:
         raise TooLargePictureError("needs more memory than there is") from None
     except Exception as error:  # decoders raise anything: OSError, SyntaxError, struct.error, …
-        raise DamagedPictureError(f"is damaged or cut off ({_first_line(error)})") from None
+        what = _first_line(error)
+        if "truncated" in what.lower() and kind_of(data) in FILLED_UP:
+            raise DamagedPictureError(f"is cut off ({what}); {HINT}") from None
+        raise DamagedPictureError(f"is damaged or cut off ({what})") from None
 
 
 def _unidentified(data: bytes, limits: Limits) -> PictureError:

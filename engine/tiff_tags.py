@@ -102,10 +102,9 @@ class Directory:
 
     @property
     def is_misread(self) -> bool:
-        """Whether Pillow makes noise of it without saying so (13.0): planes of 16 bits, unpacked."""
-        return (self.one(284, 1), self.one(258), self.one(259, 1)) == (2, 16, 1) and self.one(
-            277
-        ) > 1
+        """Whether Pillow (13.0) makes noise of it without a word: planes of 16 bits, unpacked."""
+        is_planar = self.one(284, 1) == 2 and self.one(277) > 1
+        return is_planar and (self.one(258), self.one(259, 1)) == (16, 1)
 
     @property
     def described(self) -> str:

@@ -106,3 +106,11 @@ def test_only_one_value() -> None:
     for values in (np.full((9, 9), np.nan, np.float32), np.zeros((9, 9), np.float32)):
         assert pixels(values).max() == 0
     assert pixels(np.full((9, 9), -9999, np.float32)).max() == 0
+
+
+def test_shares_may_overshoot_and_light_has_no_limit() -> None:
+    """What resampling adds does not turn a picture black; nor do highlights."""
+    shares = grey().astype(np.float32) / 255
+    wanted = pixels(shares)
+    assert is_like(pixels((shares * 1.06 - 0.01).astype(np.float32)), wanted, 12)
+    assert is_like(pixels(shares * 4), wanted)

@@ -152,6 +152,9 @@ def test_tiffs_that_pillow_can_not_read() -> None:
     wanted = decode(encoded(IMAGE.convert("L"), "PNG"), SQUARE).pixels.astype(int)
     for values in (grey.astype(np.float64) / 255, grey.astype(np.uint64)):
         assert difference(tiff_of(values), wanted) <= 1, values.dtype
+    for whole in (webp_inside(IMAGE), tiff_of(rgb.astype(np.float32))):
+        with pytest.raises(PictureError):  # its strip comes first
+            decode(whole[:8] + whole[300:], SQUARE)
     with pytest.raises(TooLargePictureError):
         decode(webp_inside(IMAGE), SQUARE, Limits(max_pixels=90 * 60 - 1))
 
