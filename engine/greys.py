@@ -3,7 +3,8 @@
 Values that are none (NaN, infinite, what the file calls "no data", the usual stand-ins for it) say
 nothing about the range, and a thousandth of the others at either end doesn't either. What starts
 at or near 0 keeps its scale: 0 to 1, to 255, to 4095, to 65535, the least that holds it; float
-light beyond 1 its own. So the same picture at 8 and at 16 bits looks the same. All else is stretched.
+light beyond 1 its own. So the same picture at 8 and at 16 bits looks the same. All else is
+stretched.
 """
 
 from __future__ import annotations

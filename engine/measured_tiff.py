@@ -66,7 +66,8 @@ def decoded(page: Any) -> Image.Image:
     photometric, bands = int(page.photometric), values.shape[2]
     if photometric == _CMYK and bands >= 4:
         pixels = _in_bytes(values[..., :4], None)
-        image = Image.fromarray(np.ascontiguousarray(pixels), "CMYK").convert("RGB")
+        inks = [Image.fromarray(np.ascontiguousarray(pixels[..., ink])) for ink in range(4)]
+        image = Image.merge("CMYK", inks).convert("RGB")
     else:
         colours = 3 if bands >= 3 else 1
         tag = page.tags.get(NODATA_TAG)

@@ -15,7 +15,13 @@ from tiffs import dng, tiff_of, webp_inside
 from tll_index.engine.decode import Geometry, Limits, codecs, decode
 from tll_index.engine.opening import SUFFIXES
 from tll_index.engine.signatures import jxl_size, kind_of
-from tll_index.errors import NotAPictureError, PictureError, TooLargePictureError
+from tll_index.errors import (
+    DecoderFailedError,
+    NotAPictureError,
+    PictureError,
+    TooLargePictureError,
+)
+from tll_index.indexer.decoders import Decoder
 
 SQUARE = Geometry(32, "squash")
 IMAGE = noise(4, 90, 60)
@@ -276,3 +282,29 @@ def test_a_picture_is_known_by_what_it_holds() -> None:
     for format in ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "PPM", "TGA"):
         assert kind_of(encoded(IMAGE, format)) not in (None, "text")
     assert "rules 2" in codecs()
+
+
+def test_mutations_of_other_kinds_are_refused_in_one_line() -> None:
+    """In a decoder process, as a build reads them: none of them ends it."""
+    scene = noise(1, 300, 260)
+    values = np.asarray(IMAGE)
+    files = [encoded(IMAGE, format) for format in ("PPM", "TGA", "PCX", "SGI", "DDS", "JPEG2000")]
+    files += [encoded(IMAGE, "ICO"), dng(scene, noise(2, 260, 240)), dng(scene)]
+    files += [tiff_of(values.astype(np.float32) / 255), webp_inside(IMAGE)]
+    generator = np.random.default_rng(5)
+    decoder, decoded = Decoder(SQUARE, Limits(truncated=True), 30), 0
+    try:
+        for number in range(220):
+            data = bytearray(files[number % len(files)])
+            for _ in range(generator.integers(1, 5)):
+                at = generator.integers(0, min(len(data), generator.choice((60, 400, len(data)))))
+                data[at] = generator.integers(0, 256)
+            try:
+                decoded += decoder.decode(bytes(data)).pixels.shape == (32, 32, 3)
+            except DecoderFailedError:
+                raise
+            except PictureError as error:
+                assert str(error).isprintable()
+        assert 30 < decoded < 220
+    finally:
+        decoder.stop()
