@@ -351,5 +351,9 @@ def _foretold(tally: Tally) -> BuildReport:
 
 def _no_pictures(roots: Sequence[bytes]) -> str:
     where = ", ".join(shown(root) for root in roots)
-    endings = " ".join(sorted(suffix.decode() for suffix in SUFFIXES))
-    return f"no pictures in {where} (looked for {endings}; hidden files only with --hidden)"
+    usual = ".jpg .png .webp .gif .tif .avif .heic .dng"
+    others = len(SUFFIXES) - len(usual.split())
+    return (
+        f"no pictures in {where} (looked for {usual} and {others} other endings; "
+        "hidden files only with --hidden)"
+    )
