@@ -58,6 +58,8 @@ class Settings:
     decode_seconds: int = 30
     """Seconds of computing for the largest picture, a tenth for the smallest; one that takes longer
     is skipped and its decoder replaced."""
+    truncated: bool = False
+    """Whether pictures that are cut off are taken as far as they go; otherwise they are skipped."""
     hyperlinks: str = "auto"
     """auto, always or never: whether paths in tables are hyperlinks; auto is on terminals that are
     known to do it."""
@@ -107,6 +109,8 @@ def _parsed(name: str, value: object, origin: str) -> object:
         return str(value)
     if name == "memory":
         return _bytes(value, origin)
+    if name == "truncated":
+        return _truth(value, origin)
     if (choices := _CHOICES.get(name)) is not None:
         if value not in choices:
             raise UsageError(f"{origin}: {value!r} is none of {', '.join(choices)}")
@@ -118,6 +122,13 @@ def _parsed(name: str, value: object, origin: str) -> object:
     if number < (0 if name in ("workers", "batch_size") else 1):
         raise UsageError(f"{origin}: {number} is too small")
     return number
+
+
+def _truth(value: object, origin: str) -> bool:
+    text = str(value).strip().lower()
+    if text not in ("1", "true", "yes", "on", "0", "false", "no", "off"):
+        raise UsageError(f"{origin}: {value!r} is neither true nor false")
+    return text in ("1", "true", "yes", "on")
 
 
 def _bytes(value: object, origin: str) -> int:

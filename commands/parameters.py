@@ -145,6 +145,12 @@ max_megapixels_option = click.option(
     "--max-megapixels", type=int, help="Refuse larger pictures.  [default: 178]"
 )
 
+truncated_option = click.option(
+    "--truncated/--no-truncated",
+    default=None,
+    help="Take pictures that are cut off as far as they go.  [default: refuse them]",
+)
+
 runtime_option = click.option(
     "--runtime",
     type=click.Choice(RUNTIMES),
@@ -365,6 +371,7 @@ build_options = _each(
         "it.  [default: half of the machine's]",
     ),
     click.option("--max-megapixels", type=int, help="Skip larger pictures.  [default: 178]"),
+    truncated_option,
 )
 """What makes a store, from which files; see `building`."""
 

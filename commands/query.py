@@ -28,6 +28,7 @@ from .parameters import (
     runtime_option,
     standard_input,
     store_option,
+    truncated_option,
     write_and_say,
 )
 from .questions import Weighed, WeighedPicture, WeighedText, questions
@@ -118,6 +119,7 @@ class _CropType(click.ParamType["Crop"]):
 @device_option
 @runtime_option
 @max_megapixels_option
+@truncated_option
 @debug_option
 def query(
     pictures: tuple[Path, ...],

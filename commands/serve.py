@@ -15,6 +15,7 @@ from .parameters import (
     max_megapixels_option,
     runtime_option,
     store_option,
+    truncated_option,
     workers_option,
 )
 
@@ -56,6 +57,7 @@ _MIB = 1 << 20
 @runtime_option
 @workers_option
 @max_megapixels_option
+@truncated_option
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but the address.")
 @debug_option
 def serve(

@@ -22,6 +22,7 @@ from .parameters import (
     runtime_option,
     standard_input,
     store_option,
+    truncated_option,
 )
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 @device_option
 @runtime_option
 @max_megapixels_option
+@truncated_option
 @debug_option
 def why(
     a: Path,

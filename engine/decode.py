@@ -1,55 +1,47 @@
-"""File or bytes -> RGB pixels at a backbone's input size, within limits, with typed failures.
+"""File or bytes -> RGB pixels at a backbone's input size.
 
-Pictures are untrusted: sizes are checked before pixels are decoded, only the listed formats are
-tried, and whatever a decoder raises becomes one of the `PictureError`s.
+What is opened, and what is refused, is for `opening.py` to say.
 """
 
 from __future__ import annotations
 
-import contextlib
 import io
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from PIL import (  # noqa: F401  (importing a plugin registers its format; Pillow would load all)
-    AvifImagePlugin,
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    JpegImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    UnidentifiedImageError,
-    WebPImagePlugin,
-)
+from PIL import Image, JpegImagePlugin
 
-from ..config import Settings
 from ..contracts import Pixels
-from ..errors import (
-    DamagedPictureError,
-    EmptyPictureError,
-    MissingCodecError,
-    NotAPictureError,
-    PictureError,
-    TooLargePictureError,
-)
 from .crops import Crop
-from .modes import to_rgb
-
-SUFFIXES = frozenset(
-    b".jpg .jpeg .jpe .jfif .mpo .png .apng .webp .gif .bmp .dib .tif .tiff"
-    b" .avif .avifs .heic .heif .hif".split()
+from .modes import CONVERSION, to_rgb
+from .opening import (
+    FORMATS,
+    SUFFIXES,
+    Limits,
+    codecs,
+    read_picture,
+    typed_failures,
+    without_threads,
 )
-"""Lower-case endings of the files that a build looks at; what they hold is decided by content."""
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF")
-"""Pillow's names of the formats that are tried; HEIF joins them with the extra `heic`."""
-
-_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"hevm", b"mif1", b"msf1")
+__all__ = (
+    "FORMATS",
+    "SUFFIXES",
+    "Geometry",
+    "Limits",
+    "Picture",
+    "codecs",
+    "decode",
+    "from_image",
+    "greyed",
+    "jpeg",
+    "smaller",
+    "thumbnail",
+    "without_threads",
+)
 
 _TURNS = {  # EXIF orientation -> the operation that undoes it (EXIF 2.32, tag 0x0112)
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -65,20 +57,8 @@ _SPARE = 2.0
 """A large JPEG is decoded smaller, to sides that are at least so many times what is looked at. At 2
 vectors keep a cosine of 0.999 with those of the whole picture, in the mean over large pictures."""
 
+_USUAL = Limits()
 _RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What is refused before it is decoded."""
-
-    max_pixels: int = 178_000_000
-    max_bytes: int = 512 << 20
-
-    @classmethod
-    def of(cls, settings: Settings) -> Limits:
-        """The settings' limits."""
-        return cls(settings.max_megapixels * 1_000_000, settings.max_megabytes << 20)
 
 
 @dataclass(frozen=True)
@@ -92,6 +72,8 @@ class Geometry:
     """Of the centre square, the share of its side that is kept (timm's `crop_pct`)."""
     interpolation: Literal["bicubic", "bilinear"] = "bicubic"
     """Of the pixels in between; either averages over an area where the picture is made smaller."""
+    conversion: int = CONVERSION
+    """By which rules transparency and deep grey become RGB (see `modes`)."""
 
     def box(self, width: int, height: int) -> tuple[float, float, float, float]:
         """The part of the picture that is looked at: left, top, right, bottom, in its pixels."""
@@ -117,11 +99,12 @@ class Picture:
 def decode(
     data: bytes,
     geometry: Geometry,
-    limits: Limits = Limits(),
+    limits: Limits = _USUAL,
     sized: Callable[[int, int], None] | None = None,
     crop: Crop | None = None,
 ) -> Picture:
-    """Decode the first frame of `data`, upright, in RGB, transparency over white.
+    """Decode the first frame of `data`, upright, in RGB, transparency over a background that tells
+    what is visible (see `backgrounds`).
 
     Args:
         sized: is told the width and height, before there are pixels.
@@ -131,9 +114,8 @@ def decode(
         EmptyPictureError, NotAPictureError, DamagedPictureError, TooLargePictureError,
         MissingCodecError, OutsidePictureError
     """
-    with _opened(data, limits) as image:
-        if sized is not None:
-            sized(*image.size)
+
+    def look(image: Image.Image) -> Picture:
         if crop is not None:
             image.load()
             return _part(image, geometry, crop)
@@ -143,11 +125,13 @@ def decode(
         image.load()
         return _fitted(image, geometry, size)
 
+    return read_picture(data, limits, sized, look)
+
 
 def thumbnail(
     data: bytes,
     side: int,
-    limits: Limits = Limits(),
+    limits: Limits = _USUAL,
     sized: Callable[[int, int], None] | None = None,
 ) -> bytes:
     """A JPEG of the picture, upright, its longer side at most `side` pixels.
@@ -171,7 +155,7 @@ def jpeg(image: Image.Image) -> bytes:
 def smaller(
     data: bytes,
     side: int,
-    limits: Limits = Limits(),
+    limits: Limits = _USUAL,
     crop: Crop | None = None,
     sized: Callable[[int, int], None] | None = None,
 ) -> Image.Image:
@@ -184,9 +168,8 @@ def smaller(
     Raises:
         As `decode`.
     """
-    with _opened(data, limits) as image:
-        if sized is not None:
-            sized(*image.size)
+
+    def look(image: Image.Image) -> Image.Image:
         if crop is not None:
             image.load()
             upright = _cut(image, crop)
@@ -201,6 +184,8 @@ def smaller(
         image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
         return _turned(to_rgb(image), orientation)
 
+    return read_picture(data, limits, sized, look)
+
 
 def from_image(image: Image.Image, geometry: Geometry, crop: Crop | None = None) -> Picture:
     """A Pillow image, as `decode` would return it.
@@ -209,7 +194,7 @@ def from_image(image: Image.Image, geometry: Geometry, crop: Crop | None = None)
         DamagedPictureError: its pixels can't be read.
         OutsidePictureError: `crop` is outside of it.
     """
-    with _typed_failures(b"", Limits()):
+    with typed_failures(b"", Limits()):
         image.load()
         return _fitted(image, geometry) if crop is None else _part(image, geometry, crop)
 
@@ -239,7 +224,7 @@ def _fitted(
     scale = 1 if whole is None else 2 ** round(math.log2(max(whole) / max(image.size)))
     orientation = _orientation(image)  # after loading: Pillow turns TIFF by itself
     left, top, right, bottom = (edge / scale for edge in geometry.box(width, height))
-    square = to_rgb(image).resize(
+    square = to_rgb(image, geometry.conversion).resize(
         (geometry.size, geometry.size),
         _RESAMPLING[geometry.interpolation],
         box=(left, top, right, bottom),
@@ -253,12 +238,13 @@ def _fitted(
 
 def _part(image: Image.Image, geometry: Geometry, crop: Crop) -> Picture:
     """What `crop` leaves of a loaded image."""
-    return replace(_fitted(_cut(image, crop), geometry), format=image.format or "")
+    cut = _cut(image, crop, geometry.conversion)
+    return replace(_fitted(cut, geometry), format=image.format or "")
 
 
-def _cut(image: Image.Image, crop: Crop) -> Image.Image:
+def _cut(image: Image.Image, crop: Crop, conversion: int = CONVERSION) -> Image.Image:
     """The same, upright, in RGB."""
-    upright = _turned(to_rgb(image), _orientation(image))
+    upright = _turned(to_rgb(image, conversion), _orientation(image))
     part = upright.crop(crop.box(*upright.size))
     part.info = {}  # or it would be turned once more
     return part
@@ -274,81 +260,3 @@ def _orientation(image: Image.Image) -> int:
 def _turned(image: Image.Image, orientation: int) -> Image.Image:
     turn = _TURNS.get(orientation)
     return image if turn is None else image.transpose(turn)
-
-
-@lru_cache(maxsize=1)
-def _formats() -> tuple[str, ...]:
-    try:
-        import pillow_heif
-    except ImportError:
-        return FORMATS
-    pillow_heif.register_heif_opener(decode_threads=AvifImagePlugin.DEFAULT_MAX_THREADS or 4)
-    return (*FORMATS, "HEIF")
-
-
-def without_threads() -> None:
-    """Have codecs use no threads of their own, in a process beside which others decode."""
-    AvifImagePlugin.DEFAULT_MAX_THREADS = 1
-
-
-def codecs() -> str:
-    """Which decoders there are, as one string: it changes when a retry may turn out otherwise."""
-    import PIL
-
-    return f"pillow {PIL.__version__} {'+heif' if 'HEIF' in _formats() else ''}".rstrip()
-
-
-@contextlib.contextmanager
-def _opened(data: bytes, limits: Limits) -> Iterator[Image.Image]:
-    """The first frame of `data`, not loaded yet."""
-    if not data:
-        raise EmptyPictureError("is empty (0 bytes)")
-    # Pillow refuses twice its own limit whatever ours is; ours may have been raised on purpose.
-    Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, limits.max_pixels // 2 + 1)
-    # HEIF's decoder takes a while to load: only for what begins like such a file.
-    formats = _formats() if data[4:8] == b"ftyp" else FORMATS
-    with (
-        _typed_failures(data, limits),
-        Image.open(io.BytesIO(data), formats=formats) as image,
-    ):
-        # Headers first: `size` is known before any pixel is.
-        if image.width * image.height > limits.max_pixels:
-            raise TooLargePictureError(_too_many_pixels(image.size, limits))
-        yield image
-
-
-@contextlib.contextmanager
-def _typed_failures(data: bytes, limits: Limits) -> Iterator[None]:
-    try:
-        yield
-    except PictureError:
-        raise
-    except UnidentifiedImageError:
-        if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS and "HEIF" not in _formats():
-            raise MissingCodecError("HEIC needs an extra: pip install 'tll-index[heic]'") from None
-        raise NotAPictureError("is not a picture of a format known here") from None
-    except Image.DecompressionBombError:
-        raise TooLargePictureError(
-            f"has more than the limit of {_megapixels(limits)} (--max-megapixels)"
-        ) from None
-    except MemoryError:
-        raise TooLargePictureError("needs more memory than there is") from None
-    except Exception as error:  # decoders raise anything: OSError, SyntaxError, struct.error, …
-        raise DamagedPictureError(f"is damaged or cut off ({_first_line(error)})") from None
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:120] if lines else type(error).__name__
-
-
-def _too_many_pixels(size: tuple[int, int], limits: Limits) -> str:
-    width, height = size
-    return (
-        f"has {width} x {height} pixels, more than the limit of "
-        f"{_megapixels(limits)} (--max-megapixels)"
-    )
-
-
-def _megapixels(limits: Limits) -> str:
-    return f"{limits.max_pixels / 1e6:.0f} megapixels"

@@ -17,6 +17,7 @@ from ..errors import StoreMismatchError
 from .decode import greyed
 from .features import Backbone, load_backbone
 from .lens import Lens, find_lens, unit
+from .modes import CONVERSION
 from .registry import DEFAULT, PREFERRED, BackboneSpec, spec_of
 from .weights import Weights, find
 
@@ -81,10 +82,13 @@ class Embedder:
 
 def identity_of(spec: BackboneSpec, weights: Weights, lens: Lens) -> dict[str, Any]:
     """The identity that an embedder of these has, before any network is loaded."""
+    conversion = spec.geometry.conversion
     return {
         "backbone": spec.name,
         "weights_sha256": weights.sha256,
         **spec.recipe(),
+        # Stores of the first versions don't say so; theirs is 1.
+        **({} if conversion == 1 else {"conversion": conversion}),
         "lens_sha256": lens.digest if lens.trained else None,
         "dimension": lens.dimension,
         "metric": "inner product",
@@ -116,16 +120,33 @@ def choose_backbone(settings: Settings) -> Choice:
     return Choice(DEFAULT, f"bundled; {PREFERRED} would need {' and '.join(missing)}")
 
 
+def conversion_of(made_by: dict[str, Any]) -> int:
+    """By which rules pictures of such an identity become RGB (see `engine.modes`).
+
+    Raises:
+        StoreMismatchError: by rules that are not known here.
+    """
+    conversion = made_by.get("conversion", 1)
+    if conversion not in range(1, CONVERSION + 1):
+        raise StoreMismatchError(
+            f"the store's pictures were made RGB by rules {conversion!r}, and this version knows "
+            f"rules 1 to {CONVERSION}: upgrade tll-index"
+        )
+    return int(conversion)
+
+
 def load_embedder(
     backbone: str,
     settings: Settings,
     *,
     weights: Path | None = None,
     lens: Lens | Path | str | None = None,
+    conversion: int = CONVERSION,
 ) -> Embedder:
     """Load a backbone and its lens.
 
     Args:
+        conversion: by which rules pictures become RGB; a store goes on with those that made it.
         lens: a lens or its file; None takes the one found for this backbone, or a plain one;
             the text 'none' takes a plain one always.
 
@@ -137,7 +158,10 @@ def load_embedder(
         network = beside.submit(load_backbone, backbone, weights=weights, settings=settings)
         lens = load_lens(backbone, lens, settings)
         _ = lens.digest  # which is kept
-        return Embedder(network.result(), lens)
+        loaded = network.result()
+    if conversion != loaded.spec.geometry.conversion:
+        loaded = Backbone(loaded.spec.converting(conversion), loaded.weights, loaded.runtime)
+    return Embedder(loaded, lens)
 
 
 def load_lens(backbone: str, lens: Lens | Path | str | None, settings: Settings) -> Lens:

@@ -29,7 +29,7 @@ from .runtime import pictures_a_pass
 from .sealed import read_sealed, write_sealed
 from .ticks import Ticks
 
-FORMAT = 1
+FORMAT = 2
 """To be raised when the same pictures get other features though nothing in `_Cache` tells."""
 
 CHUNK = 64

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from .decode import Geometry
@@ -59,6 +59,14 @@ class View:
     """Side in pixels that the network sees."""
     keep: float = 1.0
     """Of the square's side, the share that is kept, around the centre."""
+
+
+def _geometry(geometry: Geometry) -> dict[str, Any]:
+    """Its conversion aside: that is of a store, not of features or of a lens, whose pictures may be
+    opaque. It stands in the identity by itself."""
+    values = asdict(geometry)
+    del values["conversion"]
+    return values
 
 
 @dataclass(frozen=True)
@@ -127,6 +135,10 @@ class BackboneSpec:
             for layer in self.layers:
                 yield from layer.blocks()
 
+    def converting(self, conversion: int) -> BackboneSpec:
+        """The same, its pictures made RGB by other rules."""
+        return replace(self, geometry=replace(self.geometry, conversion=conversion))
+
     @property
     def layout(self) -> str:
         """Digest of `recipe`: equal for equal features."""
@@ -142,7 +154,7 @@ class BackboneSpec:
                 for layer in self.layers
             ],
             "preprocessing": {
-                **asdict(self.geometry),
+                **_geometry(self.geometry),
                 "mean": list(self.mean),
                 "std": list(self.std),
                 "views": [[view.size, view.keep] for view in self.views],

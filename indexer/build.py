@@ -12,7 +12,7 @@ from pathlib import Path
 from ..config import Settings, load_settings
 from ..engine.addresses import is_address
 from ..engine.decode import SUFFIXES, Limits, codecs
-from ..engine.embedder import Embedder, choose_backbone, load_embedder
+from ..engine.embedder import Embedder, choose_backbone, conversion_of, load_embedder
 from ..engine.lens import Lens
 from ..engine.registry import spec_of
 from ..engine.runtime import pictures_a_pass
@@ -278,7 +278,8 @@ def _embed(
 ) -> None:
     settings, limits = store.settings, Limits.of(store.settings)
     intake = Intake(store, comparison.codecs, report, progress, keeper.grown)
-    geometry = spec_of(store.about.made_by["backbone"]).geometry
+    made_by = store.about.made_by
+    geometry = spec_of(made_by["backbone"]).converting(conversion_of(made_by)).geometry
     decoders = [
         Decoder(geometry, limits, settings.decode_seconds) for _ in range(settings.decoders())
     ]
@@ -350,5 +351,9 @@ def _foretold(tally: Tally) -> BuildReport:
 
 def _no_pictures(roots: Sequence[bytes]) -> str:
     where = ", ".join(shown(root) for root in roots)
-    endings = " ".join(sorted(suffix.decode() for suffix in SUFFIXES))
-    return f"no pictures in {where} (looked for {endings}; hidden files only with --hidden)"
+    usual = ".jpg .png .webp .gif .tif .avif .heic .dng"
+    others = len(SUFFIXES) - len(usual.split())
+    return (
+        f"no pictures in {where} (looked for {usual} and {others} other endings; "
+        "hidden files only with --hidden)"
+    )

@@ -44,6 +44,7 @@ class Fence:
         self._least = min(seconds, max(1.0, seconds * _SMALLEST))
         self._at_first = _data_bytes()
         self._file_bytes = 0
+        self._given = 0.0
         self._ceiling, self._hard = resource.getrlimit(resource.RLIMIT_DATA)
         _limit(resource.RLIMIT_CORE, 0, 0)
         signal.signal(OUT_OF_TIME, signal.SIG_DFL)
@@ -53,15 +54,20 @@ class Fence:
     def begin(self, file_bytes: int) -> None:
         """A picture comes: some decoders take memory for all of it before they tell its size."""
         self._file_bytes = file_bytes
+        self._given = 0.0
         self._allow(self._max_pixels)
         self._let_compute(self._least)
 
     def sized(self, width: int, height: int) -> None:
-        """It claims to have so many pixels, and is decoded now."""
+        """It claims to have so many pixels, and is decoded now. Where it is said again, of another
+        attempt, that gives no more time than the most pixels that were claimed."""
         self._allow(width * height)
         share = min(1.0, width * height / self._max_pixels)
+        more = max(0.0, share - self._given)
+        self._given += more
         left, _ = signal.getitimer(signal.ITIMER_PROF)
-        self._let_compute(left + (self._seconds - self._least) * share)
+        if more:
+            self._let_compute(left + (self._seconds - self._least) * more)
 
     def end(self) -> bool:
         """It is done with; whether this process holds no more memory than it should."""

@@ -7,7 +7,14 @@ from functools import cached_property
 from pathlib import Path
 
 from ..config import Settings
-from ..engine.embedder import Embedder, difference, identity_of, load_embedder, require_same
+from ..engine.embedder import (
+    Embedder,
+    conversion_of,
+    difference,
+    identity_of,
+    load_embedder,
+    require_same,
+)
 from ..engine.lens import Lens
 from ..engine.registry import spec_of
 from ..engine.weights import locate
@@ -55,7 +62,11 @@ class Loading:
                 require_not_imported(self._home.place, self._home.about)
                 made_by = self._home.about.made_by
                 embedder = load_embedder(
-                    made_by["backbone"], self._settings, weights=self._file(), lens=self.lens
+                    made_by["backbone"],
+                    self._settings,
+                    weights=self._file(),
+                    lens=self.lens,
+                    conversion=conversion_of(made_by),
                 )
                 require_same(made_by, embedder.identity)
                 self._embedder = embedder
@@ -67,7 +78,7 @@ class Loading:
         with self._lock:
             if self._words is None:
                 made_by = self._home.about.made_by
-                spec = spec_of(made_by["backbone"])
+                spec = spec_of(made_by["backbone"]).converting(conversion_of(made_by))
                 if self._embedder is not None:
                     weights = self._embedder.backbone.weights
                 else:

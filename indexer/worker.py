@@ -20,7 +20,7 @@ from .. import __version__
 from ..config import Settings, load_settings, take_cores
 from ..contracts import Pixels, UnitVectors
 from ..engine.decode import Limits, codecs
-from ..engine.embedder import load_embedder, require_same
+from ..engine.embedder import conversion_of, load_embedder, require_same
 from ..engine.registry import spec_of
 from ..errors import StoreMismatchError, TllError, WeightsError
 from .decoders import Decoder
@@ -111,7 +111,8 @@ class Worker:
             )
         take_cores(task.cores)
         self._settings = load_settings(**task.settings)
-        spec = spec_of(task.made_by["backbone"])
+        conversion = conversion_of(task.made_by)
+        spec = spec_of(task.made_by["backbone"]).converting(conversion)
         wanted = task.made_by["weights_sha256"]
 
         def fetched() -> bytes:
@@ -124,7 +125,9 @@ class Worker:
         hint = Path(task.weights_hint)
         file = weights_there(spec, wanted, hint, self._settings, fetched)
         lens = ray.get(task.lens)
-        self._embedder = load_embedder(spec.name, self._settings, weights=file, lens=lens)
+        self._embedder = load_embedder(
+            spec.name, self._settings, weights=file, lens=lens, conversion=conversion
+        )
         require_same(task.made_by, self._embedder.identity)
         self._words = task.words
         limits, seconds = Limits.of(self._settings), self._settings.decode_seconds

@@ -194,7 +194,7 @@ def test_cut_off_is_typed(format: str, share: float, seed: int) -> None:
 def test_truncated_jpeg_and_png_are_damaged() -> None:
     for format in ("JPEG", "PNG"):
         whole = encoded(noise(1, 200, 200).rotate(7), format)
-        with pytest.raises(DamagedPictureError, match="damaged or cut off"):
+        with pytest.raises(DamagedPictureError, match="cut off"):
             decode(whole[: len(whole) // 2], SQUASH)
 
 
@@ -344,13 +344,13 @@ def test_limits_can_be_raised_and_lowered() -> None:
 
 
 def test_lying_png_text_chunk() -> None:
-    """A text chunk that unpacks to more than Pillow allows is refused, not unpacked."""
+    """A text chunk that unpacks to more than Pillow allows is left out, not unpacked."""
     body = b"Comment\0\0" + zlib.compress(b"x" * (80 << 20), 9)
     chunk = struct.pack(">I", len(body)) + b"zTXt" + body
     chunk += struct.pack(">I", zlib.crc32(b"zTXt" + body))
     plain = encoded(noise(2), "PNG")
-    with pytest.raises(PictureError):
-        decode(plain[:33] + chunk + plain[33:], SQUASH)
+    found = decode(plain[:33] + chunk + plain[33:], SQUASH)
+    assert (found.pixels == decode(plain, SQUASH).pixels).all()
 
 
 def test_reading_files(tmp_path: Path) -> None:

@@ -606,7 +606,7 @@ def test_dry_run_changes_nothing(here: Path) -> None:
 def test_nothing_to_index(here: Path) -> None:
     (here / "photos").mkdir()
     (here / "photos/notes.txt").touch()
-    with pytest.raises(TllError, match=r"no pictures in .*photos \(looked for \.apng"):
+    with pytest.raises(TllError, match=r"no pictures in .*photos \(looked for \.jpg \.png"):
         run("photos")
     with pytest.raises(UsageError, match="name at least one folder"):
         run()
