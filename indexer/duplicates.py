@@ -25,6 +25,7 @@ from ..engine.outlines import (
     outline,
 )
 from ..errors import UsageError
+from .families import stars
 from .files import scratch
 from .interface import Reader
 from .neighbours import Neighbourhoods, neighbourhoods
@@ -115,6 +116,9 @@ class _Candidates:
 _Family = dict[int, float]
 """Image numbers, the best first, each with how like that one it is."""
 
+_Same = dict[tuple[int, int], float]
+"""Pairs of rows that are the same picture, the lower row first, with how well they agree."""
+
 
 def _families(store: Store, threshold: float, progress: Progress) -> list[_Family]:
     candidates = _candidates(neighbourhoods(store, NEIGHBOURS, progress=progress))
@@ -124,10 +128,15 @@ def _families(store: Store, threshold: float, progress: Progress) -> list[_Famil
     with scratch((len(candidates.images), SIDE, SIDE), np.uint8) as outlines:
         shapes = _read(store, candidates.images, outlines, progress)
         compare = _Comparison(outlines, shapes)
+        quality = _quality(store, candidates.images)
         same = _confirmed(candidates, compare, threshold, progress)
+        same |= _with_the_best(same, quality, compare, threshold)
         return [
-            {int(candidates.images[row]): like for row, like in rows.items()}
-            for rows in _starred(same, _quality(store, candidates.images), compare, threshold)
+            {
+                int(candidates.images[row]): 1.0 if row == rows[0] else same[_pair(rows[0], row)]
+                for row in rows
+            }
+            for rows in stars(same, quality, same)
         ]
 
 
@@ -173,20 +182,48 @@ class _Comparison:
 
 def _confirmed(
     candidates: _Candidates, compare: _Comparison, threshold: float, progress: Progress
-) -> NDArray[np.int64]:
-    """(n, 2): those pairs that are the same picture."""
+) -> _Same:
+    """Those candidates that are the same picture."""
     readable = np.isfinite(compare.shapes)[candidates.pairs].all(axis=1)
     pairs, cosines = candidates.pairs[readable], candidates.cosines[readable]
-    same = np.zeros(len(pairs), bool)
+    likes = np.zeros(len(pairs))
     progress.starting("comparing", len(pairs), "pairs")
     for start in range(0, len(pairs), _AT_A_TIME):
         some = slice(start, start + _AT_A_TIME)
-        same[some] = compare(pairs[some]) >= threshold
-        rest = start + np.flatnonzero(~same[some] & (cosines[some] >= LEAST_COSINE_OF_PARTS))
+        likes[some] = compare(pairs[some])
+        rest = start + np.flatnonzero(
+            (likes[some] < threshold) & (cosines[some] >= LEAST_COSINE_OF_PARTS)
+        )
         if len(rest):
-            same[rest] = compare.of_parts(pairs[rest]) >= threshold
-        progress.advanced(len(same[some]))
-    return pairs[same]
+            likes[rest] = np.maximum(likes[rest], compare.of_parts(pairs[rest]))
+        progress.advanced(len(likes[some]))
+    return _at_least(threshold, pairs, likes)
+
+
+def _with_the_best(
+    same: _Same, quality: list[tuple[int, int, int]], compare: _Comparison, threshold: float
+) -> _Same:
+    """More of such pairs: the best of what hangs together, with those of it that were no
+    candidates of the lens."""
+    pairs = [
+        _pair(best, row)
+        for rows in _components(np.array(list(same), np.int64).reshape(-1, 2))
+        for best in [min(rows, key=quality.__getitem__)]
+        for row in rows
+        if row != best
+    ]
+    more = np.array([pair for pair in pairs if pair not in same], np.int64).reshape(-1, 2)
+    return _at_least(threshold, more, np.maximum(compare(more), compare.of_parts(more)))
+
+
+def _at_least(threshold: float, pairs: NDArray[np.int64], likes: NDArray[np.floating]) -> _Same:
+    near = likes >= threshold
+    rows = map(tuple, pairs[near].tolist())
+    return dict(zip(rows, likes[near].tolist(), strict=True))
+
+
+def _pair(one: int, other: int) -> tuple[int, int]:
+    return min(one, other), max(one, other)
 
 
 def _quality(store: Store, images: NDArray[np.int64]) -> list[tuple[int, int, int]]:
@@ -203,27 +240,6 @@ def _quality(store: Store, images: NDArray[np.int64]) -> list[tuple[int, int, in
 
 def _size(record: ImageRecord) -> tuple[int, int]:
     return record.width * record.height, record.file_bytes
-
-
-def _starred(
-    same: NDArray[np.int64],
-    quality: list[tuple[int, int, int]],
-    compare: _Comparison,
-    threshold: float,
-) -> Iterator[_Family]:
-    """Families of rows, in which all are the same as the best. What hangs together through others
-    is not enough: frames of a film are each like the next, and the first not like the last."""
-    for rows in _components(same):
-        left = sorted(rows, key=quality.__getitem__)
-        while len(left) > 1:
-            best, others = left[0], np.array(left[1:])
-            pairs = np.stack([np.full(len(others), best), others], 1)
-            likes = np.maximum(compare(pairs), compare.of_parts(pairs))
-            near = likes >= threshold
-            if near.any():
-                members = zip(others[near].tolist(), likes[near].tolist(), strict=True)
-                yield {best: 1.0, **dict(members)}
-            left = others[~near].tolist()
 
 
 def _components(pairs: NDArray[np.int64]) -> list[list[int]]:
