@@ -1,11 +1,11 @@
-"""How well `tll-index dupes` finds made-up copies, beside imagededup: `python -m benchmarks.copies`.
+"""What `tll-index dupes` finds of made-up copies, beside imagededup: `python -m benchmarks.copies`.
 
-A store of the Totally-Looks-Like pictures (with `--store`, one that is there) gets changed copies of
-some of them, and `dupes` is asked for groups at its default threshold, as anybody asks. For each kind
-of change: how many copies are in one group with their original. imagededup's PHash and DHash at its
-own default (a distance of 10) get the same files. Wrong are
-groups with copies of two originals. Then the drawn kinds of `near_kinds.py`, which are almost the same and are not: groups there
-are all false.
+A store of the Totally-Looks-Like pictures (with `--store`, one that is there) gets changed copies
+of some of them, and `dupes` is asked for groups at its default threshold, as anybody asks. For each
+kind of change: how many copies are in one group with their original. imagededup's PHash and DHash
+at its own default (a distance of 10) get the same files. Wrong are groups with copies of two
+originals. Then the drawn kinds of `near_kinds.py`, which are almost the same and are not: groups
+there are all false.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def make_copies(originals: Iterable[Path], folder: Path) -> dict[str, dict[str, 
         with Image.open(path) as image:
             picture = image.convert("RGB")
         for kind, (name, change) in enumerate(CHANGES.items()):
-            copy = folder / f"{row:04}-{kind:02}.img"
+            copy = folder / f"{row:04}-{kind:02}.jpg"
             copy.write_bytes(change(picture))
             made[name][str(copy)] = str(path)
     return made

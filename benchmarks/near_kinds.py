@@ -20,15 +20,16 @@ Kind = Callable[[np.random.Generator, int], list[Image.Image]]
 _FONTS = Path("/usr/share/fonts/truetype/dejavu")
 # fmt: off
 _WORDS = [
-    "the", "of", "and", "we", "to", "in", "is", "you", "that", "it", "he", "was", "for", "on", "are",
-    "as", "with", "his", "they", "at", "be", "this", "have", "from", "or", "one", "had", "by", "word",
-    "but", "not", "what", "all", "were", "when", "your", "can", "said", "there", "use", "an", "each",
-    "which", "she", "do", "how", "their", "if", "will", "up", "other", "about", "out", "many", "then",
-    "these", "so", "some", "her", "would", "make", "like", "him", "into", "time", "has", "look", "two",
-    "more", "write", "go", "see", "number", "no", "way", "could", "people", "my", "than", "first",
-    "water", "been", "call", "who", "oil", "its", "now", "find", "long", "down", "day", "did", "get",
-    "Montag", "Straße", "für", "über", "nicht", "объект", "письмо", "время", "дом", "река", "город",
-    "Αθήνα", "θάλασσα", "été", "déjà", "garçon",
+    "the", "of", "and", "we", "to", "in", "is", "you", "that", "it", "he", "was", "for", "on",
+    "are", "as", "with", "his", "they", "at", "be", "this", "have", "from", "or", "one", "had",
+    "by", "word", "but", "not", "what", "all", "were", "when", "your", "can", "said", "there",
+    "use", "an", "each", "which", "she", "do", "how", "their", "if", "will", "up", "other",
+    "about", "out", "many", "then", "these", "so", "some", "her", "would", "make", "like",
+    "him", "into", "time", "has", "look", "two", "more", "write", "go", "see", "number", "no",
+    "way", "could", "people", "my", "than", "first", "water", "been", "call", "who", "oil",
+    "its", "now", "find", "long", "down", "day", "did", "get", "Montag", "Straße", "für",
+    "über", "nicht", "объект", "письмо", "время", "дом", "река", "город", "Αθήνα", "θάλασσα",
+    "été", "déjà", "garçon",
 ]
 # fmt: on
 
@@ -122,7 +123,7 @@ def invoices(random: np.random.Generator, count: int) -> list[Image.Image]:
         image = Image.new("RGB", (width, height), "white")
         draw = ImageDraw.Draw(image)
 
-        def put(x: float, y: float, text: str, size: float = 15, ink: object = "black") -> None:
+        def put(x: float, y: float, text: str, size: float = 15, ink: str = "black") -> None:
             draw.text((x * scale, y * scale), text, ink, font(size * scale))  # noqa: B023
 
         draw.rectangle((0, 0, width, 70 * scale), fill=accent)
@@ -220,16 +221,16 @@ def drawings(random: np.random.Generator, count: int) -> list[Image.Image]:
     base = Image.new("RGB", (480, 360), paint(random, 180))
     draw = ImageDraw.Draw(base)
     for _ in range(25):
-        x, y = random.integers(0, 440), random.integers(0, 320)
-        w, h = random.integers(20, 120, 2)
+        x, y = int(random.integers(0, 440)), int(random.integers(0, 320))
+        w, h = random.integers(20, 120, 2).tolist()
         shape = draw.ellipse if random.integers(2) else draw.rectangle
         shape((x, y, x + w, y + h), fill=paint(random), outline="black", width=2)
     drawn = []
     for _ in range(count):
         image = base.copy()
         draw = ImageDraw.Draw(image)
-        x, y = random.integers(20, 420), random.integers(20, 300)
-        side = random.integers(18, 40)
+        x, y = int(random.integers(20, 420)), int(random.integers(20, 300))
+        side = int(random.integers(18, 40))
         draw.ellipse((x, y, x + side, y + side), fill=paint(random), outline="black", width=2)
         drawn.append(image)
     return drawn

@@ -12,6 +12,7 @@ must agree but for light and tone.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,7 +138,7 @@ class _Pair:
     def of(
         cls, one: NDArray[np.float32], other: NDArray[np.float32], blur: tuple[float, float]
     ) -> _Pair:
-        return cls(*(_smoothed(side, _SHARPNESS, blur) for side in (one, other)), blur)
+        return cls(_smoothed(one, _SHARPNESS, blur), _smoothed(other, _SHARPNESS, blur), blur)
 
     def differing(self) -> Grey:
         """(n, n): the share of the details at each place that is another in the other picture."""
@@ -191,10 +192,13 @@ class _Pair:
             return True
         one, other = one[clear], other[clear]
         flat = self.levels() < _PHOTOGRAPH
-        if flat and not _lights_agree(_grey(one), _grey(other)):
-            return False
         first, second = _chroma(one), _chroma(other)
-        if min(_colourful(first), _colourful(second)) < _GREY:
+        coloured = [_colourful(side) >= _GREY for side in (first, second)]
+        # A grey copy has the very lights of its original: a black disc is none of a red one.
+        gains, most = ((0.75, 1.35), 30) if coloured[0] == coloured[1] else ((0.94, 1.06), 12)
+        if flat and not _lights_agree(_grey(one), _grey(other), gains, most):
+            return False
+        if not all(coloured):
             return True
         ways = (first, second, _grey(other)), (second, first, _grey(one))
         return any(_chroma_agrees(*way, flat) for way in ways)
@@ -226,11 +230,11 @@ def _explained(below: NDArray[np.float32], change: NDArray[np.float32]) -> float
     amount = (change**2).sum(1)
     most = amount >= np.quantile(amount, 0.85)
     colours = [(255,) * 3, (128,) * 3, (0,) * 3, np.median((below + change)[most], axis=0)]
-    return max(_explained_by(np.asarray(colour), below, change) for colour in colours)
+    return max(_explained_by(np.asarray(colour, np.float64), below, change) for colour in colours)
 
 
 def _explained_by(
-    colour: NDArray[np.generic], below: NDArray[np.float32], change: NDArray[np.float32]
+    colour: NDArray[np.float64], below: NDArray[np.float32], change: NDArray[np.float32]
 ) -> float:
     way = colour - below
     cover = ((change * way).sum(1) / ((way**2).sum(1) + 1)).clip(0, 1)
@@ -259,12 +263,11 @@ def _levels(grey: Grey) -> float:
     return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
-def _lights_agree(one: Grey, other: Grey) -> bool:
+def _lights_agree(one: Grey, other: Grey, gains: tuple[float, float], most: float) -> bool:
     """Whether one (n,) is the other but for brightness and contrast."""
     gain = np.cov(one, other)[0, 1] / max(float(one.var()), 1e-3)
-    gain = float(np.clip(gain, 0.6, 1.6))
-    rest = other - gain * one
-    return bool((np.abs(rest - np.median(rest)) > 36).mean() <= 0.03)
+    rest = other - float(np.clip(gain, *gains)) * one
+    return bool((np.abs(rest - np.median(rest)) > most).mean() <= 0.03)
 
 
 def _chroma(cells: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -284,7 +287,7 @@ def _chroma_agrees(
     Of a photograph the other may have lost all colours but a tone."""
     light = light[:, None] / 255
     weakest, strongest, tint = (0.5, 1.7, 30.0) if flat else (0.0, 2.5, 90.0)
-    hue = np.zeros(2, np.float32)
+    hue: Any = np.zeros(2)
     strength = 1.0
     for _ in range(4):
         left = other - light * hue
@@ -292,7 +295,7 @@ def _chroma_agrees(
             np.clip((one * left).sum() / max((one**2).sum(), 1e-3), weakest, strongest)
         )
         left = other - strength * one
-        hue = ((light * left).sum(0) / max((light**2).sum(), 1e-3)).clip(-tint, tint)
+        hue = np.asarray((light * left).sum(0) / max((light**2).sum(), 1e-3)).clip(-tint, tint)
     rest = np.hypot(*(other - strength * one - light * hue).T)
     return bool((rest > (42 if flat else 60)).mean() <= 0.03)
 

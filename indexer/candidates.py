@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import faiss
 import numpy as np
@@ -24,6 +25,7 @@ OUTLINE_NEIGHBOURS = 12
 """And so many whose outlines are most like its own, in each of the eight orientations,"""
 LEAST_COSINE_OF_OUTLINES = 0.6
 """and at least so much, at 16 x 16: two pictures by chance have 0 +- 0.1."""
+LEAST_COSINE_OF_OUTLINES_OF_PARTS = 0.8
 
 _EXACT = 40_000
 """More keys than that are kept in lists, of which a search looks into some."""
@@ -40,8 +42,8 @@ class Candidates:
     """(n, 2)."""
     orientations: NDArray[np.int64]
     """(n,): in which of ORIENTATIONS the second lies as the first."""
-    cosines: NDArray[np.float64]
-    """(n,) through the lens, or of their outlines, whichever is higher."""
+    may_be_parts: NDArray[np.bool_]
+    """(n,): whether they are so much alike that a part is looked for, which takes longer."""
 
     @classmethod
     def joined(cls, parts: Iterable[Candidates]) -> Candidates:
@@ -49,17 +51,17 @@ class Candidates:
         all_parts = list(parts)
         pairs = np.concatenate([np.empty((0, 2), np.int64), *(one.pairs for one in all_parts)])
         lies = np.concatenate([np.empty(0, np.int64), *(one.orientations for one in all_parts)])
-        cosines = np.concatenate([np.empty(0), *(one.cosines for one in all_parts)])
-        order = np.lexsort((-cosines, lies, pairs[:, 1], pairs[:, 0]))
+        partly = np.concatenate([np.empty(0, bool), *(one.may_be_parts for one in all_parts)])
+        order = np.lexsort((~partly, lies, pairs[:, 1], pairs[:, 0]))
         keyed = np.column_stack([pairs, lies])[order]
         new = np.ones(len(keyed), bool)
         new[1:] = (keyed[1:] != keyed[:-1]).any(axis=1)
-        return cls(keyed[new, :2], keyed[new, 2], cosines[order][new])
+        return cls(keyed[new, :2], keyed[new, 2], partly[order][new])
 
     def readable(self, sketches: Sketches) -> Candidates:
         """Those of which both can be read."""
         there = sketches.readable[self.pairs].all(axis=1)
-        return Candidates(self.pairs[there], self.orientations[there], self.cosines[there])
+        return Candidates(self.pairs[there], self.orientations[there], self.may_be_parts[there])
 
 
 def by_lens(sketches: Sketches, blocks: Iterable[Neighbourhoods]) -> Iterator[Candidates]:
@@ -70,7 +72,8 @@ def by_lens(sketches: Sketches, blocks: Iterable[Neighbourhoods]) -> Iterator[Ca
         rows = np.searchsorted(sketches.images, numbers).clip(0, len(sketches.images) - 1)
         known = (sketches.images[rows] == numbers).all(axis=1)
         upright = np.full(int(known.sum()), ORIENTATIONS.index(UPRIGHT))
-        yield Candidates(np.sort(rows[known], 1), upright, block.cosines[row, column][known])
+        near = block.cosines[row, column][known] >= LEAST_COSINE_OF_PARTS
+        yield Candidates(np.sort(rows[known], 1), upright, near)
 
 
 def by_outline(sketches: Sketches, progress: Progress) -> Iterator[Candidates]:
@@ -94,14 +97,14 @@ def by_outline(sketches: Sketches, progress: Progress) -> Iterator[Candidates]:
             yield Candidates(
                 np.stack([one[first], other[first]], 1),
                 np.full(int(first.sum()), number),
-                cosines[row, column][first].astype(float),
+                cosines[row, column][first] >= LEAST_COSINE_OF_OUTLINES_OF_PARTS,
             )
             back = ORIENTATIONS.index(orientation.inverse)
             last = one > other
             yield Candidates(
                 np.stack([other[last], one[last]], 1),
                 np.full(int(last.sum()), back),
-                cosines[row, column][last].astype(float),
+                cosines[row, column][last] >= LEAST_COSINE_OF_OUTLINES_OF_PARTS,
             )
         progress.advanced(len(some))
 
@@ -109,7 +112,7 @@ def by_outline(sketches: Sketches, progress: Progress) -> Iterator[Candidates]:
 def _index(sketches: Sketches, rows: NDArray[np.int64]) -> faiss.Index:
     """Of the keys of these, by inner product."""
     width = sketches.keys[0].size
-    index = faiss.IndexFlatIP(width)
+    index: Any = faiss.IndexFlatIP(width)
     if len(rows) > _EXACT:
         lists = int(4 * np.sqrt(len(rows)))
         index = faiss.IndexIVFFlat(index, width, lists, faiss.METRIC_INNER_PRODUCT)

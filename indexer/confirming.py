@@ -16,7 +16,7 @@ from ..engine.close_look import FINE, GEOMETRY, MOST_DIFFERENT, Sight, agreement
 from ..engine.orientation import ORIENTATIONS, UPRIGHT, Orientation
 from ..engine.outlines import likeness, likeness_of_parts, place_of_part
 from ..engine.threads import calm_blas
-from .candidates import LEAST_COSINE_OF_PARTS, Candidates
+from .candidates import Candidates
 from .files import scratch
 from .report import Progress
 from .rereading import reread
@@ -81,7 +81,7 @@ def promises(
         for start in range(0, len(rows), _AT_A_TIME):
             some = rows[start : start + _AT_A_TIME]
             glance = _Glance(sketches, candidates.pairs[some], orientation)
-            yield from glance.promises(candidates.cosines[some], least)
+            yield from glance.promises(candidates.may_be_parts[some], least)
             progress.advanced(len(some))
 
 
@@ -93,7 +93,7 @@ class _Glance:
     pairs: NDArray[np.int64]
     orientation: Orientation
 
-    def promises(self, cosines: NDArray[np.float64], least: float) -> Iterator[Promise]:
+    def promises(self, may_be_parts: NDArray[np.bool_], least: float) -> Iterator[Promise]:
         """Those whose outlines agree."""
         likes = np.zeros((len(self.pairs), 4), np.float32)
         framed = (self.sketches.boxes[self.pairs] != np.array(WHOLE)).any(axis=(1, 2))
@@ -104,7 +104,7 @@ class _Glance:
         for row in np.flatnonzero(likes.max(1) >= least).tolist():
             way = int(likes[row].argmax())
             yield self._promise(row, float(likes[row, way]), *self._boxes(row, way))
-        rest = np.flatnonzero((likes.max(1) < STRICT) & (cosines >= LEAST_COSINE_OF_PARTS))
+        rest = np.flatnonzero((likes.max(1) < STRICT) & may_be_parts)
         for whole in (False, True):
             rest = rest[framed[rest]] if whole else rest
             yield from self._parts(rest, whole, least)

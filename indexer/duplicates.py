@@ -153,7 +153,9 @@ def _with_the_best(
     new = np.array([pair for pair in pairs if pair not in known], np.int64).reshape(-1, 2)
     ways = len(ORIENTATIONS)
     return Candidates(
-        np.repeat(new, ways, axis=0), np.tile(np.arange(ways), len(new)), np.ones(ways * len(new))
+        np.repeat(new, ways, axis=0),
+        np.tile(np.arange(ways), len(new)),
+        np.ones(ways * len(new), bool),
     )
 
 

@@ -16,6 +16,7 @@ from .terminals import PLAIN, Style
 
 if TYPE_CHECKING:
     from ..indexer.duplicates import Copy, Group
+    from ..indexer.known_groups import Evaluation
     from ..indexer.striking import Pair
 
 
@@ -224,7 +225,17 @@ def said(copy: Copy, group: Group) -> str:
     best = group.copies[0]
     if copy == best:
         return "best"
-    return "equal" if copy.sha256 == best.sha256 else f"{copy.likeness:.3f}"
+    if copy.sha256 == best.sha256:
+        return "equal"
+    return ", ".join([f"{copy.likeness:.3f}", *lying(copy)])
+
+
+def lying(copy: Copy) -> Iterator[str]:
+    """How a file lies beside the best of its group, where otherwise."""
+    if copy.mirrored:
+        yield "mirrored"
+    if copy.turned:
+        yield f"turned {copy.turned}"
 
 
 def groups_summary(found: Sequence[Group]) -> str:
@@ -237,6 +248,21 @@ def groups_summary(found: Sequence[Group]) -> str:
         f"{len(found):,} groups; {total} in {len(more):,} files besides the best of each "
         "(nothing was deleted)"
     )
+
+
+def evaluation(found: Evaluation) -> Iterator[str]:
+    """How well known groups are found: a line a threshold, then what is missed and false."""
+    yield "threshold  precision  recall   right of found   of known"
+    for counts in (found.counts, *found.higher):
+        yield (
+            f"{counts.threshold:>9g}  {counts.precision:>9.3f}  {counts.recall:>6.3f}"
+            f"  {counts.right:>6,} of {counts.found:<6,}  {counts.known:>7,}"
+        )
+    for what, pairs_of_it in (("missed", found.missed), ("false", found.false)):
+        for pair in pairs_of_it:
+            yield f"{what:<6}  {shown(near(pair[0]))}  {shown(near(pair[1]))}"
+    if found.absent:
+        yield f"{len(found.absent):,} of {found.known_files:,} known files are not in the store"
 
 
 def pairs(found: Sequence[Pair]) -> Iterator[str]:
