@@ -285,18 +285,18 @@ def _chroma_agrees(
 ) -> bool:
     """Whether one (n, 2) is the other but for strength, and a tint that is stronger in the light.
     Of a photograph the other may have lost all colours but a tone."""
-    light = light[:, None] / 255
+    bright = light[:, None] / 255
     weakest, strongest, tint = (0.5, 1.7, 30.0) if flat else (0.0, 2.5, 90.0)
     hue: Any = np.zeros(2)
     strength = 1.0
     for _ in range(4):
-        left = other - light * hue
+        left = other - bright * hue
         strength = float(
             np.clip((one * left).sum() / max((one**2).sum(), 1e-3), weakest, strongest)
         )
         left = other - strength * one
-        hue = np.asarray((light * left).sum(0) / max((light**2).sum(), 1e-3)).clip(-tint, tint)
-    rest = np.hypot(*(other - strength * one - light * hue).T)
+        hue = np.asarray((bright * left).sum(0) / max((bright**2).sum(), 1e-3)).clip(-tint, tint)
+    rest = np.hypot(*(other - strength * one - bright * hue).T)
     return bool((rest > (42 if flat else 60)).mean() <= 0.03)
 
 
