@@ -14,7 +14,7 @@ from pictures import encoded
 from tll_index import Recipe, build, dupes
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PICTURES = 4
+PICTURES = 3
 
 Kinds = dict[str, Callable[[np.random.Generator, int], list[Image.Image]]]
 
@@ -28,7 +28,8 @@ def kinds(monkeypatch: pytest.MonkeyPatch) -> Kinds:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [21, 22])
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("seed", [21])
 def test_only_copies_are_grouped(kinds: Kinds, here: Path, seed: int) -> None:
     """Of each kind some pictures, and of its first one a smaller JPEG, which alone is a copy."""
     folder = here / "photos"
