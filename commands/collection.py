@@ -38,6 +38,12 @@ if TYPE_CHECKING:
 )
 @format_option("table", "json", "jsonl", "csv", json="jsonl")
 @_html_option
+@click.option(
+    "--evaluate",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="TRUTH",
+    help="Show instead how well groups that are known are found: precision and recall.",
+)
 @workers_option
 @quiet_option
 @debug_option
@@ -47,33 +53,44 @@ def dupes(
     threshold: float | None,
     format: str,
     html: Path | None,
+    evaluate: Path | None,
     quiet: bool,
     **settings: Any,
 ) -> None:
-    """Show which files are the same picture, or nearly: other sizes, formats, qualities, crops.
+    """Show which files are the same picture, or nearly: in another size, format, quality or crop,
+    with a frame or a mark, mirrored or turned.
 
-    Reads every picture once. The first file of each group is the best: most pixels, then most
-    bytes. Paths that lead to one file (links) are listed below it, and are no copies. Files that
-    are not as last built count neither as best nor as copies. Nothing is ever deleted.
+    Reads every picture once. All files of a group are copies of its first, which is the best of
+    those that they are copies of: most pixels, then most bytes. Paths that lead to one file (links)
+    are listed below it, and are no copies. Files that are not as last built count neither as best
+    nor as copies. Nothing is ever deleted.
+
+    TRUTH names the known groups of the whole store: CSV with the columns path and group, or JSON, a
+    list of lists of paths or an object of them by name. Paths are absolute or relative to TRUTH.
     """
     from ..config import load_settings
     from ..engine.decode import Limits
     from ..indexer.duplicates import SAME
     from ..indexer.duplicates import dupes as find_dupes
+    from ..indexer.known_groups import evaluated, facts, in_store, read_known_groups
     from ..rendering import pages, render
-    from ..rendering.formats import rows_as
+    from ..rendering.formats import facts_as, rows_as
 
     loaded = load_settings(store=store, **settings)
     if html is not None:
         require_place(html)
+    known = None if evaluate is None else read_known_groups(evaluate)
+    threshold = SAME if threshold is None else threshold
     with bars(quiet) as progress:
-        found = find_dupes(
-            exact=exact,
-            threshold=SAME if threshold is None else threshold,
-            progress=progress,
-            settings=loaded,
-        )
-    if format == "csv":
+        found = find_dupes(exact=exact, threshold=threshold, progress=progress, settings=loaded)
+    if known is not None:
+        there = in_store(frozenset[str]().union(*known), loaded)
+        evaluation = evaluated(found, known, threshold, there)
+        if format == "table":
+            click.echo("\n".join(render.evaluation(evaluation)))
+        else:
+            click.echo(facts_as(format, facts(evaluation)), nl=False)
+    elif format == "csv":
         click.echo(rows_as(format, render.file_rows(found), render.FILE_COLUMNS), nl=False)
     elif format != "table":
         click.echo(rows_as(format, render.group_rows(found)), nl=False)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from ..contracts import Pixels
+from .boxes import WHOLE, Box
 from .decode import Geometry
 
 SIDE = 48
@@ -92,6 +93,26 @@ def likeness_of_parts(
     return found
 
 
+def place_of_part(whole: Outlines, part: Outlines, stretch: float) -> tuple[float, Box]:
+    """How well a part (SIDE, SIDE) agrees with the place where it fits best in a whole, and that
+    place.
+
+    Args:
+        stretch: width / height of the part, divided by that of the whole.
+    """
+    wholes = _Wholes.of(details(whole[None]))
+    best = 0.0, WHOLE
+    for height, width in _sizes(SIDE, np.array([stretch])):
+        fitted = _resampling(height, SIDE) @ part.astype(np.float32) @ _resampling(width, SIDE).T
+        cosines = wholes.at_places([0], details(fitted[None]))[0]
+        top, left = np.unravel_index(int(cosines.argmax()), cosines.shape)
+        place = np.array([left, top, left + width, top + height], float)
+        place[[0, 2]] -= _MARGIN
+        place[[1, 3]] -= _MARGIN
+        best = max(best, (float(cosines.max()), Box(*(place / SIDE).tolist())))
+    return best
+
+
 def _blocks(count: int) -> Iterator[slice]:
     return (slice(at, at + _AT_A_TIME) for at in range(0, count, _AT_A_TIME))
 
@@ -154,6 +175,10 @@ class _Wholes:
     def best_places(self, rows: list[int], parts: Details) -> NDArray[np.float32]:
         """(r,): the highest cosine of each part's inside with any place of its size in the whole
         of that row."""
+        return np.asarray(self.at_places(rows, parts).max((1, 2)), np.float32)
+
+    def at_places(self, rows: list[int], parts: Details) -> NDArray[np.float64]:
+        """(r, y, x): the cosine of each part's inside with each place."""
         inside = parts[:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
         height, width = inside.shape[1:]
         side = self.sums.shape[1] - 1
@@ -166,7 +191,7 @@ class _Wholes:
         squares -= upper[:, :, width:] - upper[:, :, :-width]
         own = (inside**2).sum((1, 2))[:, None, None]
         cosines = products / np.sqrt(np.maximum(squares * own, _LEAST))
-        return np.asarray(cosines.max((1, 2)), np.float32)
+        return np.asarray(cosines)
 
 
 def _cosine(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -178,11 +203,11 @@ def _cosine(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.
 def _smoothed(images: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
     """A Gaussian mean around each pixel, of what of the image is there."""
     height, width = images.shape[1:]
-    return np.asarray(_gaussian(height, sigma) @ images @ _gaussian(width, sigma).T)
+    return np.asarray(gaussian(height, sigma) @ images @ gaussian(width, sigma).T)
 
 
-@cache
-def _gaussian(size: int, sigma: float) -> NDArray[np.float32]:
+@lru_cache(maxsize=256)
+def gaussian(size: int, sigma: float) -> NDArray[np.float32]:
     """(size, size): each row the weights of one mean."""
     at = np.arange(size)
     weights = np.exp(-0.5 * ((at[:, None] - at) / sigma) ** 2)

@@ -44,6 +44,10 @@ class Copy:
     """Whether `path` leads through a symbolic link, which is then a folder above it."""
     nlink: int | None = None
     """How many names (hard links) the file has, also where nothing is indexed."""
+    mirrored: bool = False
+    """Whether it is a mirror image of the group's first, left and right exchanged,"""
+    turned: int = 0
+    """and then turned clockwise against it, in degrees: 0, 90, 180 or 270."""
     freed_bytes: int = 0
     """What deleting `path` and all `links` would free: nothing where another hard link is left."""
 
@@ -69,9 +73,12 @@ class ShownImage:
     """An image of a group, and the paths at which it was indexed."""
 
     record: ImageRecord
-    likeness: float
-    """How well its details agree with those of the group's first image."""
     entries: list[PathEntry]
+    likeness: float = 1.0
+    """How well its details agree with those of the group's first image,"""
+    mirrored: bool = False
+    turned: int = 0
+    """and how it lies beside that one (see `Copy`)."""
 
 
 def grouped(images: Sequence[ShownImage], now: Mapping[bytes, PathState]) -> Iterator[Group]:
@@ -86,7 +93,7 @@ def grouped(images: Sequence[ShownImage], now: Mapping[bytes, PathState]) -> Ite
     found = [_files(image, now) for image in images]
     if len(images) > 1 and not found[0][0]:
         for image in images[1:]:
-            yield from grouped([replace(image, likeness=1.0)], now)
+            yield from grouped([ShownImage(image.record, image.entries)], now)
         return
     copies = [copy for sure, _ in found for copy in sure]
     # Nobody asked about files that lie outside: one may be the best, and stay.
@@ -124,5 +131,14 @@ def _copy(image: ShownImage, file: OneFile, state: str) -> Copy:
 
 def _plain(image: ShownImage, path: bytes, state: str) -> Copy:
     record = image.record
-    size = record.width, record.height, record.file_bytes
-    return Copy(os.fsdecode(path), record.sha256, *size, image.likeness, state)
+    return Copy(
+        os.fsdecode(path),
+        record.sha256,
+        record.width,
+        record.height,
+        record.file_bytes,
+        image.likeness,
+        state,
+        mirrored=image.mirrored,
+        turned=image.turned,
+    )

@@ -1,8 +1,9 @@
 """The same picture again: equal files, and copies in another size, format, quality or frame.
 
-Equal content the catalog knows. For the rest, pictures that the lens finds alike are *candidates*;
-whether two of them are one picture is for their details to say (`engine/outlines.py`), which takes
-reading each file once. docs/collection.md says how the thresholds were chosen.
+Equal content the catalog knows. For the rest, pictures that the lens finds alike, or whose outlines
+are, are *candidates* (`candidates.py`); whether two of them are one picture is for their details to
+say (`confirming.py`), which takes reading each file once, and those of promising pairs again.
+docs/collection.md says how the thresholds were chosen.
 """
 
 from __future__ import annotations
@@ -10,45 +11,34 @@ from __future__ import annotations
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..config import Settings, load_settings
 from ..engine.decode import Limits
-from ..engine.outlines import (
-    GEOMETRY,
-    SIDE,
-    Outlines,
-    likeness,
-    likeness_of_parts,
-    outline,
-)
+from ..engine.orientation import ORIENTATIONS, UPRIGHT
 from ..errors import UsageError
 from ..wording import counted
+from .candidates import NEIGHBOURS, Candidates, by_lens, by_outline
+from .confirming import Match, Matches, confirmed, promises
 from .duplicate_groups import Copy as Copy
 from .duplicate_groups import Group as Group
 from .duplicate_groups import ShownImage, grouped
-from .files import scratch
+from .families import stars
 from .interface import Reader
-from .neighbours import Neighbourhoods, neighbourhoods
+from .neighbours import neighbourhoods
 from .path_states import OK, PathEntry, states_now
 from .records import ImageRecord
 from .report import Progress
-from .rereading import reread
+from .sketches import Sketches
 from .store import Store
 
 SAME = 0.92
 """Details that agree at least so well are of one picture."""
-NEIGHBOURS = 20
-"""Candidates for each picture: so many that look most like it through the lens,"""
-LEAST_COSINE = 0.4
-"""and at least so much; what is compressed hard or made very small looks less like itself."""
-LEAST_COSINE_OF_PARTS = 0.55
-"""Of those that a part is looked for in, which takes longer."""
+ITSELF = Match(1.0, UPRIGHT)
 _AT_A_TIME = 512
-"""Pairs that are compared at once."""
+"""Images whose paths are looked up at once."""
 
 
 def dupes(
@@ -83,93 +73,68 @@ def dupes(
         )
 
 
-@dataclass(frozen=True, eq=False)
-class _Candidates:
-    """Pairs of images, each once, by their rows in `images`."""
-
-    images: NDArray[np.int64]
-    """Those of any pair, ascending."""
-    pairs: NDArray[np.int64]
-    """(n, 2)."""
-    cosines: NDArray[np.float64]
-    """(n,) through the lens."""
-
-
-_Family = dict[int, float]
-"""Image numbers, the best first, each with how like that one it is."""
+_Family = dict[int, Match]
+"""Image numbers, the best first, each with how it matches that one."""
 
 
 def _families(store: Store, threshold: float, progress: Progress) -> list[_Family]:
-    candidates = _candidates(neighbourhoods(store, NEIGHBOURS, progress=progress))
-    if not len(candidates.pairs):
-        return []
-    # Outlines of a million pictures take 2 GB.
-    with scratch((len(candidates.images), SIDE, SIDE), np.uint8) as outlines:
-        shapes = _read(store, candidates.images, outlines, progress)
-        compare = _Comparison(outlines, shapes)
-        same = _confirmed(candidates, compare, threshold, progress)
+    with Sketches.of(store, _images(store), progress) as sketches:
+        candidates = Candidates.joined(
+            [
+                *by_lens(sketches, neighbourhoods(store, NEIGHBOURS, progress=progress)),
+                *by_outline(sketches, progress),
+            ]
+        )
+        promising = list(promises(sketches, candidates, threshold, progress))
+        matches = confirmed(store, sketches, promising, threshold, progress)
+        quality = _quality(store, sketches.images)
+        more = list(
+            promises(sketches, _with_the_best(matches, quality, candidates), threshold, progress)
+        )
+        matches |= confirmed(store, sketches, more, threshold, progress)
+        likes = {pair: match.likeness for pair, match in matches.items()}
         return [
-            {int(candidates.images[row]): like for row, like in rows.items()}
-            for rows in _starred(same, _quality(store, candidates.images), compare, threshold)
+            {int(sketches.images[row]): _of_the_first(rows[0], row, matches) for row in rows}
+            for rows in stars(likes, quality, likes)
         ]
 
 
-def _candidates(blocks: Iterable[Neighbourhoods]) -> _Candidates:
-    parts, cosines = [np.empty((0, 2), np.int64)], [np.empty(0)]
-    for block in blocks:
-        row, column = np.nonzero(block.cosines >= LEAST_COSINE)
-        parts.append(np.sort(np.stack([block.images[row], block.others[row, column]], 1), axis=1))
-        cosines.append(block.cosines[row, column])
-    pairs, first = np.unique(np.concatenate(parts), axis=0, return_index=True)
-    images, rows = np.unique(pairs, return_inverse=True)
-    return _Candidates(images, rows.reshape(pairs.shape), np.concatenate(cosines)[first])
+def _images(store: Store) -> NDArray[np.int64]:
+    """Those that some path shows, ascending."""
+    with store.catalog.reading() as reader:
+        return np.setdiff1d(reader.image_numbers(), reader.orphan_numbers(), assume_unique=True)
 
 
-def _read(
-    store: Store, images: NDArray[np.int64], outlines: Outlines, progress: Progress
-) -> NDArray[np.float64]:
-    """Fill in the outlines; (n,): width / height of each picture, NaN where it can't be read."""
-    shapes = np.full(len(images), np.nan)
-    for number, picture in reread(store, images, GEOMETRY, progress=progress):
-        row = int(np.searchsorted(images, number))
-        outlines[row] = outline(picture.pixels)
-        shapes[row] = picture.width / picture.height
-    return shapes
+def _of_the_first(first: int, row: int, matches: Matches) -> Match:
+    """How a row lies beside the first of its group."""
+    if row == first:
+        return ITSELF
+    if first < row:  # what is known is how the row must be turned to lie as the first
+        match = matches[first, row]
+        return Match(match.likeness, match.orientation.inverse)
+    return matches[row, first]
 
 
-@dataclass(frozen=True, eq=False)
-class _Comparison:
-    outlines: Outlines
-    shapes: NDArray[np.float64]
-
-    def __call__(self, pairs: NDArray[np.int64]) -> NDArray[np.float32]:
-        """(n,): how well the details of each pair (n, 2) agree as they are."""
-        one, other = pairs.T
-        return likeness(self.outlines[one], self.outlines[other])
-
-    def of_parts(self, pairs: NDArray[np.int64]) -> NDArray[np.float32]:
-        """(n,): the same where one of them may be a part of the other."""
-        one, other = pairs.T
-        stretches = self.shapes[other] / self.shapes[one]
-        return likeness_of_parts(self.outlines[one], self.outlines[other], stretches)
-
-
-def _confirmed(
-    candidates: _Candidates, compare: _Comparison, threshold: float, progress: Progress
-) -> NDArray[np.int64]:
-    """(n, 2): those pairs that are the same picture."""
-    readable = np.isfinite(compare.shapes)[candidates.pairs].all(axis=1)
-    pairs, cosines = candidates.pairs[readable], candidates.cosines[readable]
-    same = np.zeros(len(pairs), bool)
-    progress.starting("comparing", len(pairs), "pairs")
-    for start in range(0, len(pairs), _AT_A_TIME):
-        some = slice(start, start + _AT_A_TIME)
-        same[some] = compare(pairs[some]) >= threshold
-        rest = start + np.flatnonzero(~same[some] & (cosines[some] >= LEAST_COSINE_OF_PARTS))
-        if len(rest):
-            same[rest] = compare.of_parts(pairs[rest]) >= threshold
-        progress.advanced(len(same[some]))
-    return pairs[same]
+def _with_the_best(
+    matches: Matches, quality: list[tuple[int, int, int]], tried: Candidates
+) -> Candidates:
+    """The best of what hangs together, with those of it that were no candidates: as they are, and
+    as they lie to somebody who lies to the best."""
+    known = {tuple(pair) for pair in tried.pairs.tolist()}
+    pairs = [
+        (min(best, row), max(best, row))
+        for rows in _components(np.array(list(matches), np.int64).reshape(-1, 2))
+        for best in [min(rows, key=quality.__getitem__)]
+        for row in rows
+        if row != best
+    ]
+    new = np.array([pair for pair in pairs if pair not in known], np.int64).reshape(-1, 2)
+    ways = len(ORIENTATIONS)
+    return Candidates(
+        np.repeat(new, ways, axis=0),
+        np.tile(np.arange(ways), len(new)),
+        np.ones(ways * len(new), bool),
+    )
 
 
 def _quality(store: Store, images: NDArray[np.int64]) -> list[tuple[int, int, int]]:
@@ -186,27 +151,6 @@ def _quality(store: Store, images: NDArray[np.int64]) -> list[tuple[int, int, in
 
 def _size(record: ImageRecord) -> tuple[int, int]:
     return record.width * record.height, record.file_bytes
-
-
-def _starred(
-    same: NDArray[np.int64],
-    quality: list[tuple[int, int, int]],
-    compare: _Comparison,
-    threshold: float,
-) -> Iterator[_Family]:
-    """Families of rows, in which all are the same as the best. What hangs together through others
-    is not enough: frames of a film are each like the next, and the first not like the last."""
-    for rows in _components(same):
-        left = sorted(rows, key=quality.__getitem__)
-        while len(left) > 1:
-            best, others = left[0], np.array(left[1:])
-            pairs = np.stack([np.full(len(others), best), others], 1)
-            likes = np.maximum(compare(pairs), compare.of_parts(pairs))
-            near = likes >= threshold
-            if near.any():
-                members = zip(others[near].tolist(), likes[near].tolist(), strict=True)
-                yield {best: 1.0, **dict(members)}
-            left = others[~near].tolist()
 
 
 def _components(pairs: NDArray[np.int64]) -> list[list[int]]:
@@ -247,19 +191,22 @@ def _shown(store: Store, families: Iterable[_Family]) -> Iterator[list[ShownImag
         for family in families:
             known |= family.keys()
             reader.fetch(family)
-            yield [shown for image, like in family.items() for shown in _image(reader, image, like)]
+            yield [
+                shown for image, match in family.items() for shown in _image(reader, image, match)
+            ]
         numbers = reader.image_numbers().tolist()
         for start in range(0, len(numbers), _AT_A_TIME):
             reader.fetch(some := numbers[start : start + _AT_A_TIME])
             for image in some:
                 if image not in known and len(reader.paths_of(image, at_most=2)) > 1:
-                    yield list(_image(reader, image, 1.0))
+                    yield list(_image(reader, image, ITSELF))
 
 
-def _image(reader: Reader, image: int, like: float) -> Iterator[ShownImage]:
+def _image(reader: Reader, image: int, match: Match) -> Iterator[ShownImage]:
     record = reader.image(image)
     if record is not None:  # else it was removed meanwhile
         entries = [
             PathEntry(path, place.state, record.sha256) for path, place in reader.entries_of(image)
         ]
-        yield ShownImage(record, round(min(like, 1.0), 4), entries)
+        likeness = round(min(match.likeness, 1.0), 4)
+        yield ShownImage(record, entries, likeness, *match.orientation)

@@ -17,6 +17,7 @@ from .terminals import PLAIN, Style
 
 if TYPE_CHECKING:
     from ..indexer.duplicates import Copy, Group
+    from ..indexer.known_groups import Evaluation
     from ..indexer.striking import Pair
 
 
@@ -252,7 +253,7 @@ def group_rows(found: Iterable[Group]) -> Iterator[dict[str, Any]]:
 
 FILE_COLUMNS = (
     *("group", "role", "path", "state", "links", "link", "same_file", "nlink", "freed_bytes"),
-    *("sha256", "width", "height", "file_bytes", "likeness"),
+    *("sha256", "width", "height", "file_bytes", "likeness", "mirrored", "turned"),
 )
 
 
@@ -280,7 +281,17 @@ def said(copy: Copy, group: Group) -> str:
         return "best"
     if copy.state != "ok":
         return copy.state
-    return "equal" if copy.sha256 == best.sha256 else f"{copy.likeness:.3f}"
+    if copy.sha256 == best.sha256:
+        return "equal"
+    return ", ".join([f"{copy.likeness:.3f}", *lying(copy)])
+
+
+def lying(copy: Copy) -> Iterator[str]:
+    """How a file lies beside the best of its group, where otherwise."""
+    if copy.mirrored:
+        yield "mirrored"
+    if copy.turned:
+        yield f"turned {copy.turned}"
 
 
 def hard_links_elsewhere(copy: Copy) -> str:
@@ -306,6 +317,21 @@ def groups_summary(found: Sequence[Group]) -> str:
             f"would free nothing"
         )
     return line
+
+
+def evaluation(found: Evaluation) -> Iterator[str]:
+    """How well known groups are found: a line a threshold, then what is missed and false."""
+    yield "threshold  precision  recall   right of found   of known"
+    for counts in (found.counts, *found.higher):
+        yield (
+            f"{counts.threshold:>9g}  {counts.precision:>9.3f}  {counts.recall:>6.3f}"
+            f"  {counts.right:>6,} of {counts.found:<6,}  {counts.known:>7,}"
+        )
+    for what, pairs_of_it in (("missed", found.missed), ("false", found.false)):
+        for pair in pairs_of_it:
+            yield f"{what:<6}  {shown(near(pair[0]))}  {shown(near(pair[1]))}"
+    if found.absent:
+        yield f"{len(found.absent):,} of {found.known_files:,} known files are not in the store"
 
 
 def pairs(found: Sequence[Pair]) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import shutil
@@ -14,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.datasets import load_sample_image
 
 import tiny
 from conftest import Result
@@ -145,3 +148,72 @@ def test_ctrl_c_ends_in_order(
     out, err = process.communicate(timeout=50)
     assert process.returncode in (130, -signal.SIGINT)
     assert out == b"" and err.strip().endswith(b"stopped")
+
+
+def test_mirrored_and_turned_copies_are_marked_in_every_format(here: Path, tll_index: Run) -> None:
+    (here / "photos").mkdir()
+    photo = Image.fromarray(load_sample_image("china.jpg")).resize((320, 214))
+    photo.save("photos/best.png")
+    small = photo.resize((240, 160))
+    small.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save("photos/mirrored.png")
+    small.transpose(Image.Transpose.ROTATE_270).save("photos/turned.png")  # clockwise by 90
+    build(["photos"], recipe=Recipe("tiny", lens=LENS))
+    (group,) = map(json.loads, tll_index("dupes", "--json").out.splitlines())
+    lies = {
+        os.path.basename(copy["path"]): (copy["mirrored"], copy["turned"])
+        for copy in group["copies"]
+    }
+    assert lies == {"best.png": (False, 0), "mirrored.png": (True, 0), "turned.png": (False, 90)}
+    assert json.loads(tll_index("dupes", "--format", "json").out) == [group]
+    table = tll_index("dupes", "--html", "page.html").out
+    page = Path("page.html").read_text("utf-8")
+    for text in (table, page):
+        assert ", mirrored" in text and ", turned 90" in text
+    rows = list(csv.DictReader(io.StringIO(tll_index("dupes", "--format", "csv").out)))
+    assert [(row["group"], row["mirrored"], row["turned"]) for row in rows] == [
+        ("1", json.dumps(copy["mirrored"]), str(copy["turned"])) for copy in group["copies"]
+    ]
+
+
+@pytest.mark.parametrize(
+    "truth",
+    [
+        "Group,Note,PATH\na,x,photos/again.png\na,,photos/picture0002.png\n"
+        "b,,photos/picture0003.png\nb,,photos/gone.png\n",
+        '[["photos/again.png", "photos/picture0002.png"], '
+        '["photos/picture0003.png", "photos/gone.png"]]',
+        '{"a": ["photos/again.png", "photos/picture0002.png"], '
+        '"b": ["photos/picture0003.png", "photos/gone.png"]}',
+    ],
+)
+def test_groups_that_are_known(truth: str, photos: Path, tll_index: Run) -> None:
+    Path("truth").write_text(truth)
+    done = tll_index("dupes", "--exact", "--evaluate", "truth", "--json", "-q")
+    found = json.loads(done.out)
+    assert (done.code, done.err) == (0, "")
+    assert (found["precision"], found["recall"]) == (1.0, 0.5)
+    assert (found["pairs_found"], found["pairs_right"], found["pairs_known"]) == (1, 1, 2)
+    gone, other = str(photos / "gone.png"), str(photos / "picture0003.png")
+    assert found["missed"] == [[gone, other]] and found["false"] == []
+    assert found["not_in_the_store"] == [gone] and found["known_files"] == 4
+    table = tll_index("dupes", "--exact", "--evaluate", "truth")
+    assert table.code == 0 and "missed" in table.out and "1 of 4 known files" in table.out
+
+
+@pytest.mark.parametrize(
+    ("truth", "said"),
+    [
+        ("", "names no file"),
+        ("path,kind\na.png,1\n", "line 1: the header is path,kind"),
+        ("path,group\na.png\n", "line 2: has 1 columns"),
+        ("path,group\na.png,\n", "line 2: has no group"),
+        ("path,group\na.png,1\na.png,2\n", "line 3: a.png is in two groups"),
+        ('[["a.png"], "b.png"]', "group 2: is no list of paths"),
+        ('[["a.png"]', "is not JSON"),
+    ],
+)
+def test_a_truth_that_can_not_be(truth: str, said: str, photos: Path, tll_index: Run) -> None:
+    Path("truth").write_text(truth)
+    done = tll_index("dupes", "--exact", "--evaluate", "truth")
+    assert (done.code, done.out) == (1, "")
+    assert said in done.err and len(done.err.strip().splitlines()) == 1

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFilter
+from PIL import Image, ImageFilter, ImageOps
 from sklearn.datasets import load_sample_image
 
 from pictures import encoded
@@ -184,3 +184,20 @@ def test_the_threshold_counts(photos: Path) -> None:
 def test_no_store(here: Path) -> None:
     with pytest.raises(NoStoreError):
         dupes()
+
+
+def framed(image: Image.Image, share: float, colour: str) -> Image.Image:
+    """With a frame all around, a share of its width wide."""
+    return ImageOps.expand(image, round(share * image.width), colour)
+
+
+def test_a_third_better_partner_takes_no_copy_away(here: Path) -> None:
+    folder = here / "photos"
+    folder.mkdir()
+    scene(0).save(folder / "original.png")
+    framed(scene(0), 0.01, "white").save(folder / "border.png")
+    index()
+    assert [set(group) for group in names(dupes())] == [{"original.png", "border.png"}]
+    framed(scene(0), 0.1, "black").save(folder / "bars.png")
+    index()
+    assert {name for group in names(dupes()) for name in group} >= {"original.png", "border.png"}
