@@ -165,11 +165,7 @@ def _pairs(paths: Iterable[str]) -> Iterable[Pair]:
 
 
 def _found(groups: Sequence[Group], threshold: float) -> set[Pair]:
-    return {
-        pair
-        for group in groups
-        for pair in _pairs(_paths(group, threshold))
-    }
+    return {pair for group in groups for pair in _pairs(_paths(group, threshold))}
 
 
 def _paths(group: Group, threshold: float) -> set[str]:
