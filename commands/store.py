@@ -133,11 +133,17 @@ def forget(paths: tuple[Path, ...], store: Location | None, copies: bool, quiet:
         )
     for path in result.copies:
         click.echo(f"the same picture is still indexed: {shown(path)}", err=True)
-    if result.there:
+    if result.again:
         click.echo(
-            f"{len(result.there):,} of the files are still there ({shown(result.there[0])}): move "
+            f"{len(result.again):,} of the files are still there ({shown(result.again[0])}): move "
             "them away, or leave them out with 'build --exclude', or the next build indexes them "
             "again",
+            err=True,
+        )
+    for root in result.roots:
+        click.echo(
+            f"the store is no longer built from {shown(root)}: 'tll-index build' leaves it alone, "
+            f"'tll-index build {shown(root)}' indexes it again",
             err=True,
         )
     if not quiet:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from ..errors import UsageError
+from ..file_urls import path_of
 
 _ADDRESS = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _CHAINED = re.compile(rb"::[A-Za-z][A-Za-z0-9+.-]*:/")
@@ -18,7 +19,6 @@ _ALIASES = {
     **dict.fromkeys(("abfss", "az", "adl"), "abfs"),
     "arrow_hdfs": "hdfs",
 }
-_ON_DISK = (b"file", b"local")
 _BUCKETS = (b"s3", b"s3a", b"gs", b"gcs")
 """Where, as on the web, a name before @ can only be a credential; elsewhere it is a user or a
 container. Nor has a bucket a port."""
@@ -84,9 +84,11 @@ def tidied(address: bytes) -> bytes:
         raise UsageError(f"{said}://…::…: chained addresses can't be read; name one file system")
     if b"\0" in rest:
         raise UsageError(f"{said}://…: an address has no null character")
+    if scheme == b"file":
+        return path_of(address)
     host, slash, path = rest.partition(b"/")
-    if scheme in _ON_DISK:
-        return _on_disk(scheme, host, slash + path)
+    if scheme == b"local":
+        return _on_disk(host, slash + path)
     _refuse_credentials(scheme, rest)
     query = b""
     if scheme in _WEB:
@@ -136,12 +138,11 @@ def require_unsigned(address: str | bytes) -> None:
             )
 
 
-def _on_disk(scheme: bytes, host: bytes, path: bytes) -> bytes:
-    if host not in (b"", b"localhost", os.fsencode(os.uname().nodename)):
-        raise UsageError("file://: name a folder of this machine, such as file:///photos")
-    if not path:
-        raise UsageError("file://: name a folder, such as file:///photos")
-    return unquote_to_bytes(path) if scheme == b"file" else path
+def _on_disk(host: bytes, path: bytes) -> bytes:
+    """What fsspec calls local://, where nothing is escaped."""
+    if host or not path:
+        raise UsageError("local://: name a path of this machine, such as local:///photos")
+    return path
 
 
 def _refuse_credentials(scheme: bytes, rest: bytes) -> None:

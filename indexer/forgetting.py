@@ -40,8 +40,14 @@ class Forgotten:
     """Paths that are indexed still and show one of the same pictures: what is known of those is
     kept."""
     there: tuple[bytes, ...]
-    """Files that are still there, or at an address that can't be asked: the next build of their
-    folder would index them again."""
+    """Files that are still there, or at an address that can't be asked: a build of their folder
+    would index them again."""
+    again: tuple[bytes, ...] = ()
+    """Those of them that are below folders which the store is still built from: the next build
+    indexes them again, if it is not told to leave them out."""
+    roots: tuple[bytes, ...] = ()
+    """Folders that the store was built from and now isn't: a build that names no folder passes them
+    by."""
 
 
 @dataclass(frozen=True)
@@ -86,10 +92,19 @@ def forget(
     ):
         settle(opened, progress)
         chosen = _choose(opened, named, copies)
+        before = opened.roots()
         images = _remove(opened, chosen, named)
         wipe(opened, progress)
+        roots = opened.roots()
     there = tuple(still_there(chosen.paths))
-    return Forgotten(len(chosen.files), images, chosen.copies, there)
+    return Forgotten(
+        len(chosen.files),
+        images,
+        chosen.copies,
+        there,
+        again=tuple(path for path in there if any(is_below(path, root) for root in roots)),
+        roots=tuple(sorted({*before} - {*roots})),
+    )
 
 
 def settle(store: Store, progress: Progress, *, copying: bool = False) -> None:
@@ -130,7 +145,8 @@ def _choose(store: Store, named: Sequence[bytes], copies: bool) -> _Chosen:
     with store.catalog.reading() as reader:
         for path in named:
             found = dict(_at(reader, path))
-            if not found:
+            is_root = any(is_below(root, path) for root in reader.roots())
+            if not found and not is_root:
                 raise TllError(f"{shown(path)} is not indexed; nothing is forgotten")
             files |= found.keys()
             images |= {image for image in found.values() if image}
