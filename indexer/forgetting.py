@@ -178,7 +178,7 @@ def _at(reader: Reader, path: bytes) -> Iterator[tuple[tuple[bytes, bytes], int]
 
 def _remove(store: Store, chosen: _Chosen, named: Sequence[bytes]) -> int:
     """Take the files out, and the pictures that nothing shows then; returns how many."""
-    for start in range(0, len(chosen.files), _PER_TRANSACTION):
+    for start in range(0, max(1, len(chosen.files)), _PER_TRANSACTION):
         some = chosen.files[start : start + _PER_TRANSACTION]
 
         def remove(writer: Writer, some: Sequence[tuple[bytes, bytes]] = some) -> None:
