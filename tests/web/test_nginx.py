@@ -186,3 +186,30 @@ def test_a_hidden_port_is_named_in_the_refusal(through: Through) -> None:
     headers = {**BEARER, "origin": origin(outside.plain)}
     refused = outside.plain.post("/api/looks", content=b"x", headers=headers)
     assert refused.status_code == 403 and "pass on the name and port" in refused.json()["error"]
+
+
+@pytest.mark.slow
+def test_the_page_below_a_path_in_a_browser(store: Store, tmp_path: Path) -> None:
+    """Over TLS on another port: it loads, takes a picture, shows what looks like it."""
+    from playwright.sync_api import expect
+
+    from chromium import Visit, answered, cards, chromium, give
+
+    options = Options(root_path="/lookalikes")
+    with (
+        chromium() as browser,
+        Server(store, port=0, token=TOKEN, names=["localhost"], options=options) as server,
+    ):
+        block = documented("/lookalikes").replace(":8017", f":{server.address.port}")
+        with nginx(tmp_path, block) as (tls, _):
+            visit = Visit(browser)
+            page = visit.open(
+                f"https://localhost:{tls}/lookalikes/#token={TOKEN}", ignore_https_errors=True
+            )
+            expect(cards(page)).to_have_count(12)
+            give(page, "#hero", ("new.png", "image/png", encoded(noise(77, 200, 200), "PNG")))
+            answered(page)
+            expect(cards(page).first.locator("img")).to_have_js_property("complete", True)
+            visit.close()
+    own = f"asked elsewhere: blob:https://localhost:{tls}/"  # which has no path
+    assert not [one for one in visit.faults if not one.startswith(own)] and not visit.said
