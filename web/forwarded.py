@@ -1,5 +1,7 @@
-"""What a reverse proxy says of a request: for whom it asks, by which scheme, name and port it was
-reached, below which path. Only those that are trusted are believed; of others it is passed over.
+"""What a reverse proxy says of a request: for whom, and how the server was reached.
+
+By which scheme, name and port, below which path. Only those that are trusted are believed; of
+others it is passed over.
 """
 
 from __future__ import annotations
