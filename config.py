@@ -14,18 +14,36 @@ import platformdirs
 
 from .errors import UsageError
 from .location import Location, is_milvus, located
+from .paths import is_file, is_folder, named, why_hidden
 
 STORE_NAME = ".tll-index"
 RUNTIMES = ("auto", "onnx", "torch")
 HYPERLINKS = ("auto", "always", "never")
+NO_HOME = Path("/dev/null/no-home")
+"""The user folder of a process without a home (no HOME, and a user that the system doesn't know):
+nothing is there, and nothing can be made there."""
 INDEXES = ("auto", "flat", "ivf", "hnsw")
 
 _CHOICES = {"runtime": RUNTIMES, "hyperlinks": HYPERLINKS}
 
 
 def user_folder() -> Path:
-    """Where this user's weights, lenses and config.toml live; `TLL_HOME` moves it."""
-    return Path(os.environ.get("TLL_HOME") or platformdirs.user_data_dir("tll-index"))
+    """Where this user's weights, lenses and config.toml live; `TLL_HOME` moves it. `NO_HOME` of
+    somebody who has none.
+
+    Raises:
+        UsageError: `TLL_HOME` makes no sense.
+    """
+    if chosen := os.environ.get("TLL_HOME"):
+        try:
+            return named(chosen)
+        except UsageError as error:
+            raise UsageError(f"TLL_HOME: {error}") from None
+    try:
+        usual = platformdirs.user_data_dir("tll-index")
+    except RuntimeError:
+        return NO_HOME
+    return Path(usual) if os.path.isabs(usual) else NO_HOME  # older ones leave ~ as it is
 
 
 @dataclass(frozen=True)
@@ -102,8 +120,8 @@ def _parsed(name: str, value: object, origin: str) -> object:
         try:
             if name == "store" and is_milvus(os.fsdecode(value)):
                 return located(os.fsdecode(value))
-            return Path(os.fsdecode(value)).expanduser()
-        except RuntimeError as error:  # ~somebody who isn't known
+            return named(value)
+        except UsageError as error:
             raise UsageError(f"{origin}: {error}") from None
     if name in ("device", "index"):
         return str(value)
@@ -203,11 +221,15 @@ def memory() -> int:
 
 
 def find_store(start: Path | None = None) -> Path | None:
-    """The nearest `.tll-index` folder, from `start` (default: here) upwards, as git looks."""
-    here = (start or Path.cwd()).resolve()
+    """The nearest `.tll-index` folder, from `start` (default: here) upwards, as git looks. One that
+    may not be entered is passed by where there is another."""
+    here = Path(os.path.realpath(start or Path.cwd()))
+    closed: Path | None = None
     for folder in (here, *here.parents):
         store = folder / STORE_NAME
-        # False where it may not be seen. One that has lost its store.json can be repaired.
-        if os.path.isfile(store / "store.json") or glob.glob(f"{glob.escape(str(store))}/catalog*"):
+        # One that has lost its store.json can be repaired.
+        if is_file(store / "store.json") or glob.glob(f"{glob.escape(str(store))}/catalog*"):
             return store
-    return None
+        if closed is None and is_folder(store) and why_hidden(store / "store.json"):
+            closed = store  # opening it says so
+    return closed

@@ -18,6 +18,7 @@ from typing import TypeAlias
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from .errors import UsageError
+from .paths import named
 
 SERVER, LITE = "milvus", "milvus-lite"
 PORT = 19530
@@ -62,7 +63,8 @@ def is_milvus(value: str | os.PathLike[str]) -> bool:
 
 
 def located(value: str | os.PathLike[str]) -> Location:
-    """What a person or a setting wrote: a folder's path as it is, an address in its parts.
+    """What a person or a setting wrote: a folder's path (of ~ and file: URLs as `paths.named`), an
+    address in its parts.
 
     Raises:
         UsageError: an address that makes no sense, or holds what is secret; it is not repeated.
@@ -71,7 +73,7 @@ def located(value: str | os.PathLike[str]) -> Location:
         return value
     text = os.fspath(value)
     if not is_milvus(text):
-        return Path(text)
+        return named(text)
     try:
         parts = urlsplit(text)
         port = parts.port or PORT
@@ -102,11 +104,7 @@ def _lite(text: str, parts: SplitResult) -> Milvus:
         raise UsageError(f"{text!r}: the name of a Milvus Lite ends with .db")
     name = parts.fragment or _COLLECTION
     _require_name(name, text)
-    try:
-        file = Path(path).expanduser()
-    except RuntimeError as error:  # ~somebody who isn't known
-        raise UsageError(f"{text!r}: {error}") from None
-    return Milvus(name, file=Path(os.path.realpath(file)))
+    return Milvus(name, file=Path(os.path.realpath(named(path))))
 
 
 def _require_name(name: str, text: str) -> None:

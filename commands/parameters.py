@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
@@ -17,8 +16,10 @@ from click.shell_completion import CompletionItem
 from ..config import HYPERLINKS, RUNTIMES
 from ..engine.options import RECIPES, TrainingOptions
 from ..errors import UsageError
+from ..file_urls import is_file_url, path_of, pattern_of
 from ..location import is_milvus, located
 from ..names import shown
+from ..paths import named
 
 if TYPE_CHECKING:
     from ..indexer.report import Progress
@@ -28,22 +29,33 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells use it."""
 
-PATH = click.Path(path_type=Path, allow_dash=True, readable=False)
+
+class _Path(click.Path):
+    """A file or folder, which a file: URL names as well."""
+
+    def convert(self, value: Any, parameter: Any, context: Any) -> Any:
+        if isinstance(value, (str, bytes)) and is_file_url(value):
+            value = os.fsdecode(path_of(value))
+        return super().convert(value, parameter, context)
+
+
+PATH = _Path(path_type=Path, allow_dash=True, readable=False)
 """Whether a path can be used is for the library to say: in its words, with its exit status."""
 
 
-class _Place(click.Path):
+class _Place(_Path):
     """A file or folder, or an address of one, such as s3://bucket/photo.jpg."""
 
     def convert(self, value: Any, parameter: Any, context: Any) -> Any:
-        # A `Path` would make one slash of two.
-        return value if "://" in str(value) else super().convert(value, parameter, context)
+        if "://" in str(value) and not is_file_url(str(value)):
+            return value  # a `Path` would make one slash of two
+        return super().convert(value, parameter, context)
 
 
 PLACE = _Place(path_type=Path, allow_dash=True, readable=False)
 
 
-class _Output(click.Path):
+class _Output(_Path):
     """A file to write; standard output is taken."""
 
     def convert(self, value: Any, parameter: Any, context: Any) -> Any:
@@ -270,24 +282,6 @@ def network_options(backbone: str) -> Callable[[_F], _F]:
     )
 
 
-def standard_input(max_bytes: int) -> bytes:
-    """The bytes of the picture that standard input holds.
-
-    Raises:
-        MissingPictureError, TooLargePictureError
-    """
-    if sys.stdin is None:
-        from ..errors import MissingPictureError
-
-        raise MissingPictureError("is closed", "standard input")
-    data = sys.stdin.buffer.read(max_bytes + 1)
-    if len(data) > max_bytes:
-        from ..errors import TooLargePictureError
-
-        raise TooLargePictureError(f"has more than {max_bytes >> 20} MiB", "standard input")
-    return data
-
-
 def require_place(path: Path) -> None:
     """Refuse, before the long work, a file that can't be written after it.
 
@@ -323,7 +317,7 @@ def write_and_say(path: Path, data: bytes) -> None:
     click.echo(f"wrote {shown(path)}", err=True)
 
 
-class _Store(click.Path):
+class _Store(_Path):
     """A folder, or the address of a Milvus."""
 
     def convert(self, value: Any, parameter: Any, context: Any) -> Any:
@@ -390,9 +384,10 @@ def building(options: dict[str, Any]) -> dict[str, Any]:
     backbone, weights, lens, text = (
         rest.pop(name) for name in ("backbone", "weights", "lens", "text")
     )
+    rest["exclude"] = tuple(pattern_of(p) if is_file_url(p) else p for p in rest["exclude"])
     rules = Rules(*(rest.pop(name) for name in ("exclude", "hidden", "follow_links")))
     return {
-        "recipe": Recipe(backbone, weights, lens if lens in (None, "none") else Path(lens), text),
+        "recipe": Recipe(backbone, weights, lens if lens in (None, "none") else named(lens), text),
         "rules": rules,
         "settings": load_settings(**rest),
     }

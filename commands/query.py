@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import PictureError
 from ..names import shown
 from ..rendering.terminals import PROTOCOLS
 from ..wording import counted
@@ -26,11 +27,11 @@ from .parameters import (
     max_megapixels_option,
     require_place,
     runtime_option,
-    standard_input,
     store_option,
     truncated_option,
     write_and_say,
 )
+from .piped import read_piped
 from .questions import Weighed, WeighedPicture, WeighedText, questions
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def query(
     """
     from ..config import load_settings
     from ..engine.decode import Limits
-    from ..errors import PictureError, StoreError
+    from ..errors import StoreError
     from ..indexer.store import Store
     from ..rendering.answers import Answer
     from ..rendering.printing import Printer
@@ -195,8 +196,7 @@ def query(
                 looks, question = _looked(opened, question)
             except PictureError as error:
                 failed = True
-                complaint = error if error.source is not None else error.at("standard input")
-                click.echo(f"tll-index: {shown(str(complaint))}", err=True)
+                click.echo(f"tll-index: {shown(str(error))}", err=True)
                 continue
             hits = opened.ask(looks, k, only=only, min_score=min_score, include_self=include_self)
             answer = Answer(question, hits)
@@ -225,6 +225,10 @@ def _sampled(store: Store, count: int) -> list[tuple[Asked, ...]]:
     return [(Asked(path),) for path in store.sample(count)]
 
 
+def _called(name: str) -> str:
+    return "standard input" if name == "-" else name
+
+
 def _looked(store: Store, question: tuple[Asked, ...]) -> tuple[list[Look], tuple[Asked, ...]]:
     """How its pictures look; and the question, with what came from standard input.
 
@@ -237,10 +241,13 @@ def _looked(store: Store, question: tuple[Asked, ...]) -> tuple[list[Look], tupl
             looks.append(store.text_look(asked.name).weighing(asked.weight))
             read.append(asked)
             continue
-        if asked.path == "-":
-            asked = replace(asked, data=standard_input(store.settings.max_megabytes << 20))
+        if (data := read_piped(asked.name, store.settings.max_megabytes << 20)) is not None:
+            asked = replace(asked, data=data)
         source = asked.name if asked.data is None else asked.data
-        look = store.look(source, crop=asked.crop, name=asked.name)
+        try:
+            look = store.look(source, crop=asked.crop, name=asked.name)
+        except PictureError as error:
+            raise error if error.source is not None else error.at(_called(asked.name)) from None
         looks.append(look.weighing(asked.weight))
         read.append(asked)
     return looks, tuple(read)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..file_urls import is_file_url, path_of
 from ..names import shown
 
 if TYPE_CHECKING:
@@ -37,14 +38,18 @@ class WeighedPicture(click.ParamType[Weighed]):
             return value
         path, equals, number = value.rpartition("=")
         if not equals or not path or os.path.lexists(value):
-            return Weighed(value)
+            return self.weighed(value)
         try:
             weight = float(number)
         except ValueError:
-            return Weighed(value)
+            return self.weighed(value)
         if not math.isfinite(weight) or weight <= 0:
             self.fail(f"{shown(value)}: a weight is a number above 0", parameter, context)
-        return Weighed(path, weight)
+        return self.weighed(path, weight)
+
+    def weighed(self, value: str, weight: float = 1.0) -> Weighed:
+        """Of a file: URL, its path is asked with."""
+        return Weighed(os.fsdecode(path_of(value)) if is_file_url(value) else value, weight)
 
     def shell_complete(
         self, context: click.Context, parameter: click.Parameter, incomplete: str
@@ -57,6 +62,10 @@ class WeighedText(WeighedPicture):
     """What --text and --minus-text take: a text, which may end with its weight."""
 
     name = "text[=weight]"
+
+    def weighed(self, value: str, weight: float = 1.0) -> Weighed:
+        """As it is."""
+        return Weighed(value, weight)
 
     def shell_complete(
         self, context: click.Context, parameter: click.Parameter, incomplete: str

@@ -35,7 +35,21 @@ _MIB = 1 << 20
     "names",
     multiple=True,
     metavar="NAME",
-    help="Also answer to this name, such as a reverse proxy's.",
+    help="Also answer to this name, such as a reverse proxy's; NAME:PORT if it hides the port.",
+)
+@click.option(
+    "--trusted-proxy",
+    "proxies",
+    multiple=True,
+    metavar="ADDRESS",
+    help="Also believe the X-Forwarded headers of this address or network.  [default: of this "
+    "machine's]",
+)
+@click.option(
+    "--root-path",
+    default="",
+    metavar="PATH",
+    help="Where a reverse proxy has the page, such as /lookalikes.",
 )
 @click.option(
     "--token-file",
@@ -65,6 +79,8 @@ def serve(
     host: str,
     port: int,
     names: tuple[str, ...],
+    proxies: tuple[str, ...],
+    root_path: str,
     token_file: Path | None,
     opens: bool,
     max_upload: int,
@@ -103,7 +119,11 @@ def serve(
             port=port,
             token=token,
             names=names,
-            options=Options(upload_bytes=max_upload * _MIB),
+            options=Options(
+                upload_bytes=max_upload * _MIB,
+                proxies=(*Options.proxies, *proxies),
+                root_path=root_path,
+            ),
             ready=ready,
         )
 

@@ -135,18 +135,16 @@ def forget(paths: tuple[Path, ...], store: Location | None, copies: bool, quiet:
     for path in result.copies:
         click.echo(f"the same picture is still indexed: {shown(path)}", err=True)
     if result.again:
+        files = counted(len(result.again), "file")
         click.echo(
-            f"{len(result.again):,} of the files are still there ({shown(result.again[0])}): move "
-            "them away, or leave them out with 'build --exclude', or the next build indexes them "
-            "again",
+            f"still there: {files} ({shown(result.again[0])} …): move them away, or leave them out "
+            "with 'build --exclude', or the next build indexes them again",
             err=True,
         )
-    if rest := len(result.there) - len(result.again):
-        folders = ", ".join(map(shown, result.roots))
-        why = f"is no longer built from {folders}" if folders else "is not built from their folder"
+    for root in result.roots:
         click.echo(
-            f"{rest:,} of the files are still there, but the store {why}: the next 'build' leaves "
-            "them alone unless that folder is named",
+            f"the store is no longer built from {shown(root)}: 'tll-index build' leaves it alone, "
+            f"'tll-index build {shown(root)}' indexes it again",
             err=True,
         )
     if not quiet:

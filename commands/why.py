@@ -20,10 +20,10 @@ from .parameters import (
     max_megapixels_option,
     require_place,
     runtime_option,
-    standard_input,
     store_option,
     truncated_option,
 )
+from .piped import read_piped
 
 if TYPE_CHECKING:
     from ..location import Location
@@ -88,7 +88,8 @@ def why(
     if out is not None:
         format_for(out)
         require_place(out)
-    pictures = [standard_input(loaded.max_megabytes << 20) if it == "-" else it for it in asked]
+    piped = [read_piped(it, loaded.max_megabytes << 20) for it in asked]
+    pictures = [it if data is None else data for it, data in zip(asked, piped, strict=True)]
     explain = functools.partial(why_alike, *pictures, method=method, settings=loaded)
     try:
         with TickBars() as progress:
@@ -100,7 +101,10 @@ def why(
                 with Store.open(weights=weights, settings=loaded) as opened:
                     found = explain(store=opened, progress=progress)
     except PictureError as error:
-        raise error if error.source is not None else error.at("standard input") from None
+        if error.source is not None:
+            raise
+        called = next(it for it, data in zip(asked, piped, strict=True) if data is not None)
+        raise error.at("standard input" if called == "-" else called) from None
     facts = found.facts()
     if format == "table":
         click.echo(render.why(facts))

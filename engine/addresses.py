@@ -7,6 +7,7 @@ import re
 from urllib.parse import quote, unquote_to_bytes
 
 from ..errors import UsageError
+from ..file_urls import path_of
 
 _ADDRESS = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _CHAINED = re.compile(rb"::[A-Za-z][A-Za-z0-9+.-]*:/")
@@ -18,7 +19,6 @@ _ALIASES = {
     **dict.fromkeys(("abfss", "az", "adl"), "abfs"),
     "arrow_hdfs": "hdfs",
 }
-_ON_DISK = (b"file", b"local")
 _BUCKETS = (b"s3", b"s3a", b"gs", b"gcs")
 """Where, as on the web, a name before @ can only be a credential; elsewhere it is a user or a
 container. Nor has a bucket a port."""
@@ -92,9 +92,11 @@ def tidied(address: bytes) -> bytes:
         raise UsageError(f"{said}://…::…: chained addresses can't be read; name one file system")
     if b"\0" in rest:
         raise UsageError(f"{said}://…: an address has no null character")
+    if scheme == b"file":
+        return path_of(address)
     host, slash, path = rest.partition(b"/")
-    if scheme in _ON_DISK:
-        return _on_disk(scheme, host, slash + path)
+    if scheme == b"local":
+        return _on_disk(host, slash + path)
     _refuse_credentials(scheme, rest)
     query = b""
     if scheme in _WEB:
@@ -184,7 +186,7 @@ def is_secret(text: str | bytes) -> bool:
     if found is None or b"@" not in found[2]:
         return False
     scheme = found[1].lower()
-    return scheme not in _ON_DISK and _holds_credentials(scheme, found[2])
+    return scheme not in (b"file", b"local") and _holds_credentials(scheme, found[2])
 
 
 def _name_of(part: bytes) -> bytes:
@@ -192,12 +194,11 @@ def _name_of(part: bytes) -> bytes:
     return unquote_to_bytes(part.partition(b"=")[0]).strip().lower().replace(b"_", b"-")
 
 
-def _on_disk(scheme: bytes, host: bytes, path: bytes) -> bytes:
-    if host not in (b"", b"localhost", os.fsencode(os.uname().nodename)):
-        raise UsageError("file://: name a folder of this machine, such as file:///photos")
-    if not path:
-        raise UsageError("file://: name a folder, such as file:///photos")
-    return unquote_to_bytes(path) if scheme == b"file" else path
+def _on_disk(host: bytes, path: bytes) -> bytes:
+    """What fsspec calls local://, where nothing is escaped."""
+    if host or not path:
+        raise UsageError("local://: name a path of this machine, such as local:///photos")
+    return path
 
 
 def _holds_credentials(scheme: bytes, rest: bytes) -> bool:

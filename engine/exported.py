@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from ..config import cores
 from ..contracts import Features
 from ..privacy import load_onnxruntime
-from .sealed import read_sealed, write_sealed
+from .cache_folder import CacheFolder
 from .spec import BackboneSpec
 from .weights import Weights
 
@@ -176,23 +176,23 @@ class _Kept:
             **{name: importlib.metadata.version(name) for name in ("torch", "onnx", "onnxruntime")},
         }
         key = hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()[:24]
-        self._path = cache_dir / "networks" / f"{spec.name}-{key}.onnx"
-        self._refusal = self._path.with_suffix(".refused")
+        self._files = CacheFolder(cache_dir, "networks")
+        self._name, self._refusal = (f"{spec.name}-{key}.{kind}" for kind in ("onnx", "refused"))
 
     def read(self) -> bytes | None:
         """The model; None where there is none, or not whole."""
-        return read_sealed(self._path)
+        return self._files.read(self._name)
 
     def write(self, model: bytes) -> None:
         """Keep the model, if that can be; without it the next one will export again."""
         with contextlib.suppress(OSError):
-            write_sealed(self._path, model)
+            self._files.write(self._name, model)
 
     def refusal(self) -> str:
         """Why there can be no model; empty where that is not known."""
-        return (read_sealed(self._refusal) or b"").decode()
+        return (self._files.read(self._refusal) or b"").decode()
 
     def refuse(self, reason: str) -> None:
         """Remember why there can be no model."""
         with contextlib.suppress(OSError):
-            write_sealed(self._refusal, reason.encode())
+            self._files.write(self._refusal, reason.encode())

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..config import Settings, load_settings
 from ..contracts import Features, Pixels
+from ..paths import named
 from .registry import DEFAULT, BackboneSpec, spec_of
 from .runtime import Runtime, load_runtime
 from .weights import Weights, locate
@@ -68,5 +68,5 @@ def load_backbone(
     """
     settings = settings or load_settings()
     spec = spec_of(name)
-    located = locate(spec, settings.weights_dir, Path(weights) if weights is not None else None)
+    located = locate(spec, settings.weights_dir, named(weights) if weights is not None else None)
     return Backbone(spec, located, load_runtime(spec, located, settings))

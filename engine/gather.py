@@ -21,12 +21,12 @@ from ..config import Settings, load_settings
 from ..contracts import Features, Pixels
 from ..errors import DataError, PictureError
 from ..names import shown
+from .cache_folder import CacheFolder
 from .decode import Geometry, Limits, decode, greyed
 from .features import Backbone
 from .files import read_bytes
 from .registry import BackboneSpec
 from .runtime import pictures_a_pass
-from .sealed import read_sealed, write_sealed
 from .ticks import Ticks
 
 FORMAT = 2
@@ -177,13 +177,13 @@ class _Cache:
             "grey": look.grey,
         }
         self._made_by = hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).digest()
-        self._folder = folder / "features" / backbone.spec.name
+        self._files = CacheFolder(folder, f"features/{backbone.spec.name}")
         self._progress = progress
         self._can_write = True
 
     def fill(self, rows: NDArray[np.float16], digests: Sequence[bytes]) -> bool:
         """Set `rows` to the features of these pictures; False where they are not kept whole."""
-        if (body := read_sealed(self._path(digests))) is None:
+        if (body := self._files.read(self._name(digests))) is None:
             return False
         try:
             values = np.load(io.BytesIO(body), allow_pickle=False)
@@ -201,15 +201,14 @@ class _Cache:
         buffer = io.BytesIO()
         np.save(buffer, rows, allow_pickle=False)
         try:
-            write_sealed(self._path(digests), buffer.getvalue())
+            self._files.write(self._name(digests), buffer.getvalue())
         except OSError as error:
             self._can_write = False
             reason = error.strerror or error
-            self._progress.note(f"features are not kept: {shown(self._folder)}: {reason}")
+            self._progress.note(f"features are not kept: {shown(self._files.path)}: {reason}")
 
-    def _path(self, digests: Sequence[bytes]) -> Path:
-        name = hashlib.sha256(self._made_by + b"".join(digests)).hexdigest()
-        return self._folder / f"{name}.npy"
+    def _name(self, digests: Sequence[bytes]) -> str:
+        return f"{hashlib.sha256(self._made_by + b''.join(digests)).hexdigest()}.npy"
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from .. import __version__
 from ..config import Settings, load_settings
 from ..errors import DataError, LensError, UsageError
 from ..names import shown
+from ..paths import named
 from .embedder import Embedder
 from .evaluation import Scores, evaluate, evaluate_candidates, folds
 from .features import Backbone, load_backbone
@@ -317,8 +318,9 @@ def rate_candidates(
     Raises:
         DataError: no candidates, or a picture of theirs is missing.
     """
-    candidates = read_candidates(file or Path(data) / "test_candidates.csv")
-    located: Located = candidates.located(Path(data) / "test")
+    folder = named(data)
+    candidates = read_candidates(file or folder / "test_candidates.csv")
+    located: Located = candidates.located(folder / "test")
     lens, backbone = embedder.lens, embedder.backbone
     left, right = (
         gather(backbone, paths, grey=lens.grey, settings=settings, progress=progress)

@@ -23,6 +23,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from glob import escape, glob
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from numpy.typing import NDArray
 
 from ..contracts import Features, UnitVectors
 from ..errors import LensError
+from ..paths import is_file, named
 from .hubs import HubPenalty
 from .registry import BackboneSpec
 
@@ -254,7 +256,7 @@ class Lens:
         Raises:
             LensError: missing, damaged, not a lens, or of a newer format.
         """
-        path = Path(path)
+        path = named(path)
         try:
             if path.stat().st_size > MAX_BYTES:
                 raise LensError(f"{path} is too large for a lens")
@@ -282,6 +284,8 @@ class Lens:
             )
         except FileNotFoundError:
             raise LensError(f"no lens file {path}") from None
+        except PermissionError as error:
+            raise LensError(f"{path} can't be read: {error.strerror}") from None
         except LensError as error:
             raise LensError(f"{path}: {error}") from None
         except _DAMAGE as error:
@@ -395,12 +399,13 @@ def applied(
 def find_lens(backbone: str, lens_dir: Path) -> Path | None:
     """The lens to use for a backbone: this user's own before the shipped one; None if neither."""
     path = lens_dir / f"{backbone}.npz"
-    return next((one for one in (path, _shipped() / path.name) if one.is_file()), None)
+    return next((one for one in (path, _shipped() / path.name) if is_file(one)), None)
 
 
 def find_lenses(lens_dir: Path) -> list[Path]:
     """All lenses that are here, this user's own before the shipped ones."""
-    return [*sorted(lens_dir.glob("*.npz")), *sorted(_shipped().glob("*.npz"))]
+    folders = (lens_dir, _shipped())
+    return [Path(one) for folder in folders for one in sorted(glob(f"{escape(str(folder))}/*.npz"))]
 
 
 def _shipped() -> Path:

@@ -21,6 +21,7 @@ from ..config import Settings
 from ..contracts import Pixels, UnitVectors
 from ..errors import NoPlacesError, TllError, UsageError
 from ..names import shown
+from ..paths import named
 from . import masks, places
 from .decode import Picture
 from .embedder import Embedder
@@ -142,11 +143,12 @@ class Reasons:
             UsageError: the name does not end in one of `SUFFIXES`.
             TllError: the file can't be written.
         """
+        path = named(path)
         data = self.encoded(format_for(path))
         try:
-            Path(path).write_bytes(data)
+            path.write_bytes(data)
         except OSError as error:
-            raise TllError(f"{shown(Path(path))} can't be written: {error.strerror}") from None
+            raise TllError(f"{shown(path)} can't be written: {error.strerror}") from None
 
     def facts(self) -> dict[str, Any]:
         """JSON values: what was found, cell by cell."""

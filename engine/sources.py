@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import numpy as np
 
 from ..errors import PictureError, UsageError
+from ..file_urls import is_file_url, path_of
 from .addresses import is_address, require_unsigned, tidied
 from .crops import Crop
 from .decode import Geometry, Limits, Picture, decode, from_image
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     PictureSource: TypeAlias = (
         str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image | NDArray[np.uint8]
     )
-    """A path (text or `Path`), an address (text), the bytes of a picture file, a Pillow image, or
-    (height, width, 3) uint8 RGB pixels."""
+    """A path (text or `Path`), an address or a file: URL (text), the bytes of a picture file, a
+    Pillow image, or (height, width, 3) uint8 RGB pixels."""
 
 
 class Source(NamedTuple):
@@ -43,13 +44,16 @@ def looked_at(
         UsageError: it is no kind of picture, or an address that holds credentials.
     """
     if isinstance(source, (str, os.PathLike)):
-        if is_address(name_of(source)):
-            require_unsigned(tidied(os.fsencode(source)))
-        data = read_bytes(os.fspath(source), limits)
+        path = os.fspath(source)
+        if is_file_url(path):
+            path = os.fsdecode(path_of(path))
+        elif is_address(path):
+            require_unsigned(tidied(os.fsencode(path)))
+        data = read_bytes(path, limits)
         try:
             return _decoded(data, geometry, limits, crop)
         except PictureError as error:
-            raise error.at(os.fspath(source)) from None
+            raise error.at(path) from None
     if isinstance(source, (bytes, bytearray, memoryview)):
         return _decoded(bytes(source), geometry, limits, crop)
     from PIL import Image
@@ -68,7 +72,9 @@ def looked_at(
 
 def name_of(source: PictureSource) -> str:
     """What to call it: its path, or '-'."""
-    return os.fsdecode(source) if isinstance(source, (str, os.PathLike)) else "-"
+    if not isinstance(source, (str, os.PathLike)):
+        return "-"
+    return os.fsdecode(path_of(source) if is_file_url(source) else source)
 
 
 def _decoded(data: bytes, geometry: Geometry, limits: Limits, crop: Crop | None) -> Source:

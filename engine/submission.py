@@ -7,13 +7,13 @@ import csv
 import math
 import os
 import re
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import TllError, UsageError
 from ..names import shown
+from ..paths import named
 from .tables import candidate_header, read_table, row_error
 from .tll import Candidates
 
@@ -39,7 +39,7 @@ def write_submission(
         )
     if not np.isfinite(values).all():
         raise UsageError("the scores of a submission must be finite numbers")
-    path = Path(path).resolve()  # a link stays one
+    path = named(path).resolve()  # a link stays one
     new = path.with_name(path.name + ".new")
     try:
         with new.open("w", encoding="utf-8", newline="") as file:
@@ -62,7 +62,7 @@ def check_submission(path: str | os.PathLike[str], sample: str | os.PathLike[str
     Raises:
         DataError: says in which line they differ.
     """
-    path, sample = Path(path), Path(sample)
+    path, sample = named(path), named(sample)
     wanted = read_table(sample)
     rows = read_table(path, candidate_header(len(wanted[0].cells) - 1))
     for row, like in zip(rows, wanted, strict=False):

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..names import shown
+from ..paths import named, why_hidden
 from .decode import SUFFIXES
 from .files import read_bytes
 from .tables import check_name, read_table, row_error
@@ -136,17 +137,23 @@ def read_pairs(root: str | os.PathLike[str]) -> Pairs:
     Raises:
         DataError: neither layout, a missing picture, a name twice, a malformed `train.csv`.
     """
-    root = Path(root)
+    root = named(root)
     if os.path.isfile(root / "train.csv"):
         return _read_kaggle(root)
     if all(os.path.isdir(root / side) for side in SIDES):
         return _read_original(root)
     if not os.path.isdir(root):
-        raise DataError(f"there is no folder {shown(root)}")
+        raise _no_folder(root)
     raise DataError(
         f"{shown(root)} is in no known layout: expected train.csv with train/left and train/right "
         "(Kaggle), or left and right with pictures of equal names (original Totally-Looks-Like)"
     )
+
+
+def _no_folder(folder: Path) -> DataError:
+    if why := why_hidden(folder):
+        return DataError(f"{shown(folder)} can't be read: {why}")
+    return DataError(f"there is no folder {shown(folder)}")
 
 
 def _read_kaggle(root: Path) -> Pairs:
@@ -188,7 +195,7 @@ def read_candidates(file: str | os.PathLike[str]) -> Candidates:
     Raises:
         DataError: no such file, or malformed: a ragged row, a name twice; names file and line.
     """
-    file = Path(file)
+    file = named(file)
     rows = read_table(file)
     lines: dict[str, int] = {}
     for row in rows:

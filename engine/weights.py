@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..config import NO_HOME
 from ..errors import WeightsError
+from ..paths import is_file, why_hidden
 from .registry import BackboneSpec
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
@@ -32,12 +34,12 @@ def find(spec: BackboneSpec, weights_dir: Path) -> Path | None:
     (`<name>.safetensors`, .pt, .pth or .bin), in the package that bundles it, and in the hub's
     own cache of earlier downloads; reads nothing but names."""
     for suffix in SUFFIXES:
-        if (path := weights_dir / f"{spec.name}{suffix}").is_file():
+        if is_file(path := weights_dir / f"{spec.name}{suffix}"):
             return path
     if spec.package and spec.package_file:
         package = importlib.util.find_spec(spec.package)
         for folder in (package.submodule_search_locations or []) if package else []:
-            if (path := Path(folder) / spec.package_file).is_file():
+            if is_file(path := Path(folder) / spec.package_file):
                 return path
     if spec.hub_repo and spec.hub_file:
         from huggingface_hub import try_to_load_from_cache
@@ -58,8 +60,9 @@ def locate(spec: BackboneSpec, weights_dir: Path, file: Path | None = None) -> W
         WeightsError: missing or damaged; says what to do.
     """
     if file is not None:
-        if not file.is_file():
-            raise WeightsError(f"no weights file {file}")
+        if not is_file(file):
+            why = why_hidden(file)
+            raise WeightsError(f"{file} can't be read: {why}" if why else f"no weights file {file}")
         if file.suffix not in SUFFIXES:
             raise WeightsError(f"{file}: weights files end in {', '.join(SUFFIXES)}")
         return Weights(file, digest(file))
@@ -108,6 +111,13 @@ def fetch(spec: BackboneSpec, weights_dir: Path) -> Path:
     parts = weights_dir / ".parts" / spec.name
     try:
         parts.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = "there is no home folder" if weights_dir.is_relative_to(NO_HOME) else error.strerror
+        raise WeightsError(
+            f"weights can't be kept in {weights_dir} ({why}): name another folder with TLL_HOME or "
+            "TLL_WEIGHTS_DIR"
+        ) from None
+    try:
         part, announced = _from_hub(source, file, parts) if spec.hub_repo else _from(file, parts)
     except Exception as error:  # the hub's own, its HTTP library's (which changes), OSError
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else repr(error)

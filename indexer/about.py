@@ -13,8 +13,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..errors import NoStoreError, StoreDamagedError, StoreMismatchError
+from ..config import STORE_NAME
+from ..errors import NoStoreError, StoreDamagedError, StoreError, StoreMismatchError
 from ..names import shown
+from ..paths import is_file, why_hidden
 from .environment import translated
 from .layout import ABOUT, CATALOG, is_catalog
 from .spaces import Space, looks_space, words_space
@@ -164,6 +166,20 @@ def write_about(path: Path, about: About) -> None:
     path.write_text(json.dumps(about.document(), indent=2) + "\n", "utf-8")
 
 
+def no_store(path: Path) -> NoStoreError:
+    """What to say of a folder in which there is none."""
+    if why := why_hidden(path / ABOUT):
+        return NoStoreError(f"nobody can tell whether a store is in {shown(path)}: {why}")
+    if is_file(path / STORE_NAME / ABOUT):
+        return NoStoreError(
+            f"no store in {shown(path)} itself; name the one of its pictures: "
+            f"--store {shown(path / STORE_NAME)}"
+        )
+    return NoStoreError(
+        f"no store in {shown(path)}; make one with 'tll-index build DIR --store {shown(path)}'"
+    )
+
+
 def read_about(path: Path) -> About:
     """What made the store in the folder `path`.
 
@@ -175,9 +191,9 @@ def read_about(path: Path) -> About:
         with (path / ABOUT).open("rb") as file:
             document = json.loads(file.read(_MOST_BYTES))
     except (FileNotFoundError, NotADirectoryError):
-        raise NoStoreError(
-            f"no store in {shown(path)}; make one with 'tll-index build DIR --store {shown(path)}'"
-        ) from None
+        raise no_store(path) from None
+    except PermissionError as error:
+        raise StoreError(f"{where} can't be read: {error.strerror}") from None
     except OSError as error:
         raise translated(path / ABOUT, error) from error
     except (ValueError, RecursionError) as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 from ..config import Settings, load_settings
 from ..errors import StoreError
 from ..names import shown
+from ..paths import is_file
 from .about import write_about
 from .environment import translated
 from .files import new_folder, place_for, replace_file
@@ -64,7 +65,7 @@ def _copy(store: Store, part: Path, progress: Progress) -> None:
                 shutil.copyfile(source, new)
 
             replace_file(part / name, copy)
-    if about.made_by["lens_sha256"] and not (part / LENS).is_file():
+    if about.made_by["lens_sha256"] and not is_file(part / LENS):
         raise StoreError(f"{shown(store.path)} has lost its {LENS}; 'tll-index repair' mends it")
     base = os.fsdecode(about.base_of(store.path))
     copied = about.renewed(catalog=CATALOG, base=base)

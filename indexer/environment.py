@@ -17,6 +17,7 @@ from .. import signals
 from ..config import memory
 from ..errors import StoreDamagedError, StoreError, StoreFullError, StoreReadOnlyError
 from ..names import shown
+from ..paths import is_file, is_there
 
 _T = TypeVar("_T")
 _SMALLEST_MAP = 64 << 20
@@ -40,7 +41,7 @@ class Environment:
         self._readers = 0
         self._closed_to_readers = False
         self._mine = threading.local()
-        self.writable = os.access(path if path.exists() else path.parent, os.W_OK) and os.access(
+        self.writable = os.access(path if is_there(path) else path.parent, os.W_OK) and os.access(
             path.parent, os.W_OK
         )
         with _in_our_words(path):
@@ -71,7 +72,7 @@ class Environment:
         with _shared_lock:
             if not create and is_lost(path):
                 raise StoreDamagedError(f"{shown(path.parent)} has lost its {path.name}")
-            if path.exists() and (known := _shared.get(_file_key(path))):
+            if is_there(path) and (known := _shared.get(_file_key(path))):
                 known._users += 1
                 return known
             environment = cls(path, tables, several_values)
@@ -107,7 +108,7 @@ class Environment:
             ) from error
 
     def _opened(self, lock: bool) -> lmdb.Environment:
-        size = self.path.stat().st_size if self.path.exists() else 0
+        size = self.path.stat().st_size if is_there(self.path) else 0
         try:
             return lmdb.open(
                 os.fsencode(self.path),
@@ -260,7 +261,7 @@ class Environment:
 
 def is_lost(path: Path) -> bool:
     """Whether an LMDB file that was there is not, or has no byte: LMDB would begin a new one."""
-    return not (path.is_file() and path.stat().st_size)
+    return not (is_file(path) and path.stat().st_size)
 
 
 def _let_go_after_fork() -> None:

@@ -14,6 +14,7 @@ from ..engine.registry import DEFAULT
 from ..engine.sources import looked_at, name_of
 from ..engine.ticks import Ticks
 from ..errors import UsageError
+from ..paths import named
 from .store import Store
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def why(
         embedder = load_embedder(
             backbone or DEFAULT,
             settings,
-            weights=None if weights is None else Path(weights),
+            weights=None if weights is None else named(weights),
             lens=Path(lens) if isinstance(lens, os.PathLike) else lens,
         )
     elif (backbone, weights, lens) != (None, None, None):

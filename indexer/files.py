@@ -15,6 +15,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from ..errors import UsageError
 from ..names import shown
+from ..paths import is_folder, named, why_hidden
 
 
 def replace_file(path: Path, write: Callable[[Path], None]) -> None:
@@ -62,11 +63,12 @@ def place_for(destination: str | os.PathLike[str], *, new: bool = False) -> Path
     Raises:
         UsageError: the folder that it would be in is none, or something is there that may not be.
     """
-    path = Path(os.path.abspath(Path(destination).expanduser()))
+    path = Path(os.path.abspath(named(destination)))
     if new and os.path.lexists(path):
         raise UsageError(f"{shown(path)} is there already; name a folder that isn't")
-    if not path.parent.is_dir():
-        raise UsageError(f"{shown(path.parent)} is no folder")
+    if not is_folder(path.parent):
+        why = why_hidden(path.parent)
+        raise UsageError(f"{shown(path.parent)} {f'is closed: {why}' if why else 'is no folder'}")
     return path
 
 
@@ -80,7 +82,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     """
     part = path.with_name(f"{path.name}.part")
     try:
-        if part.is_dir():
+        if is_folder(part):
             shutil.rmtree(part)
         part.mkdir()
         yield part

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..engine.addresses import is_address
 from ..errors import UsageError
+from ..file_urls import is_file_url, pattern_of
 from .interface import Reader
 from .walk import is_below
 
@@ -25,15 +26,18 @@ class PathFilter:
     """Shell patterns that paths are held against, as `build --exclude` does. One without a slash is
     held against the name of each file and folder; one with a slash against their paths below the
     folder that was built from; one that begins with a slash, or like an address, against absolute
-    paths. `*` also matches slashes. What lies in a folder that matches is let through."""
+    paths, which a file: URL says as well. `*` also matches slashes. What lies in a folder that
+    matches is let through."""
 
     def __init__(self, patterns: Sequence[str], roots: Sequence[bytes]) -> None:
         """`roots`: absolute paths of the folders that were built from.
 
         Raises:
-            UsageError: a pattern is empty.
+            UsageError: a pattern is empty, or a URL of another machine's file.
         """
-        self.patterns = tuple(patterns)
+        self.patterns = patterns = tuple(
+            pattern_of(one) if is_file_url(one) else one for one in patterns
+        )
         if not all(patterns):
             raise UsageError("a pattern for paths is empty")
         self._roots = sorted(roots, key=len, reverse=True)  # the innermost first
@@ -77,7 +81,7 @@ class PathFilter:
 
 def is_absolute(pattern: str) -> bool:
     """Whether a pattern is held against whole paths and addresses."""
-    return pattern.startswith("/") or is_address(pattern)
+    return pattern.startswith("/") or is_file_url(pattern) or is_address(pattern)
 
 
 class Choices:

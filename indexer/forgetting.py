@@ -41,12 +41,14 @@ class Forgotten:
     """Paths that are indexed still and show one of the same pictures: what is known of those is
     kept."""
     there: tuple[bytes, ...]
-    """Files that are still there, or at an address that can't be asked: the next build of their
-    folder would index them again."""
-    roots: tuple[bytes, ...] = ()
-    """Folders that were forgotten whole: a build walks them only if they are named again."""
+    """Files that are still there, or at an address that can't be asked: a build of their folder
+    would index them again."""
     again: tuple[bytes, ...] = ()
-    """Of `there`, those below folders that any build still walks."""
+    """Those of them that are below folders which the store is still built from: the next build
+    indexes them again, if it is not told to leave them out."""
+    roots: tuple[bytes, ...] = ()
+    """Folders that the store was built from and now isn't: a build that names no folder passes them
+    by."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +98,14 @@ def forget(
         walked = opened.roots()
         wipe(opened, progress)
     there = tuple(still_there(chosen.paths))
-    roots = tuple(root for root in before if root not in walked)
-    again = tuple(path for path in there if any(is_below(path, root) for root in walked))
-    return Forgotten(len(chosen.files), images, chosen.copies, there, roots, again)
+    return Forgotten(
+        len(chosen.files),
+        images,
+        chosen.copies,
+        there,
+        again=tuple(path for path in there if any(is_below(path, root) for root in walked)),
+        roots=tuple(sorted({*before} - {*walked})),
+    )
 
 
 def settle(store: Store, progress: Progress, *, copying: bool = False) -> None:
@@ -153,7 +160,8 @@ def _choose(store: Store, named: Sequence[bytes], copies: bool) -> _Chosen:
     with store.catalog.reading() as reader:
         for path in named:
             found = dict(_at(reader, path))
-            if not found:
+            is_root = any(is_below(root, path) for root in reader.roots())
+            if not found and not is_root:
                 raise TllError(f"{shown(path)} is not indexed; nothing is forgotten")
             files |= found.keys()
             images |= {image for image in found.values() if image}
@@ -185,7 +193,7 @@ def _at(reader: Reader, path: bytes) -> Iterator[tuple[tuple[bytes, bytes], int]
 
 def _remove(store: Store, chosen: _Chosen, named: Sequence[bytes]) -> int:
     """Take the files out, and the pictures that nothing shows then; returns how many."""
-    for start in range(0, len(chosen.files), _PER_TRANSACTION):
+    for start in range(0, max(1, len(chosen.files)), _PER_TRANSACTION):
         some = chosen.files[start : start + _PER_TRANSACTION]
 
         def remove(writer: Writer, some: Sequence[tuple[bytes, bytes]] = some) -> None:

@@ -23,6 +23,7 @@ from ..engine.registry import spec_of
 from ..engine.sources import looked_at
 from ..errors import DataError, MissingPictureError, PictureError, StoreMismatchError, UsageError
 from ..names import shown
+from ..paths import is_folder, named, why_hidden
 from . import homes
 from .about import IMPORTED
 from .clip_layout import Row, Shard, shards_in
@@ -84,12 +85,13 @@ def import_embeddings(
         raise UsageError("--backbone says what made the vectors: leave --model out")
     settings = settings or load_settings()
     progress = progress or Progress()
-    source = Path(os.path.abspath(Path(folder).expanduser()))
+    source = Path(os.path.abspath(named(folder)))
+    _require_open(source)
     shards = shards_in(source)
     _require_unsigned(shards)
     dimension = int(shards[0].embeddings.shape[1])
     origin = f"imported from {source.name} in clip-retrieval's layout"
-    weights_file = None if weights is None else Path(weights)
+    weights_file = None if weights is None else named(weights)
     if backbone is None:
         made_by, lens = _made_elsewhere(model, dimension), Lens(IMPORTED, dimension)
     else:
@@ -110,6 +112,18 @@ def import_embeddings(
             settle(known, progress)
         known.indexes.remember_wanted()
         return _take_in(known, shards, settings, progress)
+
+
+def _require_open(source: Path) -> None:
+    """Refuse a layout that is there and can't be looked into.
+
+    Raises:
+        DataError: says why.
+    """
+    for folder in (source, source / "img_emb", source / "metadata"):
+        why = why_hidden(folder / ".")
+        if why or (is_folder(folder) and not os.access(folder, os.R_OK | os.X_OK)):
+            raise DataError(f"{shown(folder)} can't be read: {why or 'Permission denied'}")
 
 
 def _made_elsewhere(model: str, dimension: int) -> dict[str, Any]:

@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..config import STORE_NAME, Settings, find_store
+from ..engine.cache_folder import writable_cache
 from ..errors import NoStoreError, StoreBusyError, StoreError, UsageError
 from ..location import Location, Milvus, located
 from ..names import shown
+from ..paths import is_file, is_folder
 from .environment import translated
 
 ABOUT, CATALOG, LENS = "store.json", "catalog.mdb", "lens.npz"
@@ -40,7 +42,7 @@ def is_ours(name: str) -> bool:
 
 def thumbnails_of(store: bytes, settings: Settings) -> Path:
     """Where small copies of a store's pictures are kept, in the cache; `store` is its id."""
-    return settings.cache_dir / "thumbnails" / store.hex()
+    return writable_cache(settings.cache_dir) / "thumbnails" / store.hex()
 
 
 def locate_store(path: str | os.PathLike[str] | None, settings: Settings) -> Location | None:
@@ -48,13 +50,34 @@ def locate_store(path: str | os.PathLike[str] | None, settings: Settings) -> Loc
     is absolute.
 
     Raises:
-        UsageError: an address that makes no sense.
+        UsageError: an address that makes no sense, a file, or what is inside a store.
     """
     chosen = located(path) if path is not None else settings.store or find_store()
     if isinstance(chosen, Milvus):
         return chosen
+    if chosen is None:
+        return None
     # Real, not only absolute: paths are stored relative to where the store really is.
-    return None if chosen is None else Path(os.path.realpath(chosen.expanduser()))
+    folder = Path(os.path.realpath(chosen))
+    _require_possible(folder)
+    return folder
+
+
+def _require_possible(folder: Path) -> None:
+    """Refuse what can be no folder of a store.
+
+    Raises:
+        UsageError: it is a file, or inside a store; says what to name instead.
+    """
+    if is_file(folder / ABOUT):
+        return
+    if outer := next((one for one in folder.parents if is_file(one / ABOUT)), None):
+        raise UsageError(f"{shown(folder)} is a part of the store {shown(outer)}: name that folder")
+    if is_file(folder):
+        raise UsageError(
+            f"{shown(folder)} is a file, and a store is a folder; name that, or a new one for "
+            "'tll-index build DIR --store FOLDER'"
+        )
 
 
 def require_store(path: str | os.PathLike[str] | None, settings: Settings) -> Location:
@@ -124,7 +147,7 @@ def refuse_foreign(path: Path) -> None:
     Raises:
         StoreError: the folder `path` is there and holds something that is no part of a store.
     """
-    if not path.is_dir():
+    if not is_folder(path):
         return
     if strangers := sorted(entry.name for entry in path.iterdir() if not is_ours(entry.name)):
         raise StoreError(

@@ -19,6 +19,7 @@ from ..engine.lens import Lens
 from ..engine.registry import spec_of
 from ..engine.weights import locate
 from ..engine.words import Words, load_words
+from ..paths import is_file
 from .home import Home
 from .imported import require_not_imported
 
@@ -97,6 +98,6 @@ class Loading:
     def _file(self) -> Path | None:
         """Of the weights, where they are known to be; None is wherever they are found."""
         hint = self._home.about.weights_file
-        if self.weights is None and hint is not None and Path(hint).is_file():
+        if self.weights is None and hint is not None and is_file(hint):
             return Path(hint)
         return self.weights

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from ..engine.addresses import is_address
 from ..errors import MissingAddressError, TllError
 from ..names import shown
+from ..paths import is_folder, why_hidden
 
 NOT_THERE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP))
 
@@ -51,7 +52,9 @@ def require_folder(root: bytes) -> None:
             entries(root, lambda name, is_folder: False)
         except MissingAddressError:
             raise TllError(f"{shown(root)} does not exist, or is empty") from None
-    elif not os.path.isdir(root):
+    elif not is_folder(root):
+        if why := why_hidden(root):
+            raise TllError(f"{shown(root)} can't be entered: {why}")
         raise TllError(f"{shown(root)} does not exist; name folders of pictures")
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from ..config import Settings, load_settings
 from ..engine.lens import Lens, find_lenses
-from ..errors import LensError, NoStoreError, StoreDamagedError, UsageError
+from ..errors import LensError, StoreDamagedError, UsageError
 from ..names import shown
-from .about import About
+from ..paths import is_folder
+from .about import About, no_store
 from .environment import is_lost
 from .files import replace_file
 from .folder import StoreFolder, about_of, replace_about
@@ -57,8 +58,8 @@ def repair(
     settings = settings or load_settings()
     progress = progress or Progress()
     path = require_folder(require_store(store, settings))
-    if not path.is_dir():  # which the lock would make
-        raise NoStoreError(f"no store in {shown(path)}")
+    if not is_folder(path):  # which the lock would make
+        raise no_store(path)
     done: list[str] = []
     with writer_lock(path):
         about, why = about_of(path)

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ..config import Settings
+from ..engine.cache_folder import writable_cache
 from ..engine.registry import BackboneSpec
 from ..engine.weights import digest, find
 from ..errors import WeightsError
+from ..paths import is_file
 
 
 class Shelf:
@@ -46,9 +48,11 @@ def weights_there(
     Raises:
         WeightsError: they can't be had, or what came has another digest.
     """
-    cached = settings.cache_dir / "weights" / f"{spec.name}-{sha256[:24]}{hint.suffix}"
+    cached = (
+        writable_cache(settings.cache_dir) / "weights" / f"{spec.name}-{sha256[:24]}{hint.suffix}"
+    )
     for path in (hint, find(spec, settings.weights_dir), cached):
-        if path is not None and path.is_file():
+        if path is not None and is_file(path):
             with contextlib.suppress(WeightsError):  # another may be readable
                 if digest(path) == sha256:
                     return path

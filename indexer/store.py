@@ -24,6 +24,7 @@ from ..engine.words import require_words
 from ..errors import UsageError
 from ..location import Location
 from ..names import shown
+from ..paths import named
 from . import homes
 from .about import About
 from .asking import Asked
@@ -73,7 +74,7 @@ class Store:
         """
         settings = settings or load_settings()
         home = homes.opened(require_store(path, settings), settings)
-        return cls(home, settings, None if weights is None else Path(weights))
+        return cls(home, settings, None if weights is None else named(weights))
 
     @classmethod
     def create(

@@ -16,6 +16,7 @@ from ..engine.addresses import is_address as is_address
 from ..engine.addresses import tidied, tidy_root
 from ..engine.decode import SUFFIXES
 from ..errors import TllError
+from ..file_urls import is_file_url, path_of
 from ..names import shown
 from .presence import NOT_THERE
 
@@ -188,9 +189,12 @@ def absolute(path: str | bytes | os.PathLike[str]) -> bytes:
         UsageError: an address can't be one, or holds credentials.
     """
     raw = os.fsencode(path)
-    if is_address(raw) and is_address(raw := tidied(raw)):
+    if is_file_url(raw):
+        raw = path_of(raw)
+    elif is_address(raw) and is_address(raw := tidied(raw)):
         return raw
-    raw = os.path.expanduser(raw)
+    else:
+        raw = os.path.expanduser(raw)
     return os.path.realpath(raw) if b".." in raw.split(b"/") else os.path.abspath(raw)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 from urllib.parse import quote
 
+from .. import file_urls
 from ..names import near, shown
 
 Protocol: TypeAlias = Literal["kitty", "iterm", "sixel", "blocks"]
@@ -72,7 +73,7 @@ def url_of(path: str) -> str:
     raw = os.fsencode(path)
     if is_address(raw):
         return quote(raw, safe="%/:?#[]@!$&'()*+,;=~")
-    return f"file://{quote(os.uname().nodename)}{quote(os.path.abspath(raw))}"
+    return file_urls.url_of(os.path.abspath(raw))
 
 
 def style_of(hyperlinks: str, environ: Mapping[str, str] = os.environ) -> Style:

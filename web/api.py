@@ -89,6 +89,7 @@ def routes(desk: Desk) -> APIRouter:
                 httponly=True,
                 samesite="strict",
                 secure=request.url.scheme == "https",
+                path=_page(request),
             )
         return response
 
@@ -96,7 +97,9 @@ def routes(desk: Desk) -> APIRouter:
     async def end_session(request: Request) -> Response:
         """Let the browser forget the cookie."""
         response = Response(status_code=204)
-        response.delete_cookie(cookie_name(request.scope), httponly=True, samesite="strict")
+        response.delete_cookie(
+            cookie_name(request.scope), httponly=True, samesite="strict", path=_page(request)
+        )
         return response
 
     @api.post(
@@ -285,6 +288,11 @@ class _Lent(Response):
             await super().__call__(scope, receive, send)
         finally:
             self._give_back()
+
+
+def _page(request: Request) -> str:
+    """The path of the page, which the cookie is for."""
+    return f"{request.scope.get('root_path', '')}/"
 
 
 def _crop(said: str | None) -> Crop | None:

@@ -17,7 +17,9 @@ from .. import __version__
 from . import answers
 from .api import routes
 from .desk import Desk
+from .forwarded import Forwarded
 from .guard import Guard
+from .head import Head
 from .metrics import Counting
 from .options import Options
 from .questions import Question
@@ -62,8 +64,10 @@ def app(store: Store, options: Options | None = None) -> FastAPI:
     answers.add_to(made)
     made.include_router(routes(desk))
     _add_pages(made, desk)
+    made.add_middleware(Head)
     made.add_middleware(Guard, options=options, budget=desk.budget)
     made.add_middleware(Counting, metrics=desk.metrics)
+    made.add_middleware(Forwarded, options=options)
     return made
 
 
@@ -82,17 +86,23 @@ def _add_pages(made: FastAPI, desk: Desk) -> None:
 
     @made.get("/api/openapi.json", include_in_schema=False)
     async def description(request: Request) -> Response:
-        return answers.Json(_openapi(made))
+        return answers.Json(_openapi(made, request))
 
     @made.get("/api/docs", include_in_schema=False)
-    async def docs() -> Response:
-        return HTMLResponse(reference(_openapi(made)))
+    async def docs(request: Request) -> Response:
+        return HTMLResponse(reference(_openapi(made, request)))
 
     made.mount("/static", StaticFiles(directory=STATIC, check_dir=False))
 
 
-def _openapi(made: FastAPI) -> dict[str, Any]:
-    """The API's description, which is made once."""
+def _openapi(made: FastAPI, request: Request) -> dict[str, Any]:
+    """The API's description, which is made once, as whoever asks reaches it."""
+    document = _description(made)
+    root = request.scope.get("root_path", "")
+    return {**document, "servers": [{"url": root}]} if root else document
+
+
+def _description(made: FastAPI) -> dict[str, Any]:
     if made.openapi_schema is None:
         document = get_openapi(
             title=made.title,

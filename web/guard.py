@@ -20,8 +20,11 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 
 from .answers import COME_AGAIN, answer, log
+from .forwarded import reached_as, route_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from .budget import Budget
@@ -34,6 +37,15 @@ _LARGEST_JSON = 256 << 10
 
 _OPEN = ("/", "/healthz", "/favicon.ico")
 """What is there for everyone, besides /static/: nothing in it is about anybody's pictures."""
+
+_PORTS = {"http": 80, "https": 443}
+
+_IN_NO_HOST = frozenset("@/?#\\ ")
+
+_FOREIGN = (
+    "this was asked by a page of another site; a proxy has to pass on the name and port by which "
+    "it is reached (Host, or X-Forwarded-Host)"
+)
 
 _SURPRISE = "unexpected: a bug; the server's own output says more"
 
@@ -100,11 +112,13 @@ class Guard:
 
     def _refusal(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
         """Why this may not come in; None where it may."""
-        if not self._knows(headers.get("host", "")):
+        scheme, hosts = reached_as(scope, headers)
+        if not all(map(self._knows, hosts)):  # the Host header, whatever a proxy says besides
             return 403, "this server is not known by that name; see --allow-host"
-        if not _is_own(scope, headers):
-            return 403, "this was asked by a page of another site"
-        is_open = scope["path"] in _OPEN or scope["path"].startswith("/static/")
+        if not self._is_own(scope["method"], headers, scheme, hosts):
+            return 403, _FOREIGN
+        path = route_of(scope)
+        is_open = path in _OPEN or path.startswith("/static/")
         token = self._options.token
         if not (token is None or is_open or _shows(token, scope, headers)):
             return 401, "this needs the token: Authorization: Bearer TOKEN"
@@ -118,6 +132,39 @@ class Guard:
         if name is None:
             return False
         return self._options.hosts is None or name in self._options.hosts
+
+    def _is_own(self, method: str, headers: Headers, scheme: str, hosts: Sequence[str]) -> bool:
+        """Whether no page of another site has a browser ask this. What is no browser says nothing
+        of where it comes from, and may come in; one may follow a link to here, or type the
+        address."""
+        changes = method not in ("GET", "HEAD", "OPTIONS")
+        origin, site = headers.get("origin"), headers.get("sec-fetch-site")
+        if changes and origin is not None and not self._is_ours(origin, site, scheme, hosts):
+            return False
+        if site in ("same-origin", "none", None):
+            return True
+        return (
+            not changes
+            and headers.get("sec-fetch-mode") == "navigate"
+            and headers.get("sec-fetch-dest") == "document"
+        )
+
+    def _is_ours(self, origin: str, site: str | None, scheme: str, hosts: Sequence[str]) -> bool:
+        """Whether a page of that origin is this server's. Where the browser itself says so, which
+        no page can have it do, the port need not be known: proxies often don't pass it on."""
+        try:
+            parts = urlsplit(origin)
+            name, port = parts.hostname, parts.port or _PORTS.get(parts.scheme)
+        except ValueError:
+            return False
+        if name is None:
+            return False
+        if site == "same-origin":
+            return self._knows(parts.netloc)
+        if scheme and parts.scheme != scheme:
+            return False
+        told = self._options.hosts is not None and f"{name}:{port}" in self._options.hosts
+        return told or any(_is_at(host, name, port, parts.scheme) for host in hosts)
 
     def _largest(self, headers: Headers) -> int:
         if kind_of(headers) == "application/json":
@@ -198,11 +245,24 @@ def cookie_value(token: str) -> str:
 
 
 def _name(host: str) -> str | None:
-    """A Host header's name or address, without port and brackets; None where it is none."""
+    """A Host header's name or address, without port, brackets and a last dot; None where it is
+    none."""
+    if not host or set(host) & _IN_NO_HOST:
+        return None
     try:
-        return urlsplit(f"//{host}").hostname if host and "@" not in host else None
+        name = urlsplit(f"//{host}").hostname
     except ValueError:
         return None
+    return name and (name.removesuffix(".") or None)
+
+
+def _is_at(host: str, name: str, port: int | None, scheme: str) -> bool:
+    """Whether a Host header is of that name and port; without a port, it is of the scheme's own."""
+    try:
+        parts = urlsplit(f"//{host}")
+        return _name(host) == name.removesuffix(".") and port == (parts.port or _PORTS.get(scheme))
+    except ValueError:
+        return False
 
 
 def is_loopback(host: str) -> bool:
@@ -211,28 +271,6 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host.lower() == "localhost"
-
-
-def _is_own(scope: Scope, headers: Headers) -> bool:
-    """Whether no page of another site has a browser ask this. What is no browser says nothing of
-    where it comes from, and may come in; one may follow a link to here, or type the address."""
-    changes = scope["method"] not in ("GET", "HEAD", "OPTIONS")
-    origin = headers.get("origin")
-    if origin is not None and changes:
-        try:
-            there = urlsplit(origin).netloc.lower()
-        except ValueError:
-            return False
-        if there != headers.get("host", "").lower():
-            return False
-    site = headers.get("sec-fetch-site", "none")
-    if site in ("same-origin", "none"):
-        return True
-    return (
-        not changes
-        and headers.get("sec-fetch-mode") == "navigate"
-        and headers.get("sec-fetch-dest") == "document"
-    )
 
 
 def _too_large(largest: int) -> str:

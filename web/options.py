@@ -18,7 +18,12 @@ class Options:
     """Whoever asks must know it; None lets everyone ask who reaches the server."""
     hosts: frozenset[str] | None = frozenset({"localhost", "127.0.0.1", "::1"})
     """Names by which it may be called (the Host header, without the port); None allows any, which
-    only a token makes safe: a foreign page can be under any name."""
+    only a token makes safe: a foreign page can be under any name. With a port, NAME:PORT: the page
+    is reached there, though the Host header that a proxy passes on doesn't say so."""
+    proxies: tuple[str, ...] = ("127.0.0.0/8", "::1")
+    """Addresses and networks of reverse proxies, whose X-Forwarded headers are believed."""
+    root_path: str = ""
+    """The path of the page, where a reverse proxy has it below one, such as /lookalikes."""
     upload_bytes: int = 32 << 20
     """The largest picture that can be uploaded."""
     held_bytes: int = 512 << 20

@@ -16,7 +16,9 @@ def reference(document: dict[str, Any]) -> str:
         for name, schema in document["components"]["schemas"].items()
         if "properties" in schema
     ]
+    root = document.get("servers", [{"url": ""}])[0]["url"]
     return jinja.get_template("reference.html").render(
+        root=root,
         title=document["info"]["title"],
         version=document["info"]["version"],
         calls=list(_calls(document)),

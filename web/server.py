@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import secrets
@@ -11,7 +12,9 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import uvicorn
 
@@ -19,6 +22,7 @@ from ..errors import TllError, UsageError
 from ..indexer.store import Store
 from ..names import shown
 from .application import app
+from .forwarded import networks, root_path
 from .guard import is_loopback
 from .options import Options
 
@@ -45,13 +49,14 @@ class Address:
     host: str
     port: int
     token: str | None
+    root_path: str = ""
 
     @property
     def url(self) -> str:
         """For a browser; with the token, where there is one, in the part that is not sent."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         fragment = f"#token={self.token}" if self.token else ""
-        return f"http://{host}:{self.port}/{fragment}"
+        return f"http://{host}:{self.port}{self.root_path}/{fragment}"
 
 
 class Server:
@@ -74,7 +79,8 @@ class Server:
             host: an address of this machine. All but loopback demand a token.
             port: 0 takes one that is free.
             token: whoever asks must know it; None makes one up where one is demanded.
-            names: by which it may be called besides `host`, such as a reverse proxy's.
+            names: by which it may be called besides `host`, such as a reverse proxy's; NAME:PORT
+                where the proxy doesn't pass on by which port it is reached.
             options: limits; its host names and token are replaced.
 
         Raises:
@@ -84,11 +90,14 @@ class Server:
         """
         if token is None and not is_loopback(host):
             token = secrets.token_urlsafe(32)
-        options = replace(options or Options(), token=token, hosts=_names(host, names))
+        options = options or Options()
+        root = root_path(options.root_path)
+        options = replace(options, token=token, hosts=_names(host, names), root_path=root)
+        networks(options.proxies)
         self._listening = _listening(host, port)
         try:
             port = self._listening.getsockname()[1]
-            self.address = Address(_reached(host), port, token)
+            self.address = Address(_reached(host), port, token, root)
             self._server = _server(app(store, options))
         except BaseException:
             self._listening.close()
@@ -167,6 +176,7 @@ def _server(application: FastAPI) -> uvicorn.Server:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # see forwarded.py
             ws="none",
             lifespan="on",
             timeout_keep_alive=_IDLE_SECONDS,
@@ -209,11 +219,31 @@ def _listening(host: str, port: int) -> socket.socket:
 
 def _names(host: str, more: Iterable[str]) -> frozenset[str] | None:
     """By which the server may be called; None for any, where it listens everywhere."""
+    others = {one for name in more for one in _called(name)}
     if is_loopback(host):
-        return frozenset({*_LOOPBACK, host.lower(), *(name.lower() for name in more)})
-    if _is_everywhere(host):
-        return None
-    return frozenset({host.lower(), *(name.lower() for name in more)})
+        return frozenset({*_LOOPBACK, host.lower(), *others})
+    return None if _is_everywhere(host) else frozenset({host.lower(), *others})
+
+
+def _called(said: str) -> set[str]:
+    """The name of --allow-host and, where it has one, the name with its port. A URL is taken as
+    well.
+
+    Raises:
+        UsageError: it is none.
+    """
+    text = said.lower().strip()
+    with contextlib.suppress(ValueError):
+        return {str(ip_address(text))}
+    try:
+        parts = urlsplit(text if "://" in text else f"//{text}")
+        name, port = parts.hostname, parts.port
+    except ValueError:
+        name = port = None
+    if not name or parts.path.strip("/") or parts.query or "@" in parts.netloc or " " in text:
+        raise UsageError(f"--allow-host: {shown(said)!r} is no name, such as pictures.example")
+    name = name.removesuffix(".")
+    return {name} if port is None else {name, f"{name}:{port}"}
 
 
 def _is_everywhere(host: str) -> bool:

@@ -27,6 +27,7 @@ from typing import Any
 
 from ...errors import NoStoreError, StoreBusyError, StoreError, UsageError
 from ...location import Milvus
+from ...paths import is_folder
 from ..extras import extra
 
 AT_ONCE = 16_384
@@ -239,7 +240,7 @@ def _leave(file: Path) -> None:
 
 def _serve(file: Path, tidy: contextlib.ExitStack) -> str:
     server_module = extra("milvus_lite.adapter.grpc.server", "milvus", "a store in a Milvus Lite")
-    if not file.parent.is_dir():
+    if not is_folder(file.parent):
         raise NoStoreError(f"{file.parent} is no folder: a Milvus Lite can't be in it")
     folder = tempfile.mkdtemp(prefix="tll-")
     tidy.callback(shutil.rmtree, folder, ignore_errors=True)

@@ -13,6 +13,7 @@ from ...config import Settings
 from ...engine.lens import Lens
 from ...errors import LensError, NoStoreError, StoreDamagedError, StoreError
 from ...location import Milvus
+from ...paths import is_there as is_file_there
 from ..about import About
 from ..home import Home
 from ..report import Progress
@@ -197,7 +198,7 @@ def is_there(location: Milvus) -> bool:
     Raises:
         StoreError: it can't be told.
     """
-    if location.file is not None and not location.file.exists():
+    if location.file is not None and not is_file_there(location.file):
         return False
     connection = connected(location)
     try:

@@ -393,12 +393,15 @@ def test_a_group_whose_best_is_gone_since(photos: Path) -> None:
             status = path.stat()
             state = FileState.of(status.st_size, status.st_mtime_ns)
             entries.append(PathEntry(os.fsencode(path), state, f"{number}"))
-        images.append(ShownImage(ImageRecord(f"{number}", 4, 3, "PNG", 10), 0.95, entries))
+        images.append(
+            ShownImage(ImageRecord(f"{number}", 4, 3, "PNG", 10), entries, 0.95, True, 90)
+        )
     (photos / "gone.png").unlink()
     now = states_now([one for image in images for one in image.entries], Limits())
     found = tuple(grouped(images, now))
     assert told(found) == [[("photos/one.png", []), ("photos/two.png", [])]]
     assert [copy.likeness for copy in found[0].copies] == [1, 1]
+    assert not any(copy.mirrored or copy.turned for copy in found[0].copies)
 
 
 # -- systems that don't say which file it is ---------------------------------------
