@@ -85,7 +85,8 @@ class About:
 
     def renewed(self, **changes: Any) -> About:
         """Of the same store, written anew in its newest format."""
-        return replace(self, format=self.newest, **changes)
+        about = replace(self, **changes)
+        return replace(about, format=about.newest)
 
     def is_of_same(self, other: About) -> bool:
         """Whether both are about the same store, made with the same."""

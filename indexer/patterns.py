@@ -33,6 +33,7 @@ ELSEWHERE = "//"
 _TAKES_BACK = "!"
 _SLASHES = re.compile("/+")
 _WILD = re.compile(r"[*?\[\\]")
+_DOTS = {".", ".."}
 _NESTED = re.compile(r"(?<!\\)\[\[")
 """In a class of characters; `re` warns that this may mean another thing some day."""
 _NOTHING = re.compile(r"(?!)")
@@ -99,19 +100,23 @@ def _lines(body: str, folder: bytes, here: bytes | None) -> Iterator[str]:
     slash = "/" if body.endswith("/") else ""
     plain = _SLASHES.sub("/", body).rstrip("/")
     expanded = os.path.expanduser(plain)
-    if expanded.startswith("/") or not plain:
-        lines = _of_absolute(expanded or "/", folder)
-        yield from (line if line == ALL else line + slash for line in lines)
+    is_absolute = expanded.startswith("/") and not _WILD.search(expanded.split("/")[1])
+    rests: list[str] = []
+    if is_absolute or not plain:
+        rests = [] if is_address(folder) else _of_absolute(expanded, folder)
     elif "/" in plain and here is not None and not _WILD.search(plain.partition("/")[0]):
         path = os.path.normpath(os.path.join(os.fsdecode(here), plain))
-        yield from (f"/{rest}{slash}" for rest in _below(path, folder) if rest)
+        rests = [rest for rest in _below(path, folder) if rest]
+    yield from (f"/{rest}{slash}" if rest else ALL for rest in rests)
     yield from (line + slash for line in _of_relative(plain, folder))
+    if is_absolute and not rests:
+        yield f"{ELSEWHERE}{expanded.lstrip('/')}{slash}"
 
 
 def _of_relative(plain: str, folder: bytes) -> Iterator[str]:
     """Also of what begins with a slash: below the folder."""
     parts = plain.split("/")
-    if "." in parts or ".." in parts:
+    if _DOTS.intersection(parts):
         inner = os.path.normpath(plain)
         if inner != "." and ".." not in inner.split("/"):
             yield f"/{inner.lstrip('/')}"
@@ -122,11 +127,10 @@ def _of_relative(plain: str, folder: bytes) -> Iterator[str]:
             yield "/" + "/".join(parts[1:])
 
 
-def _of_absolute(path: str, folder: bytes) -> Iterator[str]:
-    rests = [] if is_address(folder) else _below(path, folder) or _really_below(path, folder)
-    yield from (f"/{rest}" if rest else ALL for rest in rests)
-    if not rests:
-        yield f"{ELSEWHERE}{path.lstrip('/')}"
+def _of_absolute(path: str, folder: bytes) -> list[str]:
+    if _DOTS.intersection(path.split("/")):
+        path = os.path.normpath(path)
+    return _below(path, folder) or _really_below(path, folder)
 
 
 def _below(path: str, folder: bytes) -> list[str]:
@@ -227,7 +231,7 @@ def _exact(line: str) -> Iterator[str]:
     with a slash at its end if it is of a folder."""
     git = _git(line)
     # `x/**` is what lies in x, not x.
-    yield f"(?:{git})." if line.endswith("/**") else rf"(?:{git})\Z"
+    yield f"(?:{git})." if line.endswith("/**") and line != "/**" else rf"(?:{git})\Z"
     if (shell := _shell(line)) is not None:
         yield rf"{shell}/\Z" if line.endswith("/") else rf"{shell}/?\Z"
 
@@ -249,6 +253,8 @@ def _git(line: str) -> str:
     body = line.removeprefix(_TAKES_BACK)
     if body.startswith(("#", _TAKES_BACK)):
         body = "\\" + body
+    if body.endswith("/**/") and body.strip("*/"):
+        body += "*/"  # the folders below, not the folder itself: pathspec 1.1 takes it for both
     for text in (_kept_spaces(body), _kept_spaces(body.replace("\\", "\\\\"))):
         try:
             expression, _ = GitIgnoreSpecPattern.pattern_to_regex(text)
