@@ -93,6 +93,7 @@ def pattern_of(typed: str, folder: bytes, here: bytes | None = None) -> Pattern:
 
 def _lines(body: str, folder: bytes, here: bytes | None) -> Iterator[str]:
     """Without the `!`; the likeliest reading first."""
+    rests: list[str] = []
     if is_address(body) and is_address(body := os.fsdecode(tidied(os.fsencode(body)))):
         rests = _below(body, folder) if is_address(folder) else []
         yield from (f"/{rest}" if rest else ALL for rest in rests)
@@ -101,7 +102,6 @@ def _lines(body: str, folder: bytes, here: bytes | None) -> Iterator[str]:
     plain = _SLASHES.sub("/", body).rstrip("/")
     expanded = os.path.expanduser(plain)
     is_absolute = expanded.startswith("/") and not _WILD.search(expanded.split("/")[1])
-    rests: list[str] = []
     if is_absolute or not plain:
         rests = [] if is_address(folder) else _of_absolute(expanded, folder)
     elif "/" in plain and here is not None and not _WILD.search(plain.partition("/")[0]):

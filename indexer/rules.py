@@ -43,7 +43,7 @@ class Rules:
 
     exclude: tuple[str, ...] = ()
     """Patterns of paths that are left out, as in a .gitignore in the folder that is built from, or
-    absolute (see `patterns`); `!` lets in again what those before it keep out."""
+    absolute; `!` lets in again what those before it keep out."""
     hidden: bool = False
     """Also names that begin with a dot."""
     follow_links: bool = False
