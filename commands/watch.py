@@ -111,7 +111,7 @@ def watch(
 
 
 def _passed_over(report: BuildReport) -> dict[str, object]:
-    """What the first build found and left alone, and its rules, where there are any; JSON values."""
+    """What the first build left alone, and its rules, where there are any; JSON values."""
     left_out = report.left_out
     facts = {
         "unread": left_out.kinds(),
