@@ -21,7 +21,7 @@ SYSTEM_FOLDERS = frozenset(
         *(b"@appdata", b"@database", b"@img_bkp_cache", b"@recycle", b"@recently-snapshot"),
         *(b".@__thumb", b".@__qini", b".@upload_cache", b"@__thumb"),
         *(b"$recycle.bin", b"recycler", b"system volume information"),
-        *(b"$windows.~bt", b"$windows.~ws", b"found.000", b"lost+found", b".trash", b".trashes"),
+        *(b"$windows.~bt", b"$windows.~ws", b"found.000", b"lost+found", b".trashes"),
         *(b".spotlight-v100", b".fseventsd", b".documentrevisions-v100", b".temporaryitems"),
         *(b".appledouble", b".appledb", b".appledesktop", b"network trash folder", b"__macosx"),
         *(b".thumbnails", b".thumbs", b".xvpics", b".zfs", b".snapshot", b".snapshots"),
@@ -31,6 +31,8 @@ SYSTEM_FOLDERS = frozenset(
 was thrown away, snapshots, or thumbnails of what lies beside them."""
 _SYSTEM_ENDINGS = (b".lrdata",)
 """Lightroom's previews."""
+_APPLE_TRASH = b".Trash"
+"""With its case: people call folders of their own .trash."""
 _SYSTEM_BEGINNINGS = (b".trash-",)
 _APPLE_DOUBLE = b"._"
 """Begins a file in which macOS keeps what other file systems have no place for: no picture,
@@ -240,6 +242,7 @@ def is_system(name: bytes, is_folder: bool) -> bool:
     lower = name.lower()
     return (
         lower in SYSTEM_FOLDERS
+        or name == _APPLE_TRASH
         or lower.startswith(_SYSTEM_BEGINNINGS)
         or lower.endswith(_SYSTEM_ENDINGS)
     )
