@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from .indexer.repairing import Repair as Repair
     from .indexer.repairing import repair as repair
     from .indexer.report import BuildReport as BuildReport
+    from .indexer.report import LeftOut as LeftOut
+    from .indexer.rules import Rules as Rules
     from .indexer.store import Store as Store
     from .indexer.striking import Pair as Pair
     from .indexer.striking import pairs as pairs
@@ -72,6 +74,8 @@ _HOMES = {
     "Lens": ".engine.lens",
     "TllError": ".errors",
     "BuildReport": ".indexer.report",
+    "LeftOut": ".indexer.report",
+    "Rules": ".indexer.rules",
     "Recipe": ".indexer.build",
     "backup": ".indexer.backup",
     "build": ".indexer.build",

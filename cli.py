@@ -94,7 +94,7 @@ def cli() -> None:
     metavar="auto|HOST:PORT",
     help="The Ray cluster, of which this machine is a node.  [default: Ray is started here]",
 )
-@click.option("--report", type=OUTPUT, help="List skipped files (JSON lines).")
+@click.option("--report", type=OUTPUT, help="List what was skipped or passed over (JSON lines).")
 @quiet_option
 @debug_option
 def build(
@@ -111,8 +111,8 @@ def build(
     """Index the pictures in folders, or bring an index up to date.
 
     DIR is a folder, or the address of one, such as s3://bucket/pictures. Without DIR, the folders
-    that the store was built from. Unchanged files are not opened, moved ones not embedded again.
-    Ctrl-C stops; the same command goes on from there.
+    that the store was built from, by the rules that it remembers of each. Unchanged files are not
+    opened, moved ones not embedded again. Ctrl-C stops; the same command goes on from there.
     """
     import time
 
@@ -139,7 +139,7 @@ def build(
     except KeyboardInterrupt:  # before anything was done
         _end_stopped()
     if report is not None:
-        lines = "".join(f"{line}\n" for line in render.skipped_lines(result.skipped))
+        lines = "".join(f"{line}\n" for line in render.report_lines(result))
         write_result(report, lines.encode())
     if not quiet:
         seconds = time.monotonic() - started

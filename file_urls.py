@@ -36,7 +36,7 @@ def path_of(url: str | bytes | os.PathLike[str]) -> bytes:
     return path
 
 
-def pattern_of(url: str) -> str:
+def pattern_of_url(url: str) -> str:
     """The shell pattern for paths that a file: URL says: what is escaped in it stands for itself.
 
     Raises:

@@ -16,7 +16,7 @@ from click.shell_completion import CompletionItem
 from ..config import HYPERLINKS, RUNTIMES
 from ..engine.options import RECIPES, TrainingOptions
 from ..errors import UsageError
-from ..file_urls import is_file_url, path_of, pattern_of
+from ..file_urls import is_file_url, path_of
 from ..location import is_milvus, located
 from ..names import shown
 from ..paths import named
@@ -348,9 +348,22 @@ build_options = _each(
     click.option(
         "--text", is_flag=True, help="Make a store that 'query --text' can ask; needs CLIP."
     ),
-    click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out names like this."),
-    click.option("--hidden", is_flag=True, help="Also files and folders that begin with a dot."),
-    click.option("--follow-links", is_flag=True, help="Also through symbolic links."),
+    click.option(
+        "--exclude",
+        multiple=True,
+        metavar="PATTERN",
+        help="Leave out paths like this, as .gitignore would; the store remembers it.",
+    ),
+    click.option(
+        "--hidden", is_flag=True, help="Also files and folders that begin with a dot; remembered."
+    ),
+    click.option("--follow-links", is_flag=True, help="Also through symbolic links; remembered."),
+    click.option(
+        "--system-folders",
+        is_flag=True,
+        help="Also recycle bins, snapshots and thumbnails of NAS and systems; remembered.",
+    ),
+    click.option("--no-rules", is_flag=True, help="Drop what is remembered of these four."),
     workers_option,
     click.option(
         "--index",
@@ -378,17 +391,19 @@ def building(options: dict[str, Any]) -> dict[str, Any]:
     """
     from ..config import load_settings
     from ..indexer.build import Recipe
-    from ..indexer.walk import Rules
+    from ..indexer.rules import Rules
 
     rest = dict(options)
     backbone, weights, lens, text = (
         rest.pop(name) for name in ("backbone", "weights", "lens", "text")
     )
-    rest["exclude"] = tuple(pattern_of(p) if is_file_url(p) else p for p in rest["exclude"])
-    rules = Rules(*(rest.pop(name) for name in ("exclude", "hidden", "follow_links")))
+    said = {field.name: rest.pop(field.name) for field in fields(Rules)}
+    drops = rest.pop("no_rules")
+    if drops and any(said.values()):
+        raise UsageError("--no-rules drops all rules: leave it out to replace them")
     return {
         "recipe": Recipe(backbone, weights, lens if lens in (None, "none") else named(lens), text),
-        "rules": rules,
+        "rules": Rules(**said) if drops or any(said.values()) else None,
         "settings": load_settings(**rest),
     }
 

@@ -100,8 +100,8 @@ class _CropType(click.ParamType["Crop"]):
     "--filter",
     "only",
     multiple=True,
-    metavar="GLOB",
-    help="Only indexed names like this, or in folders like this.",
+    metavar="PATTERN",
+    help="Only indexed paths like this, or in folders like this; '!PATTERN' takes away.",
 )
 @click.option("--min-score", type=float, metavar="X", help="Only hits that score at least this.")
 @click.option("--include-self", is_flag=True, help="Also the picture itself, if indexed.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -68,7 +69,8 @@ def watch(
             counts = {name: getattr(report, name) for name in _COUNTS}
             if as_json:
                 skipped = [{"path": shown(one.path), "reason": one.reason} for one in fresh]
-                _json("in step" if self.first else "changed", **counts, skipped=skipped)
+                passed = _passed_over(report) if self.first else {}
+                _json("in step" if self.first else "changed", **counts, skipped=skipped, **passed)
             elif not quiet:
                 said = [f"{name} {count:,}" for name, count in counts.items() if count]
                 if self.first and report.unchanged:
@@ -107,6 +109,18 @@ def watch(
         progress = bar.enter_context(bars(quiet or as_json))
         watch_folders(folders, poll=poll, listener=Lines(), progress=progress, **building(options))
     sys.exit(INTERRUPTED)
+
+
+def _passed_over(report: BuildReport) -> dict[str, object]:
+    """What the first build left alone, and its rules, where there are any; JSON values."""
+    left_out = report.left_out
+    facts = {
+        "unread": left_out.kinds(),
+        "system_folders": len(left_out.system_folders),
+        "excluded_nothing": list(left_out.unused),
+        "rules": {os.fsdecode(root): one.options() for root, one in report.rules.items()},
+    }
+    return {name: value for name, value in facts.items() if value}
 
 
 def _line(text: str, err: bool = False) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from ..names import shown
 from ..paths import is_file, why_hidden
 from .environment import translated
 from .layout import ABOUT, CATALOG, is_catalog
+from .rules import RootRules
 from .spaces import Space, looks_space, words_space
 
 MENDS = "; 'tll-index repair' writes it anew"
@@ -26,11 +28,13 @@ MENDS = "; 'tll-index repair' writes it anew"
 IMPORTED = "imported"
 """In the place of a backbone's name: vectors from elsewhere."""
 
-FORMAT = 3
+FORMAT = 4
 """Newest version of the store's layout; a store of a newer one is refused. In 1, the catalog's
 values had no checksums; the next build of such a store adds them. 3 is 2 with words, which earlier
-versions would lose or mix up; a store without them stays 2, for those to read."""
-_WITHOUT_WORDS = 2
+versions would lose or mix up. 4 is either with rules, which earlier versions would not keep: their
+next build would index what is to be left out. A store without these stays 2 or 3, for those to
+read."""
+_WITHOUT_WORDS, _WITH_WORDS = 2, 3
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,9 @@ class About:
     format: int = _WITHOUT_WORDS
     words: int | None = None
     """How many values a picture's place among texts has; None where the store keeps none."""
+    rules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Folder that is built from, relative to the base as in the catalog -> what is looked at there
+    (see `remembered`); those without rules are not in it."""
 
     @property
     def imported(self) -> bool:
@@ -74,11 +81,14 @@ class About:
     @property
     def newest(self) -> int:
         """The format that such a store now gets."""
-        return _WITHOUT_WORDS if self.words is None else FORMAT
+        if self.rules:
+            return FORMAT
+        return _WITHOUT_WORDS if self.words is None else _WITH_WORDS
 
     def renewed(self, **changes: Any) -> About:
         """Of the same store, written anew in its newest format."""
-        return replace(self, format=self.newest, **changes)
+        about = replace(self, **changes)
+        return replace(about, format=about.newest)
 
     def is_of_same(self, other: About) -> bool:
         """Whether both are about the same store, made with the same."""
@@ -106,6 +116,7 @@ class About:
             "base": self.base,
             "origin": self.origin,
             **({} if self.words is None else {"words": self.words}),
+            **({"rules": self.rules} if self.rules else {}),
         }
 
     @classmethod
@@ -137,6 +148,7 @@ class About:
                 _text_or_none(document.get("origin")),
                 int(document["format"]),
                 None if (words := document.get("words")) is None else int(words),
+                {str(root): dict(one) for root, one in document.get("rules", {}).items()},
             )
             if about.format < 1 or not isinstance(about.made_by["backbone"], str):
                 raise ValueError("format or backbone")
@@ -144,6 +156,10 @@ class About:
                 raise KeyError("made_by")
             if about.words is not None and (about.words < 1 or about.format <= _WITHOUT_WORDS):
                 raise ValueError("words")
+            if about.rules and about.format < FORMAT:
+                raise ValueError("rules")
+            for one in about.rules.values():
+                RootRules.from_document(one)
             if len(about.id) != 16 or about.dimension < 1 or not is_catalog(about.catalog):
                 raise ValueError("id, dimension or catalog")
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:

@@ -11,16 +11,18 @@ from collections.abc import Container, Iterator
 
 from ..engine.addresses import is_address
 from ..engine.decode import SUFFIXES
+from ..engine.kinds import KINDS, ending_of
 from ..engine.remote import Entry, entries
 from ..errors import AddressError, MissingAddressError, TllError
 from .records import LONGEST_KEY, NUMBER
-from .walk import UNKNOWN_TIME, FileState, Folder, Rules, Walk
+from .rules import RootRules, Rules
+from .walk import UNKNOWN_TIME, FileState, Folder, Walk, below
 
 _DEEPEST = 64
 """Folders below each other that are entered: a host may make them up, without end."""
 
 
-def walk_of(root: bytes, rules: Rules, skip: frozenset[bytes]) -> Walk:
+def walk_of(root: bytes, rules: Rules | RootRules, skip: frozenset[bytes]) -> Walk:
     """A walk of a folder, on disk or at an address."""
     return (AddressWalk if is_address(root) else Walk)(root, rules, skip)
 
@@ -60,11 +62,17 @@ class AddressWalk(Walk):
                 self.is_empty = False
             name = os.fsencode(text)
             path = folder + b"/" + name
-            if self.rules.skips(name, path[len(self.root) :].lstrip(b"/")):
+            ending = b"" if is_folder else ending_of(name)
+            if not (is_folder or ending in SUFFIXES or ending in KINDS):
+                return False
+            if self.skips_name(path, name, is_folder) or self.selection.skips_path(
+                below(path, self.root), is_folder
+            ):
                 return False
             if is_folder:
                 return path not in self.skip
-            if os.path.splitext(name)[1].lower() not in SUFFIXES:
+            if ending not in SUFFIXES:
+                self.unread.setdefault(folder, []).append(name)
                 return False
             if NUMBER.size + len(name) > LONGEST_KEY:
                 self.unknown[path] = "its name is too long to be indexed"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,12 +30,15 @@ from .imported import require_not_imported
 from .intake import Intake
 from .keeper import Keeper
 from .layout import place_to_build
+from .patterns import require_patterns
 from .pipeline import Pipeline
 from .presence import require_folder
-from .report import BuildReport, Progress
+from .remembered import remember, remembered, rules_for, without
+from .report import BuildReport, LeftOut, Progress
+from .rules import RootRules, Rules
 from .spreading import Spreading
 from .store import Store
-from .walk import Rules, is_below, roots_of
+from .walk import as_known, is_below, roots_of
 
 _READERS = 16
 """Files at addresses that are read at once, at least: most of that is waiting."""
@@ -61,7 +64,7 @@ def build(
     *,
     store: str | os.PathLike[str] | None = None,
     recipe: Recipe = Recipe(),
-    rules: Rules = Rules(),  # noqa: B008
+    rules: Rules | None = None,
     allow_empty: bool = False,
     checksum: bool = False,
     dry_run: bool = False,
@@ -80,6 +83,8 @@ def build(
         folders: walked recursively, on disk or, as text, at addresses such as s3://bucket/photos
             (they need the extra `urls`); none means those that the store was built from.
         store: its folder; None as in `Store.open`, or a new `.tll-index` here.
+        rules: which files are looked at; the store remembers them for each folder, in the place of
+            those of before. None means those that it remembers, `Rules()` none at all.
         allow_empty: believe that a folder which is missing or quite empty has lost its pictures;
             otherwise they are kept and the report says so, since its disk may be absent.
         checksum: also read the files of unchanged size and time, and compare their SHA-256: finds
@@ -108,15 +113,23 @@ class Builder:
         folders: Iterable[str | os.PathLike[str]],
         store: str | os.PathLike[str] | None,
         recipe: Recipe,
-        rules: Rules,
+        rules: Rules | None,
         settings: Settings,
         on: Ray | None = None,
     ) -> None:
-        """See `build`."""
+        """See `build`; `rules` are those of the first build: later ones go by what the store then
+        remembers.
+
+        Raises:
+            UsageError: a pattern is empty.
+        """
         self.location = place_to_build(store, settings)
         self._named = roots_of(folders)
         self._recipe = recipe
-        self.rules = rules
+        self._said = rules
+        if rules is not None:
+            require_patterns(rules.exclude)
+        self._here = os.fsencode(os.getcwd())
         self._settings = settings
         self._on = on
         self._embedder: Embedder | None = None
@@ -136,13 +149,13 @@ class Builder:
         tried_by = f"{codecs()} {Limits.of(settings)} {settings.decode_seconds} s"
         with ExitStack() as stack:
             known = self._open_known(stack)
-            roots = self._roots(known, allow_empty or self._began)
+            plan = self._plan(known, allow_empty or self._began)
 
-            def compare(store: Store | None) -> Comparison:
+            def compare(store: Store | None, plan: _Plan) -> Comparison:
                 catalog = None if store is None else store.catalog
                 return Comparison(
-                    roots,
-                    self.rules,
+                    plan.roots,
+                    plan.rules,
                     homes.folder_in_use(self.location),
                     catalog,
                     tried_by,
@@ -152,11 +165,11 @@ class Builder:
 
             tally = None
             if dry_run or known is None:
-                tally = compare(known).tally(progress)
+                tally = compare(known, plan).tally(progress)
                 if known is None and not tally.files:
-                    raise NoPicturesError(_no_pictures(roots))
+                    raise NoPicturesError(_no_pictures(plan, tally.left_out))
                 if dry_run:
-                    return _foretold(tally)
+                    return plan.noted(_foretold(tally))
             if known is None:
                 homes.may_be_made(self.location)
             stack.enter_context(homes.only_writer(self.location))
@@ -166,13 +179,17 @@ class Builder:
                 stack.callback(store_now.close)
             else:
                 tally = None  # of no store, if one was made meanwhile
+                plan = self._plan(store_now, allow_empty or self._began)  # rules may be others now
                 settle(store_now, progress)
                 if self._recipe.weights is not None:
                     store_now.use_weights(self._recipe.weights)
-            report = _bring_in_step(store_now, compare(store_now), tally, progress, self._on)
+            remember(store_now.home, plan.to_remember())
+            comparison = compare(store_now, plan)
+            report = _bring_in_step(store_now, comparison, plan, tally, progress, self._on)
             self._embedder = store_now.loaded
             self._began = True
-            return report
+            self._said = None
+            return plan.noted(report)
 
     def roots(self) -> list[bytes]:
         """The folders that a build walks.
@@ -180,8 +197,13 @@ class Builder:
         Raises:
             TllError: there are none, or the store can't be opened.
         """
+        return list(self.rules())
+
+    def rules(self) -> dict[bytes, RootRules]:
+        """Each of them, and its rules. Raises as `roots`."""
         with ExitStack() as stack:
-            return self._roots(self._open_known(stack), self._began)
+            plan = self._plan(self._open_known(stack), self._began)
+            return {root: plan.rules[root] for root in plan.roots}
 
     def _open_known(self, stack: ExitStack) -> Store | None:
         """The store, if it is there, held against the recipe.
@@ -217,34 +239,67 @@ class Builder:
             asked["lens_sha256"] = lens.digest if isinstance(lens, Lens) and lens.trained else None
         return asked
 
-    def _roots(self, known: Store | None, may_be_absent: bool) -> list[bytes]:
-        """The folders to walk: those that are named and, of those that the store was built from,
-        the ones below them; or, where none is named, all that it was built from."""
+    def _plan(self, known: Store | None, may_be_absent: bool) -> _Plan:
+        """What to walk: the folders that are named and, of those that the store was built from, the
+        ones below them; or, where none is named, all that it was built from. And by which rules."""
         before = [] if known is None else known.roots()
-        if not self._named:
-            if not before:
-                raise UsageError("name at least one folder of pictures")
-            return before
-        for root in self._named:
+        memory = {} if known is None else remembered(known.home)
+        if not self._named and not before:
+            raise UsageError("name at least one folder of pictures")
+        named = [as_known(root, before) for root in self._named]
+        for root in named:
             if not (may_be_absent and known is not None):
                 require_folder(root)
-        below = [old for old in before if any(is_below(old, root) for root in self._named)]
-        return sorted({*self._named, *below})
+        below = [old for old in before if any(is_below(old, root) for root in named)]
+        roots = sorted({*named, *below}) if named else before
+        rules = rules_for(roots, before, memory, self._said, named, self._here)
+        kept = without(roots, rules)
+        return _Plan(kept, rules, frozenset(roots) - frozenset(kept), memory)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What a build walks."""
+
+    roots: list[bytes]
+    rules: dict[bytes, RootRules]
+    """Of each of them, and of those that they leave out."""
+    left_out: frozenset[bytes]
+    """Folders that the store was built from, which the rules of others leave out now."""
+    memory: dict[bytes, RootRules]
+    """What the store remembered before, of any of its folders."""
+
+    def to_remember(self) -> dict[bytes, RootRules]:
+        """What the store remembers from now on."""
+        every = {**self.memory, **self.rules}
+        return {root: one for root, one in every.items() if root not in self.left_out}
+
+    def noted(self, report: BuildReport) -> BuildReport:
+        """The report of such a build, with its rules."""
+        said = {root: self.rules[root].said for root in self.roots}
+        report.rules = {root: one for root, one in said.items() if one != Rules()}
+        report.were = {
+            root: before.said
+            for root, before in self.memory.items()
+            if root in said and before.said not in (said[root], Rules())
+        }
+        return report
 
 
 def _bring_in_step(
     store: Store,
     comparison: Comparison,
+    plan: _Plan,
     tally: Tally | None,
     progress: Progress,
     on: Ray | None,
 ) -> BuildReport:
     tally = tally or comparison.tally(progress)
-    report = BuildReport(unchanged=tally.unchanged, skipped=tally.skipped)
+    report = BuildReport(unchanged=tally.unchanged, skipped=tally.skipped, left_out=tally.left_out)
     keeper = Keeper(store)
     try:
         store.indexes.remember_wanted()
-        roots = sorted({*store.roots(), *comparison.roots})
+        roots = sorted({*store.roots(), *plan.roots} - plan.left_out)
         store.catalog.write(lambda writer: writer.set_roots(roots))
         if tally.to_do:
             if on is None:
@@ -346,14 +401,20 @@ def _foretold(tally: Tally) -> BuildReport:
         unchanged=tally.unchanged + tally.doubtful,
         removed=tally.gone,
         skipped=tally.skipped,
+        left_out=tally.left_out,
     )
 
 
-def _no_pictures(roots: Sequence[bytes]) -> str:
-    where = ", ".join(shown(root) for root in roots)
+def _no_pictures(plan: _Plan, left_out: LeftOut) -> str:
+    where = ", ".join(shown(root) for root in plan.roots)
     usual = ".jpg .png .webp .gif .tif .avif .heic .dng"
     others = len(SUFFIXES) - len(usual.split())
-    return (
-        f"no pictures in {where} (looked for {usual} and {others} other endings; "
-        "hidden files only with --hidden)"
-    )
+    said = [f"looked for {usual} and {others} other endings", "hidden files only with --hidden"]
+    if kinds := left_out.kinds():
+        found = ", ".join(f"{count:,} {shown(kind)}" for kind, count in kinds.items())
+        said.append(f"can't be read here: {found}")
+    if folders := left_out.system_folders:
+        said.append(f"{shown(folders[0])} and the like only with --system-folders")
+    if any(plan.rules[root].said.exclude for root in plan.roots):
+        said.append("--exclude leaves out what it matches")
+    return f"no pictures in {where} ({'; '.join(said)})"

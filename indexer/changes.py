@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..engine.addresses import is_address
@@ -11,8 +12,9 @@ from .address_walk import walk_of
 from .interface import Catalog, Reader, Writer
 from .pipeline import File
 from .records import Place
-from .report import Progress, Skipped
-from .walk import FileState, Folder, Rules, Walk, is_below
+from .report import LeftOut, Progress, Skipped
+from .rules import RootRules, Rules
+from .walk import FileState, Folder, Walk, below, is_below
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class Tally:
     """Files that were known to be unusable and are gone."""
     skipped: list[Skipped] = field(default_factory=list)
     """Files that are known to be unusable and have not changed; what can't be looked at."""
+    left_out: LeftOut = field(default_factory=LeftOut)
+    """What the rules leave out, and what is of kinds that can't be read."""
 
     @property
     def to_do(self) -> int:
@@ -60,6 +64,8 @@ class _Difference:
     unchanged: int
     unusable: list[Skipped]
     gone: list[bytes]
+    excluded: int
+    """How many of them only rules leave out."""
     stale: list[bytes]
 
 
@@ -69,7 +75,7 @@ class Comparison:
     def __init__(
         self,
         roots: Sequence[bytes],
-        rules: Rules,
+        rules: Rules | Mapping[bytes, RootRules],
         store: bytes | None,
         catalog: Catalog | None,
         codecs: str,
@@ -79,6 +85,7 @@ class Comparison:
         """
         Args:
             roots: folders to walk. Where one lies below another, each has a walk of its own.
+            rules: which of their files are looked at; of each root, or of all.
             store: its folder, never walked into; None where it is at an address.
             codecs: which decoders and limits there are; what others gave up on is tried again.
             allow_empty: believe that a root which is missing or quite empty lost its pictures.
@@ -105,6 +112,7 @@ class Comparison:
             tally.changed += sum(not file.is_new for file in one.to_do) - doubtful
             tally.unchanged += one.unchanged
             tally.gone += len(one.gone)
+            tally.left_out.indexed += one.excluded
             tally.stale += len(one.stale)
             tally.skipped += one.unusable
             progress.scanned(tally.files)
@@ -114,9 +122,12 @@ class Comparison:
             ]
         if self.catalog is not None:
             with self.catalog.reading() as reader:
-                for number, _ in self._unseen(reader, walks, seen):
-                    tally.gone += len(reader.places_in(number))
+                for number, path in self._unseen(reader, walks, seen):
+                    tally.gone += (count := len(reader.places_in(number)))
                     tally.stale += len(reader.rejects_in(number))
+                    if self._skips(walks, path):
+                        tally.left_out.indexed += count
+        _note_left_out(walks, tally.left_out)
         return tally
 
     def to_do(self) -> Iterator[Listed]:
@@ -143,7 +154,13 @@ class Comparison:
         return removed
 
     def _walks(self) -> list[Walk]:
-        return [walk_of(root, self.rules, self._not_entered(root)) for root in self.roots]
+        rules = self.rules
+        return [
+            walk_of(
+                root, rules if isinstance(rules, Rules) else rules[root], self._not_entered(root)
+            )
+            for root in self.roots
+        ]
 
     def _not_entered(self, root: bytes) -> frozenset[bytes]:
         below = [other for other in self.roots if other != root and is_below(other, root)]
@@ -154,7 +171,7 @@ class Comparison:
         those that the catalog knows."""
         for walk in walks:
             for folder in walk:
-                yield self._difference(folder, seen)
+                yield self._difference(walk, folder, seen)
             if walk.is_missing:
                 self.missing.add(walk.root)
             self._question(walk, walks)
@@ -186,10 +203,10 @@ class Comparison:
                 "kept, unless you say --allow-empty"
             )
 
-    def _difference(self, folder: Folder, seen: set[int]) -> _Difference:
+    def _difference(self, walk: Walk, folder: Folder, seen: set[int]) -> _Difference:
         if self.catalog is None:
             new = [_listed(folder, *item, None) for item in folder.files.items()]
-            return _Difference(None, new, 0, [], [], [])
+            return _Difference(None, new, 0, [], [], 0, [])
         with self.catalog.reading() as reader:
             number = reader.folder_number(folder.path)
             places = {} if number is None else reader.places_in(number)
@@ -210,7 +227,9 @@ class Comparison:
                 to_do.append(file)
         gone = [name for name in places if name not in folder.files] if folder.complete else []
         stale = [name for name in rejects if name not in folder.files] if folder.complete else []
-        return _Difference(number, to_do, unchanged, unusable, gone, stale)
+        where = below(folder.path, walk.root)
+        excluded = sum(walk.selection.skips(os.path.join(where, name), False) for name in gone)
+        return _Difference(number, to_do, unchanged, unusable, gone, excluded, stale)
 
     def _unseen(
         self, reader: Reader, walks: Sequence[Walk], seen: set[int]
@@ -219,6 +238,27 @@ class Comparison:
         for number, path in reader.folders():
             if number not in seen and any(walk.covers(path) for walk in walks):
                 yield number, path
+
+    def _skips(self, walks: Sequence[Walk], folder: bytes) -> bool:
+        """Whether rules leave out a folder that walks vouch for."""
+        return any(
+            walk.covers(folder) and walk.selection.skips_any(below(folder, walk.root), True)
+            for walk in walks
+        )
+
+
+def _note_left_out(walks: Sequence[Walk], left_out: LeftOut) -> None:
+    """Gather what walks met and passed over."""
+    used: set[str] = set()
+    given: dict[str, bytes] = {}
+    for walk in walks:
+        left_out.system_folders += walk.system_folders
+        left_out.system_files += walk.system_files
+        left_out.unread.update(walk.unread)
+        used |= walk.selection.used
+        for typed in walk.selection.excluding:
+            given.setdefault(typed, walk.root)
+    left_out.unused = {typed: root for typed, root in given.items() if typed not in used}
 
 
 def _listed(folder: Folder, name: bytes, state: FileState, place: Place | None) -> Listed:

@@ -28,6 +28,7 @@ from .keeper import Keeper
 from .layout import place_to_build, require_store
 from .making import new_store
 from .records import Place, Reject
+from .remembered import remember, remembered
 from .report import Progress
 from .spaces import LOOKS_TABLE
 from .store import Store
@@ -187,6 +188,7 @@ def _bring_in_step(
     progress.starting("copying", reader.places + reader.rejected, "paths")
     spaces = [reader.of_space(space.table) for space in one.about.spaces]
     roots = reader.roots()
+    remember(other.home, remembered(one.home))
     other.catalog.write(lambda writer: writer.set_roots(roots))
     for difference in _differences(reader, other, progress):
         for start in range(0, len(difference.files), _PER_WRITE):

@@ -13,6 +13,7 @@ from ..contracts import Indexed
 from ..errors import NotIndexedError
 from .home import Home
 from .interface import Reader
+from .remembered import remembered
 from .same_files import again_of_one_file
 
 _MOST_PATHS = 100_000
@@ -86,6 +87,7 @@ def about_store(home: Home, reader: Reader) -> dict[str, Any]:
         "created": about.created,
         "made_with": about.made_with,
         "folders": [os.fsdecode(root) for root in reader.roots()],
+        "rules": {os.fsdecode(root): one.said.options() for root, one in remembered(home).items()},
         "images": reader.images - reader.orphans,
         "paths": reader.places,
         "files": files_of(reader),

@@ -1,55 +1,58 @@
-"""Which pictures a question is about: those whose paths match shell patterns."""
+"""Which pictures a question is about: those whose paths match patterns."""
 
 from __future__ import annotations
 
-import fnmatch
 import os
-import re
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..engine.addresses import is_address
-from ..errors import UsageError
-from ..file_urls import is_file_url, pattern_of
+from ..file_urls import is_file_url
 from .interface import Reader
-from .walk import is_below
+from .patterns import Patterns, pattern_of, require_patterns, text_of
+from .walk import below, is_below
 
 _KEPT = 16
 """Filters whose images are remembered."""
 
 
 class PathFilter:
-    """Shell patterns that paths are held against, as `build --exclude` does. One without a slash is
-    held against the name of each file and folder; one with a slash against their paths below the
-    folder that was built from; one that begins with a slash, or like an address, against absolute
-    paths, which a file: URL says as well. `*` also matches slashes. What lies in a folder that
-    matches is let through."""
+    """Patterns that paths are held against, as `build --exclude` does (see `patterns`): below the
+    folders that were built from, or absolute. A picture is let through if its path, or that of a
+    folder that it lies in, matches one of them. One that begins with `!` takes away again; the last
+    that matches decides. Where the first begins so, all others are let through."""
 
     def __init__(self, patterns: Sequence[str], roots: Sequence[bytes]) -> None:
         """`roots`: absolute paths of the folders that were built from.
 
         Raises:
-            UsageError: a pattern is empty, or a URL of another machine's file.
+            UsageError: a pattern is empty, an address that can't be one, or a URL of another
+                machine's file.
         """
-        self.patterns = patterns = tuple(
-            pattern_of(one) if is_file_url(one) else one for one in patterns
-        )
-        if not all(patterns):
-            raise UsageError("a pattern for paths is empty")
-        self._roots = sorted(roots, key=len, reverse=True)  # the innermost first
-        trimmed = [pattern.rstrip("/") or "/" for pattern in patterns]
-        self._absolute = _any_of(filter(is_absolute, trimmed))
-        self._paths = _any_of(one for one in trimmed if "/" in one and not is_absolute(one))
-        self._names = _any_of(one for one in trimmed if "/" not in one)
-        self._folders: dict[bytes, bool] = {}
+        self.patterns = tuple(patterns)
+        require_patterns(self.patterns)
+        self._otherwise = bool(patterns) and patterns[0].startswith("!")
+        self._below = [
+            (root, Patterns([pattern_of(one, root) for one in patterns])) for root in roots
+        ]
+        # Of what lies below no root: of one that is not built from any more.
+        self._anywhere = Patterns([pattern_of(one, b"/") for one in patterns if is_absolute(one)])
+        self._folders: dict[bytes, tuple[Side, ...]] = {}
 
     def lets(self, path: bytes) -> bool:
         """Whether the file at this absolute path is let through."""
-        return self._matches(path) or self._lets_all_in(os.path.dirname(path))
+        folder, name = os.path.split(path)
+        if (sides := self._folders.get(folder)) is None:
+            sides = self._folders[folder] = tuple(self._sides(folder))
+        text = text_of(name)
+        said = [patterns.chooses(above + text) for above, patterns in sides]
+        if any(said):
+            return True
+        return self._otherwise and False not in said
 
     def images(self, reader: Reader) -> NDArray[np.int64]:
         """(n,) int64, ascending: the images that are shown by a path that is let through."""
@@ -60,28 +63,26 @@ class PathFilter:
                 found.add(image)
         return np.array(sorted(found), np.int64)
 
-    def _lets_all_in(self, folder: bytes) -> bool:
-        if (known := self._folders.get(folder)) is None:
-            above = os.path.dirname(folder)
-            known = self._matches(folder) or (above != folder and self._lets_all_in(above))
-            self._folders[folder] = known
-        return known
+    def _sides(self, folder: bytes) -> Iterator[Side]:
+        """What files in this folder are held against: the patterns of each root that it lies in."""
+        inside = False
+        for root, patterns in self._below:
+            if patterns and is_below(folder, root):
+                inside = True
+                above = text_of(below(folder, root))
+                yield (f"{above}/" if above else ""), patterns
+        if not inside and self._anywhere:
+            yield text_of(folder).lstrip("/") + "/", self._anywhere
 
-    def _matches(self, path: bytes) -> bool:
-        """Whether this file or folder itself does."""
-        if self._absolute.match(os.fsdecode(path)):
-            return True
-        root = next((root for root in self._roots if is_below(path, root)), None)
-        if root is None or path == root:
-            return False
-        below = os.fsdecode(path[len(root.rstrip(b"/")) + 1 :])
-        name = below.rpartition("/")[2]
-        return bool(self._names.match(name) or self._paths.match(below))
+
+Side = tuple[str, Patterns]
+"""A folder below a root, with a slash at its end, and the patterns as they hold there."""
 
 
 def is_absolute(pattern: str) -> bool:
-    """Whether a pattern is held against whole paths and addresses."""
-    return pattern.startswith("/") or is_file_url(pattern) or is_address(pattern)
+    """Whether a pattern is, or may be, about whole paths or addresses."""
+    body = pattern.removeprefix("!")
+    return body.startswith(("/", "~")) or is_file_url(body) or is_address(body)
 
 
 class Choices:
@@ -105,7 +106,3 @@ class Choices:
             while len(self._known) > _KEPT:
                 self._known.popitem(last=False)
         return found
-
-
-def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:
-    return re.compile("|".join(map(fnmatch.translate, patterns)) or r"(?!)")

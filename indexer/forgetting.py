@@ -19,8 +19,10 @@ from ..names import shown
 from .homes import only_writer
 from .interface import Reader, Writer
 from .layout import thumbnails_of
+from .patterns import same_name
 from .presence import still_there
 from .records import Place
+from .remembered import remember, remembered
 from .report import Progress
 from .store import Store
 from .unsigning import remove_signatures
@@ -178,17 +180,36 @@ def _choose(store: Store, named: Sequence[bytes], copies: bool) -> _Chosen:
 
 def _at(reader: Reader, path: bytes) -> Iterator[tuple[tuple[bytes, bytes], int]]:
     """What is known of the file at `path`, or of all files below the folder: folder and name, and
-    the image, 0 for an unusable one."""
+    the image, 0 for an unusable one. Names that people can't tell apart are the same."""
     folder, name = os.path.split(path)
     number = reader.folder_number(folder)
     if number is not None and (file := reader.file_in(number, name)) is not None:
         yield (folder, name), file.image if isinstance(file, Place) else 0
+    same = same_name(path)
+    same_folder, name = os.path.split(same)
     for number, below in reader.folders():
-        if is_below(below, path):
-            for name, place in reader.places_in(number).items():
-                yield (below, name), place.image
-            for name in reader.rejects_in(number):
-                yield (below, name), 0
+        here = same_name(below)
+        if is_below(here, same):
+            yield from (((below, one), image) for one, image in _in(reader, number))
+        elif here == same_folder and not path.isascii():
+            yield from (
+                ((below, one), image)
+                for one, image in _in(reader, number)
+                if same_name(one) == name
+            )
+
+
+def _in(reader: Reader, number: int) -> Iterator[tuple[bytes, int]]:
+    """Every file that is known of a folder."""
+    for name, place in reader.places_in(number).items():
+        yield name, place.image
+    for name in reader.rejects_in(number):
+        yield name, 0
+
+
+def _is_named(root: bytes, named: Sequence[bytes]) -> bool:
+    """Whether a folder that is built from lies in what is forgotten."""
+    return any(is_below(same_name(root), same_name(one)) for one in named)
 
 
 def _remove(store: Store, chosen: _Chosen, named: Sequence[bytes]) -> int:
@@ -198,11 +219,11 @@ def _remove(store: Store, chosen: _Chosen, named: Sequence[bytes]) -> int:
 
         def remove(writer: Writer, some: Sequence[tuple[bytes, bytes]] = some) -> None:
             writer.set_wiping(True)
-            writer.set_roots(
-                root for root in writer.roots() if not any(is_below(root, one) for one in named)
-            )
+            writer.set_roots(root for root in writer.roots() if not _is_named(root, named))
             for folder, name in some:
                 writer.remove_path(os.path.join(folder, name))
 
         store.catalog.write(remove)
+    rules = remembered(store.home)
+    remember(store.home, {root: one for root, one in rules.items() if not _is_named(root, named)})
     return store.catalog.remove_orphans()

@@ -26,6 +26,7 @@ from .keeper import Keeper
 from .layout import place_to_build
 from .making import new_store
 from .records import Place, Reject
+from .remembered import remember, remembered
 from .report import Progress
 from .store import Store
 from .walk import FileState
@@ -153,7 +154,11 @@ def _count(store: Store) -> int:
 def _take_over(source: Store, store: Store, keeper: Keeper, progress: Progress) -> Merged:
     merged = Merged()
     with source.catalog.reading() as reader:
-        roots = reader.roots()
+        roots, known = reader.roots(), set(store.roots())
+        # Of a folder that both are built from, the rules of the store that is merged into hold.
+        rules = remembered(source.home)
+        kept = remembered(store.home) | {root: rules[root] for root in rules if root not in known}
+        remember(store.home, kept)
         store.catalog.write(lambda writer: writer.set_roots(sorted({*writer.roots(), *roots})))
         items = _items(reader)
         spaces = [reader.of_space(space.table) for space in store.about.spaces]

@@ -11,8 +11,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..engine.decode import SUFFIXES
+from ..engine.kinds import ending_of
 from .extras import extra
-from .walk import Rules, is_below
+from .rules import RootRules, Rules, Selection
+from .walk import below, is_below
 
 if TYPE_CHECKING:
     from watchdog.events import FileSystemEvent
@@ -63,17 +65,24 @@ class Observer:
     """Rings when a picture or folder below some roots comes, goes, moves or changes. Use it in
     `with`."""
 
-    def __init__(self, rules: Rules, store: bytes | None, ring: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        rules: Rules | Callable[[bytes], RootRules],
+        store: bytes | None,
+        ring: Callable[[], None],
+    ) -> None:
         """
         Args:
-            rules: what they leave out rings nothing.
+            rules: what they leave out rings nothing; of all roots, or told of each.
             store: nor does this folder; None where the store is in none.
 
         Raises:
             TllError: watchdog isn't installed.
             OSError: the system can't tell.
         """
-        self._rules = rules
+        self._rules = (
+            (lambda root: RootRules.of(rules, root)) if isinstance(rules, Rules) else rules
+        )
         self._store = store
         self._ring = ring
         self._observer: Any = extra("watchdog.observers", "watch", "watch").Observer()
@@ -104,7 +113,7 @@ class Observer:
         for root, which in there.items():
             if root not in self._watched:
                 real = os.path.realpath(root)
-                handler = _Handler(real, self._rules, self._store, self._ring)
+                handler = _Handler(real, root, self._rules, self._store, self._ring)
                 with suppress(FileNotFoundError):  # gone just now
                     watch = self._observer.schedule(handler, os.fsdecode(real), recursive=True)
                     self._watched[root] = which, watch
@@ -118,7 +127,9 @@ class Observer:
             OSError: it doesn't.
         """
         with tempfile.TemporaryDirectory() as folder:
-            handler = _Handler(os.fsencode(folder), self._rules, self._store, self._ring)
+            handler = _Handler(
+                os.fsencode(folder), b"", lambda _: RootRules(), self._store, self._ring
+            )
             self._observer.unschedule(self._observer.schedule(handler, folder))
 
 
@@ -126,12 +137,24 @@ class _Handler:
     """Hears of one root."""
 
     def __init__(
-        self, root: bytes, rules: Rules, store: bytes | None, ring: Callable[[], None]
+        self,
+        real: bytes,
+        root: bytes,
+        rules: Callable[[bytes], RootRules],
+        store: bytes | None,
+        ring: Callable[[], None],
     ) -> None:
+        """
+        Args:
+            real: where the root really is.
+            rules: tells those of the root, which may change.
+        """
+        self._real = real
         self._root = root
         self._rules = rules
         self._store = store
         self._ring = ring
+        self._selection = (RootRules(), Selection(RootRules()))
 
     def dispatch(self, event: FileSystemEvent) -> None:
         """watchdog calls it."""
@@ -145,15 +168,16 @@ class _Handler:
 
     def _concerns(self, path: bytes, is_folder: bool) -> bool:
         """Whether a build would look at what is there."""
-        if not is_below(path, self._root):
+        if not is_below(path, self._real):
             return False
         if self._store is not None and is_below(path, self._store):
             return False
-        if not is_folder and os.path.splitext(path)[1].lower() not in SUFFIXES:
+        if not is_folder and ending_of(path) not in SUFFIXES:
             return False
-        parts = path[len(self._root) :].strip(b"/").split(b"/")
-        below = [b"/".join(parts[: count + 1]) for count in range(len(parts))]
-        return not any(map(self._rules.skips, parts, below)) or parts == [b""]
+        rules = self._rules(self._root)
+        if self._selection[0] != rules:
+            self._selection = rules, Selection(rules)
+        return not self._selection[1].skips_any(below(path, self._real), is_folder)
 
 
 def _which(root: bytes) -> tuple[int, int] | None:

@@ -262,7 +262,7 @@ class Store:
         cosines, which are low between a text and a picture that fits it.
 
         Args:
-            only: shell patterns: just pictures with a path that one of them lets through
+            only: patterns, as in a .gitignore: just pictures with a path that they let through
                 (`PathFilter` says how).
             min_score: leave out hits that score less.
             include_self: also pictures that are asked with, where the same content is indexed.

@@ -6,7 +6,6 @@ What can't be looked at is unknown, never gone: a walk says which is which.
 
 from __future__ import annotations
 
-import fnmatch
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -15,10 +14,14 @@ from typing import NamedTuple
 from ..engine.addresses import is_address as is_address
 from ..engine.addresses import tidied, tidy_root
 from ..engine.decode import SUFFIXES
+from ..engine.kinds import KINDS, ending_of
 from ..errors import TllError
 from ..file_urls import is_file_url, path_of
 from ..names import shown
+from .patterns import same_name
 from .presence import NOT_THERE
+from .rules import RootRules, Selection
+from .rules import Rules as Rules
 
 _INT64 = 2**63
 UNKNOWN_TIME = 1 - _INT64
@@ -75,34 +78,12 @@ class Folder(NamedTuple):
     """False where listing it failed on the way: files that are not among these may be there."""
 
 
-@dataclass(frozen=True)
-class Rules:
-    """Which files a walk looks at."""
-
-    exclude: tuple[str, ...] = ()
-    """Shell patterns. One without a slash is held against the name of each file and folder, one
-    with a slash against the path below the walked folder; `*` also matches slashes."""
-    hidden: bool = False
-    """Also names that begin with a dot."""
-    follow_links: bool = False
-    """Also through symbolic links; each real folder is still walked once, so loops end."""
-
-    def skips(self, name: bytes, below_root: bytes) -> bool:
-        """Whether the file or folder of this name, at this path below the root, is left out."""
-        if not self.hidden and name.startswith(b"."):
-            return True
-        return bool(self.exclude) and any(
-            fnmatch.fnmatchcase(os.fsdecode(below_root if "/" in pattern else name), pattern)
-            for pattern in self.exclude
-        )
-
-
 @dataclass
 class Walk:
     """One pass over `root`: iterate it once; the other fields are filled on the way."""
 
     root: bytes
-    rules: Rules
+    rules: Rules | RootRules
     skip: frozenset[bytes] = frozenset()
     """Folders that are not entered: the store, and roots below this one that have walks of their
     own."""
@@ -112,13 +93,29 @@ class Walk:
     """Whether `root` has no entry at all, as the mount point of an absent disk."""
     is_missing: bool = False
     """Whether there is no `root`."""
+    unread: dict[bytes, list[bytes]] = field(default_factory=dict)
+    """Folder -> names of the files in it that are pictures of a kind that can't be read here."""
+    system_folders: list[bytes] = field(default_factory=list)
+    """Folders that were left out because systems keep them for themselves."""
+    system_files: int = 0
+    """Files that were left out for the same reason and are called as pictures are."""
+
+    def __post_init__(self) -> None:
+        rules = self.rules
+        self._follow = (rules if isinstance(rules, Rules) else rules.said).follow_links
+        self.selection = Selection(
+            RootRules.of(rules, self.root) if isinstance(rules, Rules) else rules
+        )
+        self._real_root = os.path.realpath(self.root) if self._follow else self.root
+        self._led: dict[bytes, bytes] = {}
+        """Folder that was reached through a link -> where it really lies."""
 
     def __iter__(self) -> Iterator[Folder]:
         waiting = [self.root]
         seen: set[tuple[int, int]] = set()
         while waiting:
             path = waiting.pop()
-            if self.rules.follow_links and not _first_visit(path, seen):
+            if self._follow and not _first_visit(path, seen):
                 continue
             files: dict[bytes, FileState] = {}
             folders: list[bytes] = []
@@ -143,24 +140,64 @@ class Walk:
         files: dict[bytes, FileState],
         folders: list[bytes],
     ) -> None:
-        below_root = entry.path[len(self.root) :].lstrip(b"/")
-        if self.rules.skips(entry.name, below_root):
-            return
-        follow = self.rules.follow_links
+        follow = self._follow
         try:
-            if entry.is_dir(follow_symlinks=follow):
+            is_folder = entry.is_dir(follow_symlinks=follow)
+            ending = b"" if is_folder else ending_of(entry.name)
+            is_called_picture = ending in SUFFIXES or ending in KINDS
+            if not (is_folder or is_called_picture or (follow and entry.is_symlink())):
+                return  # most of what is no picture
+            if self._skips(entry, folder, is_folder):
+                return
+            if is_folder:
                 if entry.path not in self.skip:
                     folders.append(entry.path)
-            elif os.path.splitext(entry.name)[1].lower() in SUFFIXES and (
-                entry.is_file(follow_symlinks=follow)
-            ):
-                status = entry.stat(follow_symlinks=follow)
-                files[entry.name] = FileState.of(status.st_size, status.st_mtime_ns)
+            elif is_called_picture and entry.is_file(follow_symlinks=follow):
+                if ending in SUFFIXES:
+                    status = entry.stat(follow_symlinks=follow)
+                    files[entry.name] = FileState.of(status.st_size, status.st_mtime_ns)
+                else:
+                    self.unread.setdefault(folder, []).append(entry.name)
             elif follow and entry.is_symlink() and not os.path.exists(entry.path):
                 self.unknown[entry.path] = "is a link to what is not there now"
         except OSError as error:
-            if error.errno not in NOT_THERE:  # else it went away just now
+            # One that is not there went away just now.
+            if error.errno not in NOT_THERE and not self._skips(entry, folder, True):
                 self.unknown[folder] = f"can't be entered: {error.strerror}"
+
+    def _skips(self, entry: os.DirEntry[bytes], folder: bytes, is_folder: bool) -> bool:
+        """Whether the rules leave a folder or picture out, by its path or by where links lead."""
+        if self.skips_name(entry.path, entry.name, is_folder):
+            return True
+        if not self.selection.asks_for_paths:
+            return False
+        if self.selection.skips_path(below(entry.path, self.root), is_folder):
+            return True
+        return self._follow and self._leads_to_skipped(entry, folder, is_folder)
+
+    def skips_name(self, path: bytes, name: bytes, is_folder: bool) -> bool:
+        """Whether the rules leave something out by its name alone; notes what systems keep."""
+        if self.selection.skips_system(name, is_folder):
+            if is_folder:
+                self.system_folders.append(path)
+            else:
+                self.system_files += 1
+            return True
+        return self.selection.skips_hidden(name)
+
+    def _leads_to_skipped(self, entry: os.DirEntry[bytes], folder: bytes, is_folder: bool) -> bool:
+        """Whether something that is reached through a link is left out where it really lies."""
+        if entry.is_symlink():
+            real = os.path.realpath(entry.path)
+        elif (above := self._led.get(folder)) is not None:
+            real = os.path.join(above, entry.name)
+        else:
+            return False
+        if is_folder:
+            self._led[entry.path] = real
+        if is_below(real, self._real_root):
+            return self.selection.skips_way(below(real, self._real_root), is_folder)
+        return self.selection.skips_elsewhere(real, is_folder)
 
     def covers(self, path: bytes) -> bool:
         """Whether this walk can tell that something at `path` is gone."""
@@ -178,6 +215,11 @@ def is_below(path: bytes, folder: bytes) -> bool:
     if not folder:
         raise ValueError("an empty path is no folder")
     return path == folder or path.startswith(folder.rstrip(b"/") + b"/")
+
+
+def below(path: bytes, folder: bytes) -> bytes:
+    """`path`, which `is_below` a folder, from there on; empty where it is the folder."""
+    return path[len(folder.rstrip(b"/")) + 1 :]
 
 
 def absolute(path: str | bytes | os.PathLike[str]) -> bytes:
@@ -217,6 +259,45 @@ def roots_of(folders: Iterable[str | bytes | os.PathLike[str]]) -> list[bytes]:
             )
         roots.add(path)
     return sorted(roots)
+
+
+def as_known(root: bytes, known: Iterable[bytes]) -> bytes:
+    """The spelling, among `known` folders, of one that is called the same (see `same_name`) and is
+    the same folder, or not there at all under the name that it was given. Where none is known, the
+    spelling that it has on the disk."""
+    known = list(known)
+    if root in known or is_address(root):
+        return root
+    is_there = os.path.lexists(root)
+    for other in known:
+        if same_name(other) == same_name(root) and (not is_there or _are_one(root, other)):
+            return other
+    return root if is_there else _as_on_disk(root)
+
+
+def _are_one(root: bytes, other: bytes) -> bool:
+    try:
+        return os.path.samefile(root, other)
+    except OSError:
+        return False
+
+
+def _as_on_disk(path: bytes) -> bytes:
+    """What is called the same as `path`, which isn't there; `path` where there is nothing."""
+    found = b"/"
+    for part in path.split(b"/")[1:]:
+        following = os.path.join(found, part)
+        if not os.path.lexists(following):
+            try:
+                names = sorted(os.listdir(found))
+            except OSError:
+                return path
+            same = next((name for name in names if same_name(name) == same_name(part)), None)
+            if same is None:
+                return path
+            following = os.path.join(found, same)
+        found = following
+    return found
 
 
 def _first_visit(path: bytes, seen: set[tuple[int, int]]) -> bool:

@@ -16,7 +16,8 @@ from . import homes
 from .build import Builder, Recipe
 from .observing import Bell, Observer
 from .report import BuildReport, Progress, Skipped
-from .walk import Rules, roots_of
+from .rules import Rules
+from .walk import roots_of
 
 QUIET, PATIENCE = 1.0, 10.0
 """Seconds without a change after which a build begins, and after which it does so anyway."""
@@ -54,7 +55,7 @@ def watch(
     *,
     store: str | os.PathLike[str] | None = None,
     recipe: Recipe = Recipe(),  # noqa: B008
-    rules: Rules = Rules(),  # noqa: B008
+    rules: Rules | None = None,
     poll: float | None = None,
     listener: Listener | None = None,
     stop: threading.Event | None = None,
@@ -66,7 +67,8 @@ def watch(
     store is locked only during builds. Returns after Ctrl-C, or when `stop` is set.
 
     Args:
-        folders, store, recipe, rules: see `build`.
+        folders, store, recipe, rules: see `build`. Rules that another build gives the store
+            meanwhile hold from the next build on.
         poll: look at everything every so many seconds, rather than be told by the system: for disks
             of the network.
         listener: hears what happens.
@@ -110,7 +112,8 @@ class _Watch:
         self._bell = Bell(QUIET, PATIENCE)
         self._observer: Observer | None = None
         self._listening = ExitStack()
-        self._roots = builder.roots()
+        self._rules = builder.rules()
+        self._roots = list(self._rules)
         self._began = False
         self._next = 0.0
         """When to build though nothing was heard."""
@@ -136,7 +139,7 @@ class _Watch:
 
     def _begin_listening(self) -> None:
         store = homes.folder_in_use(self._builder.location)
-        self._observer = Observer(self._builder.rules, store, self._bell.ring)
+        self._observer = Observer(self._rules.__getitem__, store, self._bell.ring)
         self._listening.enter_context(self._observer)
         self._observer.observe(self._roots)
         self._observer.require_room()
@@ -165,7 +168,7 @@ class _Watch:
         self._bell.hush()
         try:
             report = self._builder.build(progress)
-            roots = self._builder.roots()
+            rules = self._builder.rules()
         except NoPicturesError as error:
             self._wait(str(error), self._poll or RESCAN)
         except StoreBusyError as error:
@@ -180,7 +183,8 @@ class _Watch:
         else:
             if report.stopped:
                 return False
-            self._roots = roots
+            self._rules.update(rules)
+            self._roots = list(rules)
             self._done(report)
         return True
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..contracts import Hit, Hits
+from ..engine.kinds import unread
 from ..indexer.report import BuildReport, Skipped
 from ..names import near, shown
 from ..wording import counted
@@ -70,6 +72,8 @@ def summary(report: BuildReport, seconds: float, store: str, dry_run: bool = Fal
         lines += [f"  {shown(near(one.path))}: {one.message}" for one in report.skipped[:3]]
         if len(report.skipped) > 3:
             lines.append(f"  and {len(report.skipped) - 3:,} more (--report FILE lists each)")
+    lines += _passed_over(report)
+    lines += _rules(report, dry_run)
     if not dry_run:
         speed = f", {report.embedded / seconds:.0f} a second" if report.embedded > 100 else ""
         lines.append(f"{report.embedded:,} embedded in {_duration(seconds)}{speed}; store: {store}")
@@ -89,6 +93,62 @@ def _known_pictures(copies: int, links: int) -> str:
     return ", ".join(parts)
 
 
+def _passed_over(report: BuildReport) -> Iterator[str]:
+    """What is left out, and what can't be read, a line each."""
+    left_out = report.left_out
+    parts = []
+    if folders := len(left_out.system_folders):
+        parts.append(counted(folders, "system folder"))
+    if files := left_out.system_files:
+        parts.append(counted(files, "system file"))
+    if parts:
+        first = f" such as {shown(near(left_out.system_folders[0]))}" if folders else ""
+        yield f"left out: {', '.join(parts)}{first} (--system-folders has them indexed)"
+    if kinds := left_out.kinds():
+        total = sum(kinds.values())
+        each = ", ".join(f"{count:,} {shown(kind)}" for kind, count in kinds.items())
+        files_of = "file of a kind" if total == 1 else "files of kinds"
+        yield f"{total:,} {files_of} that can't be read here: {each}"
+    if left_out.indexed:
+        yield f"{left_out.indexed:,} of the removed were indexed, and rules leave them out now"
+    for typed in left_out.unused:
+        yield f"--exclude {shlex.quote(shown(typed))} excluded nothing"
+
+
+def _rules(report: BuildReport, dry_run: bool) -> Iterator[str]:
+    """The rules that hold, which the store remembers, and those that hold no more."""
+    for root, rules in report.rules.items():
+        yield f"rules of {shown(near(root))}: {shown(str(rules))}"
+    for root, rules in report.were.items():
+        verb = "would be dropped" if dry_run else "are dropped"
+        yield f"rules of {shown(near(root))} that {verb}: {shown(str(rules))}"
+
+
+def report_lines(report: BuildReport) -> Iterator[str]:
+    """One JSON object for each file that was skipped, is left out as a system's own, or is of a
+    kind that can't be read, and for each pattern that excluded nothing: path, reason, message."""
+    yield from skipped_lines(report.skipped)
+    left_out = report.left_out
+    for folder, names in left_out.unread.items():
+        for name in sorted(names):
+            path = os.path.join(folder, name)
+            yield from skipped_lines(
+                [Skipped(path, "unread", f"can't be read here: {_kind(name)}")]
+            )
+    for path in left_out.system_folders:
+        message = "is left out: systems keep it for themselves (--system-folders)"
+        yield from skipped_lines([Skipped(path, "system", message)])
+    for typed, root in left_out.unused.items():
+        message = f"--exclude {typed} excluded nothing"
+        yield to_json(
+            {"path": os.fsdecode(root), "reason": "unused", "message": message, "pattern": typed}
+        )
+
+
+def _kind(name: bytes) -> str:
+    return unread(name) or "another kind"
+
+
 def skipped_lines(skipped: Iterable[Skipped]) -> Iterator[str]:
     """One JSON object for each file that was skipped: path, reason, message."""
     for one in skipped:
@@ -104,6 +164,7 @@ def facts(info: dict[str, Any]) -> str:
         "pictures": f"{info['images']:,} different, {_where(info)}",
         "unusable": counted(info["unusable_files"], "file"),
         "folders": ", ".join(shown(folder) for folder in info["folders"]) or "none",
+        **_rules_of(info["rules"]),
         **_made_by(info),
         "vectors": f"{counted(info['dimension'], 'value')}, {info['metric']}",
         "index": _index(info["index"]),
@@ -119,6 +180,15 @@ def _where(info: dict[str, Any]) -> str:
     paths, files = info["paths"], info["files"]
     at = f"at {counted(paths, 'path')}"
     return at if files in (None, paths) else f"{at} of {counted(files, 'file')}"
+
+
+def _rules_of(rules: dict[str, list[str]]) -> dict[str, str]:
+    """A row of what builds leave out and let in, by folder."""
+    each = (
+        f"{shown(folder)}: {shown(' '.join(map(shlex.quote, options)))}"
+        for folder, options in rules.items()
+    )
+    return {"rules": "; ".join(each) or "none"}
 
 
 def _made_by(info: dict[str, Any]) -> dict[str, str]:

@@ -17,7 +17,7 @@ from pictures import fill_folder
 from tll_index import Recipe, Store, build, forget, why
 from tll_index.engine.lens import Lens
 from tll_index.errors import UsageError
-from tll_index.file_urls import is_file_url, path_of, pattern_of, url_of
+from tll_index.file_urls import is_file_url, path_of, pattern_of_url, url_of
 from tll_index.location import located
 from tll_index.paths import named
 
@@ -81,7 +81,7 @@ def test_a_hyperlink_leads_back(path: str | bytes) -> None:
 
 
 def test_a_pattern_stands_for_what_is_not_escaped() -> None:
-    assert pattern_of("file:///photos/*/a%5B1%5D%2A.jpg") == "/photos/*/a[[]1][*].jpg"
+    assert pattern_of_url("file:///photos/*/a%5B1%5D%2A.jpg") == "/photos/*/a[[]1][*].jpg"
 
 
 def test_stores_and_weights(here: Path) -> None:

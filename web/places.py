@@ -6,7 +6,7 @@ import glob
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +50,7 @@ class Places:
         return "/".join(part for part in (label, text(below)) if part), text(name)
 
     def patterns(self, folder: str | None, only: Sequence[str]) -> tuple[str, ...]:
-        """Shell patterns, for `Store.ask`, of what lies in `folder` (None or '': anywhere) and is
+        """Patterns, for `Store.ask`, of what lies in `folder` (None or '': anywhere) and is
         let through by `only`, whose patterns are then about paths below that folder.
 
         Raises:
@@ -61,10 +61,12 @@ class Places:
         if not folder:
             return tuple(only)
         above = glob.escape(os.fsdecode(self._absolute(folder)).rstrip("/"))
+        everything = (above or "/",)
         if not only:
-            return (above or "/",)
-        anywhere = [f"{above}/*/{one}" for one in only if "/" not in one]
-        return (*(f"{above}/{one}" for one in only), *anywhere)
+            return everything
+        begins_with_all = only[0].startswith("!")
+        below = [below_folder for one in only for below_folder in _in_folder(above, one)]
+        return (*(everything if begins_with_all else ()), *below)
 
     def _absolute(self, folder: str) -> bytes:
         label, below = "", folder.strip("/")
@@ -73,6 +75,21 @@ class Places:
         if label not in self._roots or ".." in PurePosixPath(below).parts or "\0" in below:
             raise ValueError(f"folder: there is no {folder!r}")
         return os.path.join(self._roots[label], os.fsencode(below))
+
+
+def _in_folder(above: str, pattern: str) -> Iterator[str]:
+    """What a pattern is that is about paths below the folder `above`, for paths as they are."""
+    body = pattern.removeprefix("!")
+    sign = pattern[: len(pattern) - len(body)]
+    body = body.removeprefix("./")
+    if "/" not in body.rstrip("/"):
+        yield f"{sign}{above}/**/{body}"
+        return
+    yield f"{sign}{above}/{body}"
+    if "**" not in body and not sign:  # whose `*` also matches slashes
+        first, *rest = body.split("/")
+        deep = [f"**/{part}" if "*" in part else part for part in rest]
+        yield f"{above}/" + "/".join([first, *deep])
 
 
 class Folders:

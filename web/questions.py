@@ -38,7 +38,7 @@ class Filters(BaseModel):
 
     folder: str | None = Field(None, max_length=4096, description="only what lies in it")
     only: list[str] = Field(
-        [], max_length=16, description="only paths that one of these shell patterns lets through"
+        [], max_length=16, description="only paths that these patterns let through; `!` takes away"
     )
     min_score: float | None = Field(None, allow_inf_nan=False)
     limit: int = Field(PAGE, ge=1, le=LARGEST_PAGE)
