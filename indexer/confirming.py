@@ -225,7 +225,8 @@ class _CloseLook:
             for one, agreed in zip(some, pool.map(self._agreement, some), strict=True):
                 pair = one.one, one.other
                 if agreed < self.threshold:
-                    refused.update(pair)
+                    if one.orientation == UPRIGHT:  # in other ways its own copies may look like it
+                        refused.update(pair)
                 elif pair not in found:
                     found[pair] = Match(agreed, one.orientation)
             progress.advanced(len(promising[start : start + step]))
