@@ -60,7 +60,8 @@ class Clone:
 
     def run(self, *command: str | Path, cwd: Path | None = None) -> str:
         """What a command prints that must succeed."""
-        environment = {**os.environ, "HOME": "/dev/null/home", "PIP_NO_INDEX": "1"}
+        environment = {**os.environ, "HOME": "/dev/null/home"}
+        environment |= {"PIP_NO_INDEX": "1", "PIP_NO_CACHE_DIR": "1"}
         environment.pop("PYTHONPATH", None)
         done = subprocess.run(
             command,
