@@ -109,6 +109,7 @@ def test_a_clone_of_any_name(clone: Clone, tmp_path: Path) -> None:
         pytest.importorskip(module, reason="the extra 'dev' is not installed")
     fill_folder(elsewhere := tmp_path / "elsewhere", 3)
     clone.make("lint")
+    assert wrong_names(clone) == []
 
     clone.install("--editable")
     clone.make("docs")
@@ -120,6 +121,23 @@ def test_a_clone_of_any_name(clone: Clone, tmp_path: Path) -> None:
     clone.install()
     assert package_of(clone, elsewhere).is_relative_to(clone.folder / ".venv/lib")
     assert works(clone, elsewhere)
+
+
+def test_names_of_modules_are_checked(tmp_path: Path, kept: Path) -> None:
+    """Though that of the folder is not."""
+    pytest.importorskip("ruff", reason="the extra 'dev' is not installed")
+    (folder := tmp_path / "tll-index").mkdir()
+    clone = Clone(folder, kept)
+    for name in ("bad-name.py", "engine/bad-name.py", "tests/Bad.py"):
+        (folder / name).write_text("")
+    assert wrong_names(clone) == ["bad-name.py", "engine/bad-name.py", "tests/Bad.py"]
+
+
+def wrong_names(clone: Clone) -> list[str]:
+    """The files whose names ruff finds wrong (N999), when it is run as in `make lint`."""
+    ruff = (clone.python, "-m", "ruff", "check", "--exit-zero", "--output-format", "concise", ".")
+    lines = clone.run(*ruff).splitlines()
+    return sorted(line.split(":")[0] for line in lines if " N999 " in line)
 
 
 def package_of(clone: Clone, elsewhere: Path) -> Path:
