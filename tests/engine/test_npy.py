@@ -30,7 +30,6 @@ LITERALS = {
     "a comma too many": "(,)",
     "a set that can't be": "{[], 1}",
     "too large to be counted": f"({2**70}, 1)",
-    "negative": "(-3, 1)",
     "words": "('a', 'b')",
     "nothing": "",
 }
