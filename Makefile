@@ -1,94 +1,102 @@
 # The commands of this project; `make` alone lists them. Everything runs in one .venv, which is
-# made again only when setup.cfg (the dependencies) changes.
+# set up again only when setup.cfg (the dependencies) changes or this folder is moved. The folder may
+# have any name, so paths are quoted, and what is installed is run as `python -m`: the first lines of
+# scripts in .venv/bin name the folder that it was made in.
 
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-READY  := $(VENV)/ready-$(shell cksum setup.cfg | cut -d' ' -f1)
+PY     := "$(BIN)/python"
+PIP    := $(PY) -m pip install --quiet --disable-pip-version-check
+TLL    := $(PY) -m tll_index
+none   :=
+# The names of targets, in which make wants spaces escaped; recipes say "$@".
+READY  := $(subst $(none) $(none),\ ,$(VENV))/ready-$(shell (cat setup.cfg; pwd) | cksum | cut -d' ' -f1)
 PEERS  := $(READY)-peers
 RUN    := run
 IMAGES ?= $(RUN)/gallery
 STORE  = $(RUN)/store-$(shell echo "$(IMAGES)" | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench bench-tll bench-serve bench-why bench-collection bench-cluster torture study lens docs clean
+.PHONY: help setup run test lint bench bench-tll bench-serve bench-why bench-collection bench-cluster torture study lens docs clean test-pythons
 
 help:  ## list these commands
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 11
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 18
 
 setup: $(READY)  ## make the .venv
 
 $(READY):
 	@echo "setting up $(VENV): some minutes the first time, torch is large"
-	@rm -f $(VENV)/ready-*
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	@touch $@
+	@rm -f "$(VENV)"/ready-*
+	test -x $(PY) || "$(PYTHON)" -m venv "$(VENV)"
+	$(PIP) --editable '.[dev]'
+	@touch "$@"
 
 run: $(READY)  ## index IMAGES=dir (default: a gallery that is drawn first), query it, show the pictures
 ifeq ($(IMAGES),$(RUN)/gallery)
-	$(BIN)/python examples/gallery $(RUN)/gallery
+	$(PY) examples/gallery $(RUN)/gallery
 endif
-	$(BIN)/tll-index build "$(IMAGES)" --store $(STORE)
-	$(BIN)/tll-index query --sample 8 -k 6 --html lookalikes.html --store $(STORE)
+	$(TLL) build "$(IMAGES)" --store $(STORE)
+	$(TLL) query --sample 8 -k 6 --html lookalikes.html --store $(STORE)
 	@echo "now open lookalikes.html"
 
 test: $(READY) lint  ## lint, type-check, run every test
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+	$(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal
+
+test-pythons:  ## the fast suite on Python 3.10 to 3.13, as far as they are here; PYTHONS="3.10 3.13": those
+	.ci/test-pythons $(PYTHONS)
 
 lint: $(READY)  ## ruff (lint and format) and mypy
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	@mkdir -p $(VENV)/src && ln -sfn "$(CURDIR)" $(VENV)/src/tll_index  # mypy wants the package's name
-	cd $(VENV)/src && ../bin/mypy --config-file tll_index/setup.cfg --cache-dir ../mypy_cache \
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	@mkdir -p "$(VENV)/src" && ln -sfn "$(CURDIR)" "$(VENV)/src/tll_index"  # mypy wants the package's name
+	cd "$(VENV)/src" && ../bin/python -m mypy --config-file tll_index/setup.cfg --cache-dir ../mypy_cache \
 	  tll_index/commands tll_index/engine tll_index/indexer tll_index/rendering \
 	  tll_index/web tll_index/benchmarks tll_index/*.py
 
 # autofaiss asks for numpy < 2, though it works with 2, as what we have of it does; so pip is kept
 # from taking it at its word, and its light dependencies are named here.
 $(PEERS): $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,peers]'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	  'fire < 0.7' 'pandas < 3' pyarrow fsspec
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
-	  autofaiss embedding-reader
-	@touch $@
+	$(PIP) --editable '.[dev,peers]'
+	$(PIP) 'fire < 0.7' 'pandas < 3' pyarrow fsspec
+	$(PIP) --no-deps autofaiss embedding-reader
+	@touch "$@"
 
 bench: $(PEERS)  ## speed and size, next to other tools: an hour; ARGS=--quick: minutes
-	$(BIN)/python benchmarks/speed.py $(ARGS)
+	$(PY) benchmarks/speed.py $(ARGS)
 
 bench-tll: $(READY)  ## the lens against simpler ways, hours on two cores; ARGS=--quick: minutes
-	$(BIN)/python -m benchmarks.tll $(ARGS)
+	$(PY) -m benchmarks.tll $(ARGS)
 
 bench-why: $(READY)  ## whether the regions that why shows matter: minutes; ARGS=--help lists choices
-	$(BIN)/python -m benchmarks.why $(ARGS)
+	$(PY) -m benchmarks.why $(ARGS)
 
 bench-collection: $(READY)  ## what dupes finds of made-up copies, and how pairs should rank: half an hour
-	$(BIN)/python -m benchmarks.copies
-	$(BIN)/python -m benchmarks.striking
+	$(PY) -m benchmarks.copies
+	$(PY) -m benchmarks.striking
 
 bench-serve: $(READY)  ## 50 clients at once ask tll-index serve, beside as many threads in Python; ARGS=--quick
-	$(BIN)/python -m benchmarks.serving $(ARGS)
+	$(PY) -m benchmarks.serving $(ARGS)
 
 bench-cluster: $(READY)  ## what a build on Ray costs: 5 minutes; ARGS="--pictures 500": fewer pictures
-	$(BIN)/python -m benchmarks.cluster $(ARGS)
+	$(PY) -m benchmarks.cluster $(ARGS)
 
 torture: $(READY)  ## kills, failing writes, damage, crowds, hostile files: 20 minutes; ARGS=--help lists choices
-	$(BIN)/python benchmarks/torture.py $(ARGS)
+	$(PY) benchmarks/torture.py $(ARGS)
 
 study: $(READY)  ## every system of the paper, with whichever backbones are here; ARGS=--help lists choices
-	$(BIN)/python -m benchmarks.study $(ARGS)
+	$(PY) -m benchmarks.study $(ARGS)
 
 lens: $(READY)  ## train the shipped lens on TLL_ROOT (default ../shared/data/tll)
-	$(BIN)/tll-index train "$(or $(TLL_ROOT),../shared/data/tll)" --out lenses/efficientnet_lite0.npz
+	$(TLL) train "$(or $(TLL_ROOT),../shared/data/tll)" --out lenses/efficientnet_lite0.npz
 
 docs: $(READY)  ## the documentation as a site: site/index.html
-	@rm -rf $(VENV)/package && mkdir -p $(VENV)/package/tll_index  # and nothing but the package
-	@ln -s $(CURDIR)/*.py \
-	  $(addprefix $(CURDIR)/,commands engine indexer rendering web) $(VENV)/package/tll_index
-	TLL_SOURCE=$(VENV)/package NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@rm -rf "$(VENV)/package" && mkdir -p "$(VENV)/package/tll_index"  # and nothing but the package
+	@for part in *.py commands engine indexer rendering web; do \
+	  ln -s "$(CURDIR)/$$part" "$(VENV)/package/tll_index"; done
+	TLL_SOURCE="$(VENV)/package" NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
 	@echo "now open site/index.html"
 
 clean:  ## remove what these commands made (not your stores)
-	rm -rf $(VENV) $(RUN) lookalikes.html benchmarks/results build site *.egg-info
+	rm -rf "$(VENV)" .venv-3.* $(RUN) lookalikes.html benchmarks/results build site *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -174,7 +174,7 @@ def _file() -> dict[str, object]:
         import tomli as tomllib  # type: ignore[no-redef, import-not-found, unused-ignore]
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(f"{_file_path()}: {error}") from None
     known = {spec.name for spec in fields(Settings)}
     if unknown := sorted(set(table) - known):

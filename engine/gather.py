@@ -21,6 +21,7 @@ from ..config import Settings, load_settings
 from ..contracts import Features, Pixels
 from ..errors import DataError, PictureError
 from ..names import shown
+from . import npy
 from .cache_folder import CacheFolder
 from .decode import Geometry, Limits, decode, greyed
 from .features import Backbone
@@ -186,8 +187,8 @@ class _Cache:
         if (body := self._files.read(self._name(digests))) is None:
             return False
         try:
-            values = np.load(io.BytesIO(body), allow_pickle=False)
-        except (ValueError, EOFError):
+            values = npy.load(io.BytesIO(body))
+        except (OSError, ValueError):
             return False
         if values.shape != rows.shape or values.dtype != rows.dtype:
             return False

@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from ..contracts import Features, UnitVectors
 from ..errors import LensError
 from ..paths import is_file, named
+from . import npy
 from .hubs import HubPenalty
 from .registry import BackboneSpec
 
@@ -362,9 +363,7 @@ def _arrays(path: Path) -> tuple[dict[str, NDArray[Any]], list[str]]:
 def _array(data: bytes) -> NDArray[Any]:
     """The array in the bytes of a .npy file."""
     file = io.BytesIO(data)
-    if np.lib.format.read_magic(file) != (1, 0):
-        raise ValueError("arrays of another version")
-    shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)
+    shape, by_columns, dtype = npy.read_header(file)
     if dtype.str not in _TYPES or by_columns:
         raise ValueError(f"an array of {dtype}")
     if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(data) - file.tell():

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..engine import npy
 from ..errors import DataError
 from ..names import shown
 from .arrays import begin_npy
@@ -271,10 +272,10 @@ def _names_in(folder: Path) -> list[str]:
 
 def _mapped(path: Path) -> NDArray[Any]:
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, SyntaxError, TypeError) as error:
+        array = npy.load(path, mmap_mode="r")
+    except (OSError, ValueError) as error:
         raise DataError(f"{shown(path)} can't be read: {error}") from None
-    if not isinstance(array, np.ndarray) or array.ndim != 2 or array.dtype.kind != "f":
+    if array.ndim != 2 or array.dtype.kind != "f":
         raise DataError(f"{shown(path)} holds no (n, d) array of floats")
     if array.shape[1] < 1:
         raise DataError(f"{shown(path)} holds vectors of no values")

@@ -39,11 +39,29 @@ HERE = Path(__file__).parent
 TLL_ROOT = Path(os.environ.get("TLL_ROOT") or HERE.parent.parent / "shared/data/tll")
 
 
+def of_all_workers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the temporary folders of all processes of the tests are in."""
+    own = tmp_path_factory.getbasetemp()  # of one of xdist's workers, where there are several
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session", autouse=True)
+def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A home folder that is empty at first: what is in a developer's changes no test, and no test
+    writes there. It is one for all tests, since matplotlib lists all fonts anew for each."""
+    (folder := of_all_workers(tmp_path_factory) / "user").mkdir(exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(("XDG_", "AWS_")):
+                patch.delenv(name)
+        patch.setenv("HOME", str(folder))
+        yield
+
+
 @pytest.fixture(scope="session")
 def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home whose cache has networks as ONNX, made once for all processes of the tests."""
-    own = tmp_path_factory.getbasetemp()  # of one of xdist's workers, where there are several
-    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "furnished"
+    folder = of_all_workers(tmp_path_factory) / "furnished"
     with FileLock(f"{folder}.lock"):
         if not folder.exists():
             tiny.export_into(made := folder.with_name("furnished.new"))

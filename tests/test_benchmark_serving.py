@@ -12,6 +12,8 @@ import pytest
 from pictures import fill_folder
 from tll_index import Recipe, build
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

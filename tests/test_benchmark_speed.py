@@ -71,6 +71,7 @@ def material(made: Lens) -> tuple[Any, np.ndarray]:
     return module.Material(made, values[:32], values[32:], "features"), features
 
 
+@pytest.mark.slow
 def test_each_row_is_told_with_its_goal(
     speeds: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

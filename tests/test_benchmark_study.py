@@ -138,6 +138,7 @@ def runs_in(found: dict[str, Any]) -> dict[tuple[str, str, str], dict[str, Any]]
     }
 
 
+@pytest.mark.slow
 def test_offline_every_row_is_measured_or_says_how_to_get_its_weights(
     study: Study, tmp_path: Path, data: Path
 ) -> None:

@@ -6,6 +6,7 @@ import ctypes
 import io
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -334,7 +335,8 @@ def test_debug_shows_the_traceback(photos: list[Path], tll_index: Cli, spawn: Sp
 
 def test_a_closed_pipe_is_no_error(photos: list[Path]) -> None:
     here = Path(__file__).parent
-    command = f"{sys.executable} {here / 'tiny.py'} query --sample 8 --json | head -n 1"
+    tool = shlex.join([sys.executable, str(here / "tiny.py")])
+    command = f"{tool} query --sample 8 --json | head -n 1"
     ended = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True
     )
@@ -361,9 +363,12 @@ def test_a_folder_that_can_be_listed_but_not_entered(
 
 def shell(command: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
     """Run a shell command in which `$T` is the command line with the tiny backbone."""
-    tool = f"{sys.executable} {Path(__file__).parent / 'tiny.py'}"
+    tool = shlex.join([sys.executable, str(Path(__file__).parent / "tiny.py")])
     return subprocess.run(
-        ["bash", "-c", command], env={**os.environ, "T": tool}, capture_output=True, **options
+        ["bash", "-c", f'tool() {{ {tool} "$@"; }}; {command}'],
+        env={**os.environ, "T": "tool"},
+        capture_output=True,
+        **options,
     )
 
 
@@ -388,7 +393,8 @@ def test_output_in_another_encoding(photos: list[Path], here: Path) -> None:
 
 
 def test_strange_places(photos: list[Path], here: Path, tll_index: Cli) -> None:
-    tool = f"{sys.executable} -c 'from tll_index.cli import main; main()'"  # torch would not start
+    tool = shlex.join([sys.executable, "-c", "from tll_index.cli import main; main()"])
+    # with torch it would not start
     ended = shell(f"mkdir gone; cd gone; rmdir ../gone; {tool} info")
     assert ended.returncode == 1
     assert ended.stderr == (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -86,7 +87,7 @@ def test_bash_completes(tmp_path: Path) -> None:
         pytest.skip("no bash")
     command = tmp_path / "bin/tll-index"
     command.parent.mkdir()
-    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m tll_index "$@"\n')
+    command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m tll_index "$@"\n')
     command.chmod(0o755)
     script = """
         eval "$(tll-index completion bash)"

@@ -11,8 +11,10 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOORS = ("commands", "engine", "indexer", "rendering", "web")
 MODULES = sorted(
     path
-    for path in ROOT.rglob("*.py")
-    if path.relative_to(ROOT).parts[0] in {*FLOORS} or path.parent == ROOT
+    for path in (
+        *ROOT.glob("*.py"),
+        *(file for name in FLOORS for file in (ROOT / name).rglob("*.py")),
+    )
 )
 SKINS = tuple(f"tll_index.{skin}" for skin in ("rendering", "web", "commands", "cli"))
 HEAVY = {"torch", "timm", "open_clip", "torchvision", "sklearn", "huggingface_hub", "safetensors"}

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOK = Path(__file__).resolve().parent.parent / "examples/tour.ipynb"
 
 
@@ -16,7 +18,7 @@ def shown(cell: Any, kind: str) -> list[str]:
     return [out for out in outputs if out]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1800)
 def test_the_tour() -> None:
     nbformat = pytest.importorskip("nbformat", reason="the extra 'docs' is not installed")
     nbclient = pytest.importorskip("nbclient", reason="the extra 'docs' is not installed")
@@ -24,7 +26,7 @@ def test_the_tour() -> None:
     assert not any(cell.get("outputs") for cell in notebook.cells)  # none are committed
     nbclient.NotebookClient(
         notebook,
-        timeout=240,
+        timeout=1500,
         kernel_name="python3",
         resources={"metadata": {"path": str(NOTEBOOK.parent)}},
     ).execute()

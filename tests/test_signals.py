@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -55,16 +56,17 @@ def shell(command: str) -> subprocess.CompletedProcess[bytes]:
     """Run a shell command in which `$T` is the command line without, `$TINY` with the tiny
     backbone."""
     (Path.cwd() / "entry.py").write_text(ENTRY)
-    more = {"T": f"{sys.executable} -m tll_index", "TINY": f"{sys.executable} entry.py"}
+    python = shlex.quote(sys.executable)
+    functions = f'plain() {{ {python} -m tll_index "$@"; }}; tiny() {{ {python} entry.py "$@"; }}; '
     return subprocess.run(
-        ["bash", "-c", command],
-        env={**os.environ, **more},
+        ["bash", "-c", functions + command],
+        env={**os.environ, "T": "plain", "TINY": "tiny"},
         capture_output=True,
         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # which nohup ignores
     )
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
@@ -158,7 +160,7 @@ def test_a_shell_sees_which_signal_it_was(here: Path) -> None:
             "__main__.main()\n"
         )
         (here / "stopped.py").write_text(code)
-        ended = shell(f"{sys.executable} stopped.py; echo $?")
+        ended = shell(f"{shlex.quote(sys.executable)} stopped.py; echo $?")
         assert ended.stdout == f"{status}\n".encode()
         assert ended.stderr.startswith(b"tll-index: stopped\n"), ended.stderr
 
@@ -298,7 +300,7 @@ def test_no_file_takes_the_place_of_a_closed_stream(here: Path) -> None:
         "os.write(file, b'%d' % file)\n"
     )
     for closed in (">&- 2>&- <&-", "<&-", ">&-", "2>&-"):
-        assert shell(f'{sys.executable} -c "{code}" {closed}').returncode == 0
+        assert shell(f'{shlex.quote(sys.executable)} -c "{code}" {closed}').returncode == 0
         assert int((here / "file").read_text()) > 2
 
 

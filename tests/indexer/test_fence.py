@@ -88,3 +88,16 @@ def test_limits_that_were_there_stay() -> None:
         ),
     )
     assert ended.stdout.split() == [str(soft)], ended.stderr
+
+
+@linux
+def test_garbage_is_no_growth() -> None:
+    """What only the garbage collector finds is not held against a process."""
+    ended = in_a_fence(
+        "import gc\n"
+        "gc.disable()\n"
+        "fence.begin(0)\n"
+        "circle = [bytearray(250 << 20)]; circle.append(circle); del circle\n"
+        "print(fence.end())",
+    )
+    assert ended.stdout == "True\n", ended

@@ -598,6 +598,7 @@ def test_a_build_that_is_stopped_goes_on(
     assert (report.unchanged, report.added) == (kept, 40 - kept)
 
 
+@pytest.mark.slow
 @settings(
     max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

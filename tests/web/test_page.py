@@ -19,7 +19,8 @@ from chromium import Server, Visit, answered, cards, chromium, give, ids
 from conftest import TLL_ROOT
 from pictures import encoded, fill_folder, noise
 
-pytestmark = pytest.mark.timeout(600)  # the first of them has a store built with a real backbone
+# The first of them has a store built with a real backbone.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 EACH = 40
 """Pictures in either of the two folders."""

@@ -13,6 +13,8 @@ from chromium import Server, Visit, answered, cards, chromium, give, ids
 from pictures import encoded, fill_folder, noise
 from tll_index import Recipe, build
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "k" * 20
 STRANGER = ("door.png", "image/png", encoded(noise(1000), "PNG"))
 NEXT_LOOK = 11_000
