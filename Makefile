@@ -29,6 +29,7 @@ $(READY):
 	@echo "setting up $(VENV): some minutes the first time, torch is large"
 	@rm -f "$(VENV)"/ready-*
 	test -x $(PY) || "$(PYTHON)" -m venv "$(VENV)"
+	$(PIP) 'pip >= 24'  # older ones download version after version of what has many, for minutes
 	$(PIP) --editable '.[dev]'
 	@touch "$@"
 
