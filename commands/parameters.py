@@ -397,13 +397,17 @@ def building(options: dict[str, Any]) -> dict[str, Any]:
     backbone, weights, lens, text = (
         rest.pop(name) for name in ("backbone", "weights", "lens", "text")
     )
-    said = {field.name: rest.pop(field.name) for field in fields(Rules)}
+    said = {
+        name: rest.pop(name) for name in ("exclude", "hidden", "follow_links", "system_folders")
+    }
     drops = rest.pop("no_rules")
     if drops and any(said.values()):
         raise UsageError("--no-rules drops all rules: leave it out to replace them")
+    # What was private stays so until --exclude or --no-rules says otherwise.
+    rules = Rules(**said, keeps_patterns=not (drops or said["exclude"]))
     return {
         "recipe": Recipe(backbone, weights, lens if lens in (None, "none") else named(lens), text),
-        "rules": Rules(**said) if drops or any(said.values()) else None,
+        "rules": rules if drops or any(said.values()) else None,
         "settings": load_settings(**rest),
     }
 

@@ -77,20 +77,22 @@ def rules_for(
     roots, named, before = list(roots), set(named), set(before)
     found: dict[bytes, RootRules] = {}
     for root in roots:
-        if said is not None:
-            above = _nearest_above(root, named or roots)
-            if above is None or root in named:
-                found[root] = RootRules.of(said, root, here)
-            else:  # the patterns are about the folder that was named, or is the outer one
-                found[root] = RootRules.of(said, above, here).at(below(root, above))
-            if root in named and found[root].keeps_out_all:
-                raise UsageError(
-                    f"{os.fsdecode(root)} is both named and excluded: leave one of the two out"
-                )
-        elif root in known or root in before:
-            found[root] = known.get(root, RootRules())
-        else:
-            found[root] = _inherited(root, known)
+        is_known = root in known or root in before
+        memory = known.get(root, RootRules()) if is_known else _inherited(root, known)
+        if said is None:
+            found[root] = memory
+            continue
+        above = _nearest_above(root, named or roots)
+        if above is None or root in named:
+            found[root] = RootRules.of(said, root, here)
+        else:  # the patterns are about the folder that was named, or is the outer one
+            found[root] = RootRules.of(said, above, here).at(below(root, above))
+        if said.keeps_patterns:
+            found[root] = found[root].with_patterns_of(memory)
+        if root in named and found[root].keeps_out_all:
+            raise UsageError(
+                f"{os.fsdecode(root)} is both named and excluded: leave one of the two out"
+            )
     return found
 
 

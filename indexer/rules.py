@@ -52,6 +52,8 @@ class Rules:
     """Also through symbolic links; each real folder is still walked once, so loops end."""
     system_folders: bool = False
     """Also what systems and programs keep for themselves: recycle bins, snapshots, thumbnails."""
+    keeps_patterns: bool = False
+    """Said to a store: what it remembers of a folder's patterns stays, whatever else is said."""
 
     def options(self) -> list[str]:
         """As the command line takes them."""
@@ -93,6 +95,11 @@ class RootRules:
     def at(self, path: bytes) -> RootRules:
         """The same for a folder below: `path` is where, below this one."""
         return replace(self, below="/".join(filter(None, (self.below, text_of(path)))))
+
+    def with_patterns_of(self, other: RootRules) -> RootRules:
+        """Another folder's rules but for their patterns, which are those of `other`."""
+        said = replace(self.said, exclude=other.said.exclude, keeps_patterns=False)
+        return replace(other, said=said)
 
     def without_itself(self) -> RootRules:
         """Without patterns that keep out the folder itself, for one that was asked for by name."""

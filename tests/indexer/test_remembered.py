@@ -75,6 +75,23 @@ def test_a_bare_build_does_the_same_again(lib: Path) -> None:
     assert run().unchanged == 3
 
 
+def test_what_is_excluded_stays_so_until_exclude_is_said_again(
+    lib: Path, tll_index: Callable[..., Result]
+) -> None:
+    build = ("build", "lib", "--backbone", "tiny", "--store", STORE)
+    assert tll_index(*build, "--exclude", "private/").code == 0
+    assert tll_index(*build, "--hidden").code == 0
+    assert names() == ["b.png", "c.png"]
+    assert rules_in() == {str(lib): ["--exclude", "private/", "--hidden"]}
+    assert tll_index(*build, "--system-folders").code == 0  # `hidden` is dropped, as flags are
+    assert rules_in() == {str(lib): ["--exclude", "private/", "--system-folders"]}
+    shutil.copytree(lib / "private", lib / "new/private")
+    assert tll_index("build", "lib/new", "--hidden", "--store", STORE).code == 0
+    assert names() == ["b.png"]  # in a folder with patterns, these hold
+    assert tll_index(*build, "--exclude", "x").code == 0
+    assert "a.png" in names()
+
+
 def test_what_is_excluded_now_leaves_and_comes_back(lib: Path) -> None:
     run("lib")
     gone = run("lib", rules=PRIVATE)
@@ -288,13 +305,13 @@ def test_what_systems_keep_is_left_out_and_counted(lib: Path, tll_index: Cli) ->
     for folder in ("@eaDir/i.png", "#recycle", "$Recycle.Bin/S-1", ".Trash-1000", "lost+found"):
         (lib / folder).mkdir(parents=True)
         (lib / folder / "t.png").write_bytes(encoded(noise(50), "PNG"))
-    for name in ("._b.png", "c.CR2", "d.cr2", "e.psd", ".f.cr2", "private/g.cr2", "Thumbs.db"):
+    for name in ("._b.png", "c.XCF", "d.xcf", "e.svg", ".f.xcf", "private/g.xcf", "Thumbs.db"):
         (lib / name).write_bytes(b"x")
     report = run("lib", rules=PRIVATE)
     left_out = report.left_out
     assert names() == ["b.png"]
     assert len(left_out.system_folders) == 5 and left_out.system_files == 1
-    assert left_out.kinds() == {".cr2": 2, ".psd": 1}
+    assert left_out.kinds() == {".xcf": 2, ".svg": 1}
     run("lib", rules=Rules(system_folders=True))
     assert names().count("t.png") == 4  # one of the five is hidden, too
     run("lib", rules=Rules(system_folders=True, hidden=True))
@@ -303,13 +320,13 @@ def test_what_systems_keep_is_left_out_and_counted(lib: Path, tll_index: Cli) ->
 
     text = tll_index("build", "lib", "--store", STORE, "--exclude", "nothing", "--report", "r").out
     assert "left out: 5 system folders, 1 system file such as lib/" in text
-    assert "4 files of kinds that can't be read here: 3 .cr2, 1 .psd" in text.replace("\n ", " ")
+    assert "4 files of kinds that can't be read here: 3 .xcf, 1 .svg" in text.replace("\n ", " ")
     assert "--exclude nothing excluded nothing" in text
     rows = [json.loads(line) for line in Path("r").read_text().splitlines()]
     reasons = [row["reason"] for row in rows]
     assert {one: reasons.count(one) for one in reasons} == {"unread": 4, "system": 5, "unused": 1}
     assert {Path(row["path"]).name for row in rows if row["reason"] == "unread"} == {
-        *("c.CR2", "d.cr2", "e.psd", "g.cr2")
+        *("c.XCF", "d.xcf", "e.svg", "g.xcf")
     }
 
 
