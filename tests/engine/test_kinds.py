@@ -8,12 +8,12 @@ from tll_index.engine.decode import SUFFIXES
 from tll_index.engine.kinds import KINDS, ending_of, unread
 
 
-@pytest.mark.parametrize("name", [b"IMG_1.CR3", b"a.dng", b"b.PSD", b"\xff.exr", b"x.tar.xcf"])
+@pytest.mark.parametrize("name", [b"IMG_1.CRW", b"b.SVG", b"\xff.exr", b"x.tar.xcf"])
 def test_pictures_of_other_programs(name: bytes) -> None:
     assert unread(name) == KINDS[ending_of(name)]
 
 
-@pytest.mark.parametrize("name", [b"a.jpg", b"a.TIFF", b"notes.txt", b"cr2", b".cr2", b"a.mp4"])
+@pytest.mark.parametrize("name", [b"a.jpg", b"a.TIFF", b"notes.txt", b"xcf", b".xcf", b"a.mp4"])
 def test_what_is_read_or_no_picture(name: bytes) -> None:
     assert unread(name) is None
 
