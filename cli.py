@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 import click
 
 from . import __version__, signals, streams
+from .commands.building import build_options, building
 from .commands.completion import answer_shell
 from .commands.parameters import (
     INTERRUPTED,
     OUTPUT,
     PLACE,
     bars,
-    build_options,
-    building,
     debug_option,
     format_option,
     quiet_option,

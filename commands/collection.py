@@ -73,7 +73,7 @@ def dupes(
     from ..indexer.duplicates import SAME
     from ..indexer.duplicates import dupes as find_dupes
     from ..indexer.known_groups import evaluated, facts, in_store, read_known_groups
-    from ..rendering import pages, render
+    from ..rendering import groups, pages
     from ..rendering.formats import facts_as, rows_as
 
     loaded = load_settings(store=store, **settings)
@@ -87,17 +87,17 @@ def dupes(
         there = in_store(frozenset[str]().union(*known), loaded)
         evaluation = evaluated(found, known, threshold, there)
         if format == "table":
-            click.echo("\n".join(render.evaluation(evaluation)))
+            click.echo("\n".join(groups.evaluation(evaluation)))
         else:
             click.echo(facts_as(format, facts(evaluation)), nl=False)
     elif format == "csv":
-        click.echo(rows_as(format, render.file_rows(found), render.FILE_COLUMNS), nl=False)
+        click.echo(rows_as(format, groups.file_rows(found), groups.FILE_COLUMNS), nl=False)
     elif format != "table":
-        click.echo(rows_as(format, render.group_rows(found)), nl=False)
+        click.echo(rows_as(format, groups.group_rows(found)), nl=False)
     elif found:
-        click.echo("\n\n".join(render.groups(found)))
+        click.echo("\n\n".join(groups.table(found)))
     if not quiet:
-        click.echo(render.groups_summary(found), err=True)
+        click.echo(groups.summary(found), err=True)
     if html is not None:
         is_here = "picture that is" if len(found) == 1 else "pictures that are"
         title = f"{len(found):,} {is_here} here more than once"

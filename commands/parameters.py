@@ -19,7 +19,6 @@ from ..errors import UsageError
 from ..file_urls import is_file_url, path_of
 from ..location import is_milvus, located
 from ..names import shown
-from ..paths import named
 
 if TYPE_CHECKING:
     from ..indexer.report import Progress
@@ -260,7 +259,7 @@ def backbone_option(default: str) -> Callable[[_F], _F]:
     )
 
 
-def _each(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
+def each(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
     """All of them, in this order."""
 
     def add(function: _F) -> _F:
@@ -273,7 +272,7 @@ def _each(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
 
 def network_options(backbone: str) -> Callable[[_F], _F]:
     """Which network looks at pictures, and how; `backbone` is the default."""
-    return _each(
+    return each(
         backbone_option(backbone),
         click.option("--weights", type=PATH, help="Weights file of the backbone."),
         device_option,
@@ -338,79 +337,6 @@ store_option = click.option(
     help="Its folder, or milvus://HOST:PORT/NAME.  [default: TLL_STORE, or the nearest .tll-index "
     "here or above]",
 )
-
-build_options = _each(
-    store_option,
-    network_options("auto"),
-    click.option(
-        "--lens", metavar="FILE|none", help="Trained lens.  [default: the backbone's own]"
-    ),
-    click.option(
-        "--text", is_flag=True, help="Make a store that 'query --text' can ask; needs CLIP."
-    ),
-    click.option(
-        "--exclude",
-        multiple=True,
-        metavar="PATTERN",
-        help="Leave out paths like this, as .gitignore would; the store remembers it.",
-    ),
-    click.option(
-        "--hidden", is_flag=True, help="Also files and folders that begin with a dot; remembered."
-    ),
-    click.option("--follow-links", is_flag=True, help="Also through symbolic links; remembered."),
-    click.option(
-        "--system-folders",
-        is_flag=True,
-        help="Also recycle bins, snapshots and thumbnails of NAS and systems; remembered.",
-    ),
-    click.option("--no-rules", is_flag=True, help="Drop what is remembered of these four."),
-    workers_option,
-    click.option(
-        "--index",
-        metavar="KIND",
-        help="auto, flat, ivf, hnsw, or a FAISS factory string; the store keeps to it.  "
-        "[default: auto, by size and memory]",
-    ),
-    click.option(
-        "--memory",
-        metavar="SIZE",
-        help="What the index and the vectors it compares may take, such as 4G; the store keeps to "
-        "it.  [default: half of the machine's]",
-    ),
-    click.option("--max-megapixels", type=int, help="Skip larger pictures.  [default: 178]"),
-    truncated_option,
-)
-"""What makes a store, from which files; see `building`."""
-
-
-def building(options: dict[str, Any]) -> dict[str, Any]:
-    """What `build_options` were given, as the library's `build` takes it: recipe, rules, settings.
-
-    Raises:
-        UsageError: a setting makes no sense.
-    """
-    from ..config import load_settings
-    from ..indexer.build import Recipe
-    from ..indexer.rules import Rules
-
-    rest = dict(options)
-    backbone, weights, lens, text = (
-        rest.pop(name) for name in ("backbone", "weights", "lens", "text")
-    )
-    said = {
-        name: rest.pop(name) for name in ("exclude", "hidden", "follow_links", "system_folders")
-    }
-    drops = rest.pop("no_rules")
-    if drops and any(said.values()):
-        raise UsageError("--no-rules drops all rules: leave it out to replace them")
-    # What was private stays so until --exclude or --no-rules says otherwise.
-    rules = Rules(**said, keeps_patterns=not (drops or said["exclude"]))
-    return {
-        "recipe": Recipe(backbone, weights, lens if lens in (None, "none") else named(lens), text),
-        "rules": rules if drops or any(said.values()) else None,
-        "settings": load_settings(**rest),
-    }
-
 
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
 

@@ -15,12 +15,11 @@ import click
 
 from ..names import shown
 from ..wording import counted
+from .building import build_options, building
 from .parameters import (
     INTERRUPTED,
     PLACE,
     bars,
-    build_options,
-    building,
     debug_option,
     format_option,
     quiet_option,

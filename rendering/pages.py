@@ -10,7 +10,8 @@ from ..contracts import Indexed
 from ..engine.decode import Limits, jpeg
 from ..names import near, shown
 from .answers import Answer, picture_at, sign
-from .render import hard_links_elsewhere, said, size
+from .groups import hard_links_elsewhere, said
+from .render import size
 
 if TYPE_CHECKING:
     from PIL import Image

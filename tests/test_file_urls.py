@@ -130,7 +130,7 @@ def test_each_command_takes_one(odd: Path, here: Path, tll_index: Run) -> None:
     assert all((here / name).exists() for name in ("all.npz", "B", "C", "D"))
     done("dupes", *store)
     done("verify", *store)
-    assert "1 paths" in done("forget", url_of(str(first)), *store)
+    assert "forgot 1 path," in done("forget", url_of(str(first)), *store)
     assert not [name for name in os.listdir(here) if name.lower().startswith("file:")]
 
 

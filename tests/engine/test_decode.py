@@ -368,7 +368,7 @@ def test_reading_files(tmp_path: Path) -> None:
     with pytest.raises(UnreadablePictureError):
         read_bytes("null\0character.jpg")
     os.mkfifo(tmp_path / "pipe.jpg")
-    with pytest.raises(UnreadablePictureError, match="regular file"):
+    with pytest.raises(UnreadablePictureError, match="is a pipe"):
         read_bytes(tmp_path / "pipe.jpg")
 
 
