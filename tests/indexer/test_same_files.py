@@ -32,7 +32,7 @@ from tll_index.indexer.records import ImageRecord
 from tll_index.indexer.report import Progress
 from tll_index.indexer.walk import FileState, Rules
 from tll_index.rendering.formats import rows_as
-from tll_index.rendering.render import group_rows
+from tll_index.rendering.groups import group_rows
 
 Run = Callable[..., Result]
 SIDES = ("left", "right")
