@@ -39,6 +39,20 @@ HERE = Path(__file__).parent
 TLL_ROOT = Path(os.environ.get("TLL_ROOT") or HERE.parent.parent / "shared/data/tll")
 
 
+class Rooms:
+    """A plugin of pytest's that collects the repository's own folder as a folder of tests, and no
+    package: its `__init__.py` is `tll_index`'s, and only where the folder's name is one of Python's
+    could pytest import it by that. (Of a conftest, hooks go only for what lies below it.)"""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collect_directory(self, path: Path, parent: pytest.Collector) -> pytest.Dir | None:
+        return pytest.Dir.from_parent(parent, path=path) if path == HERE.parent else None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Rooms())
+
+
 def of_all_workers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that the temporary folders of all processes of the tests are in."""
     own = tmp_path_factory.getbasetemp()  # of one of xdist's workers, where there are several
