@@ -28,6 +28,8 @@ GEOMETRY = Geometry(SIDE, "squash")
 
 Outlines: TypeAlias = NDArray[np.uint8]
 """(n, SIDE, SIDE), grey."""
+PackedDetails: TypeAlias = NDArray[np.int8]
+"""(n, SIDE, SIDE)."""
 Details: TypeAlias = NDArray[np.float32]
 """(n, h, w)."""
 
@@ -47,6 +49,8 @@ _PROMISING = 0.8
 """What is less alike than this at half the size is not looked at any more."""
 _AT_A_TIME = 512
 """Pairs that are compared at once, in some 100 MB."""
+_PACKED = 32
+"""Steps a unit in packed details, which are -4 to 4: a cosine is kept to 0.001."""
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -61,6 +65,16 @@ def details(outlines: NDArray[np.generic]) -> Details:
     band = _smoothed(grey, _FINE) - _smoothed(grey, _COARSE)
     around = _smoothed(band * band, _AROUND)
     return np.asarray(band / np.sqrt(around + _NOISE), np.float32)
+
+
+def packed_details(outlines: Outlines) -> PackedDetails:
+    """The details of outlines (n, SIDE, SIDE), as they are kept of many pictures."""
+    return np.asarray((_PACKED * details(outlines)).round().clip(-127, 127), np.int8)
+
+
+def likeness_of_packed(one: PackedDetails, other: PackedDetails) -> NDArray[np.float32]:
+    """(n,): as `likeness`, of pictures whose details are known, for a fiftieth of the time."""
+    return _cosine(*(side.reshape(len(side), -1) / np.float32(_PACKED) for side in (one, other)))
 
 
 def likeness(one: Outlines, other: Outlines) -> NDArray[np.float32]:
