@@ -74,7 +74,7 @@ def packed_details(outlines: Outlines) -> PackedDetails:
 
 def likeness_of_packed(one: PackedDetails, other: PackedDetails) -> NDArray[np.float32]:
     """(n,): as `likeness`, of pictures whose details are known, for a fiftieth of the time."""
-    first, second = (side.reshape(len(side), -1).astype(np.float32) for side in (one, other))
+    first, second = (side.reshape(-1, SIDE**2).astype(np.float32) for side in (one, other))
     return _cosine(first, second, _LEAST * _PACKED**2)
 
 
