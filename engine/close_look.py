@@ -215,13 +215,14 @@ class _Pair:
 
 def _toned(one: Grey, other: Grey) -> Grey:
     """The first as light as the second: each level becomes what is there in the other, mostly."""
-    level = (one / 256 * _BINS).astype(int).clip(0, _BINS - 1)
-    filled = [at for at in range(_BINS) if (level == at).sum() >= max(8, one.size // 2000)]
+    level = (one.ravel() * (_BINS / 256)).clip(0, _BINS - 1).astype(np.uint8)
+    order = np.argsort(level, kind="stable")
+    ends = np.searchsorted(level[order], np.arange(1, _BINS))
+    levels = zip(*(np.split(side.ravel()[order], ends) for side in (one, other)), strict=True)
+    filled = [pair for pair in levels if len(pair[0]) >= max(8, one.size // 2000)]
     if not filled:
         return one
-    from_, to = zip(
-        *((one[level == at].mean(), np.median(other[level == at])) for at in filled), strict=True
-    )
+    from_, to = zip(*((below.mean(), np.median(above)) for below, above in filled), strict=True)
     return np.asarray(np.interp(one, from_, np.maximum.accumulate(to)), np.float32)
 
 
