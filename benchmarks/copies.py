@@ -1,11 +1,11 @@
 """What `tll-index dupes` finds of made-up copies, beside imagededup: `python -m benchmarks.copies`.
 
 A store of the Totally-Looks-Like pictures (with `--store`, one that is there) gets changed copies
-of some of them, and `dupes` is asked for groups at its default threshold, as anybody asks. For each
-kind of change: how many copies are in one group with their original. imagededup's PHash and DHash
-at its own default (a distance of 10) get the same files. Wrong are groups with copies of two
-originals. Then the drawn kinds of `near_kinds.py`, which are almost the same and are not: groups
-there are all false.
+of some of them: two of each, as in real collections, and as many of every kind. `dupes` is asked
+for groups at its default threshold, as anybody asks. For each kind of change: how many copies are
+in one group with their original. imagededup's PHash and DHash at its own default (a distance of
+10) get the same files. Wrong are groups with copies of two originals. Then the drawn kinds of
+`near_kinds.py`, which are almost the same and are not: groups there are all false.
 """
 
 from __future__ import annotations
@@ -114,13 +114,37 @@ CHANGES: dict[str, Change] = {
 }
 
 
-def make_copies(originals: Iterable[Path], folder: Path) -> dict[str, dict[str, str]]:
-    """Write the changed copies; kind -> path of a copy -> that of its original."""
+def dealt(pictures: int, each: int, random: np.random.Generator) -> list[list[int]]:
+    """Which kinds of change each picture gets, `each` of them, so that every kind is made of
+    `pictures` of them (about: of one more or less)."""
+    deck: list[int] = []
+    hands = []
+    for _ in range(-(-pictures * len(CHANGES) // each)):
+        hand: list[int] = []
+        while len(hand) < each:
+            deck = deck or random.permutation(len(CHANGES)).tolist()
+            card = next((card for card in deck if card not in hand), None)
+            if card is None:  # the rest of the deck is in the hand
+                deck += random.permutation(len(CHANGES)).tolist()
+                continue
+            deck.remove(card)
+            hand.append(card)
+        hands.append(hand)
+    return hands
+
+
+def make_copies(
+    originals: Iterable[Path], hands: Iterable[list[int]], folder: Path
+) -> dict[str, dict[str, str]]:
+    """Write the changed copies, of each original in these kinds; kind -> path of a copy -> that of
+    its original."""
     made: dict[str, dict[str, str]] = {name: {} for name in CHANGES}
-    for row, path in enumerate(originals):
+    names = list(CHANGES)
+    for row, (path, hand) in enumerate(zip(originals, hands, strict=False)):
         with Image.open(path) as image:
             picture = image.convert("RGB")
-        for kind, (name, change) in enumerate(CHANGES.items()):
+        for kind in hand:
+            name, change = names[kind], CHANGES[names[kind]]
             copy = folder / f"{row:04}-{kind:02}.jpg"
             copy.write_bytes(change(picture))
             made[name][str(copy)] = str(path)
@@ -190,7 +214,8 @@ def drawn_kinds(scratch: Path, count: int) -> dict[str, int]:
 def table(result: dict[str, Any]) -> Iterator[str]:
     """What was found, in Markdown."""
     ways = list(result["found"])
-    yield f"{result['pictures']} pictures among {result['collection']:,}; threshold {SAME}."
+    each = f"{result['pictures']} copies of each kind, {result['copies_of_each']} of a picture"
+    yield f"{each}, among {result['collection']:,} pictures; threshold {SAME}."
     yield ""
     yield "| copies found | " + " | ".join(ways) + " |"
     yield "|---" + "|--:" * len(ways) + "|"
@@ -206,7 +231,10 @@ def table(result: dict[str, Any]) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--pictures", type=int, default=150, help="how many (default 150)")
+    parser.add_argument("--pictures", type=int, default=150, help="of each kind (default 150)")
+    parser.add_argument(
+        "--each", type=int, default=2, help="copies of one picture (default 2; 17: all kinds)"
+    )
     parser.add_argument("--store", type=Path, help="of all pictures; default: built for this")
     parser.add_argument("--drawn", type=int, default=6, help="of each drawn kind; 0: none")
     parser.add_argument("--no-peers", action="store_true", help="without imagededup")
@@ -227,8 +255,10 @@ def main() -> None:
             ):
                 numbers = reader.image_numbers()
                 files = [reader.paths_of(int(number))[0].decode() for number in numbers]
-            rows = np.random.default_rng(0).permutation(len(files))[: arguments.pictures]
-            made = make_copies([Path(files[row]) for row in rows], copies)
+            random = np.random.default_rng(0)
+            rows = random.permutation(len(files))
+            hands = dealt(arguments.pictures, min(arguments.each, len(CHANGES)), random)
+            made = make_copies([Path(files[row]) for row in rows], hands, copies)
             build([copies], store=path, progress=progress)
             started = time.perf_counter()
             ours = [
@@ -244,7 +274,8 @@ def main() -> None:
                     wrong[name] = joined_wrongly(made, groups)
             result = {
                 "machine": machine(),
-                "pictures": len(rows),
+                "pictures": arguments.pictures,
+                "copies_of_each": arguments.each,
                 "collection": len(files),
                 "seconds": round(seconds, 1),
                 "found": shares,

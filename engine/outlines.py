@@ -28,6 +28,8 @@ GEOMETRY = Geometry(SIDE, "squash")
 
 Outlines: TypeAlias = NDArray[np.uint8]
 """(n, SIDE, SIDE), grey."""
+PackedDetails: TypeAlias = NDArray[np.int8]
+"""(n, SIDE, SIDE)."""
 Details: TypeAlias = NDArray[np.float32]
 """(n, h, w)."""
 
@@ -47,6 +49,8 @@ _PROMISING = 0.8
 """What is less alike than this at half the size is not looked at any more."""
 _AT_A_TIME = 512
 """Pairs that are compared at once, in some 100 MB."""
+_PACKED = 32
+"""Steps a unit in packed details, which are -4 to 4: a cosine is kept to 0.001."""
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -61,6 +65,17 @@ def details(outlines: NDArray[np.generic]) -> Details:
     band = _smoothed(grey, _FINE) - _smoothed(grey, _COARSE)
     around = _smoothed(band * band, _AROUND)
     return np.asarray(band / np.sqrt(around + _NOISE), np.float32)
+
+
+def packed_details(outlines: Outlines) -> PackedDetails:
+    """The details of outlines (n, SIDE, SIDE), as they are kept of many pictures."""
+    return np.asarray((_PACKED * details(outlines)).round().clip(-127, 127), np.int8)
+
+
+def likeness_of_packed(one: PackedDetails, other: PackedDetails) -> NDArray[np.float32]:
+    """(n,): as `likeness`, of pictures whose details are known, for a fiftieth of the time."""
+    first, second = (side.reshape(-1, SIDE**2).astype(np.float32) for side in (one, other))
+    return _cosine(first, second, _LEAST * _PACKED**2)
 
 
 def likeness(one: Outlines, other: Outlines) -> NDArray[np.float32]:
@@ -141,8 +156,9 @@ def _best_fit(
 
 
 def _halved(outlines: Outlines) -> NDArray[np.float32]:
-    half = SIDE // 2
-    return outlines.reshape(-1, half, 2, half, 2).mean((2, 4), dtype=np.float32)
+    grey = outlines.astype(np.float32)
+    rows = grey[:, ::2] + grey[:, 1::2]  # a mean over two axes takes ten times as long
+    return np.asarray((rows[:, :, ::2] + rows[:, :, 1::2]) / 4)
 
 
 def _sizes(side: int, stretches: NDArray[np.floating]) -> dict[tuple[int, int], list[int]]:
@@ -194,10 +210,13 @@ class _Wholes:
         return np.asarray(cosines)
 
 
-def _cosine(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
-    product = np.einsum("ij,ij->i", one, other)
-    lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
-    return np.asarray(product / np.maximum(lengths, _LEAST), np.float32)
+def _cosine(
+    one: NDArray[np.float32], other: NDArray[np.float32], least: float = _LEAST
+) -> NDArray[np.float32]:
+    product, *squares = (
+        np.einsum("ij,ij->i", *pair) for pair in ((one, other), (one, one), (other, other))
+    )
+    return np.asarray(product / np.sqrt(squares[0] * squares[1]).clip(least), np.float32)
 
 
 def _smoothed(images: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:

@@ -27,7 +27,8 @@ def sampled(picture: NDArray[np.generic], box: Box, width: int, height: int) -> 
     grey = np.asarray(picture, np.float32)
     if grey.ndim == 2:
         return np.asarray(rows @ grey @ columns.T)
-    return np.asarray(np.einsum("yh,hwc,xw->yxc", rows, grey, columns, optimize=True))
+    channels = np.ascontiguousarray(np.moveaxis(grey, 2, 0))
+    return np.moveaxis(rows @ channels @ columns.T, 0, 2)
 
 
 def registered(

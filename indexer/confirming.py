@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..engine.boxes import WHOLE, Box
 from ..engine.close_look import FINE, GEOMETRY, MOST_DIFFERENT, Sight, agreement
 from ..engine.orientation import ORIENTATIONS, UPRIGHT, Orientation
-from ..engine.outlines import likeness, likeness_of_parts, place_of_part
+from ..engine.outlines import likeness_of_packed, likeness_of_parts, place_of_part
 from ..engine.threads import calm_blas
 from .candidates import Candidates
 from .files import scratch
@@ -70,19 +70,32 @@ Matches = dict[tuple[int, int], Match]
 
 
 def promises(
-    sketches: Sketches, candidates: Candidates, threshold: float, progress: Progress
+    sketches: Sketches,
+    candidates: Candidates,
+    threshold: float,
+    workers: int,
+    progress: Progress,
 ) -> Iterator[Promise]:
     """Those candidates whose outlines agree, each in the orientations in which they do."""
     least = min(threshold, PROMISING)
     candidates = candidates.readable(sketches)
     progress.starting("comparing", len(candidates.pairs), "pairs")
-    for number, orientation in enumerate(ORIENTATIONS):
-        rows = np.flatnonzero(candidates.orientations == number)
-        for start in range(0, len(rows), _AT_A_TIME):
-            some = rows[start : start + _AT_A_TIME]
-            glance = _Glance(sketches, candidates.pairs[some], orientation)
-            yield from glance.promises(candidates.may_be_parts[some], least)
-            progress.advanced(len(some))
+
+    def promising(some: NDArray[np.int64]) -> tuple[int, list[Promise]]:
+        orientation = ORIENTATIONS[int(candidates.orientations[some[0]])]
+        glance = _Glance(sketches, candidates.pairs[some], orientation)
+        return len(some), list(glance.promises(candidates.may_be_parts[some], least))
+
+    blocks = [
+        rows[start : start + _AT_A_TIME]
+        for number in range(len(ORIENTATIONS))
+        for rows in [np.flatnonzero(candidates.orientations == number)]
+        for start in range(0, len(rows), _AT_A_TIME)
+    ]
+    with ThreadPoolExecutor(workers) as pool, calm_blas():
+        for count, found in pool.map(promising, blocks):
+            yield from found
+            progress.advanced(count)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,8 +125,10 @@ class _Glance:
     def _likeness(
         self, rows: NDArray[np.int64], whole: bool, other_whole: bool
     ) -> NDArray[np.float32]:
+        kept = self.sketches.content_details, self.sketches.whole_details
         one, other = self.pairs[rows].T
-        return likeness(self._outlines(one, whole), self._others(other, other_whole))
+        lying = self.orientation.of(kept[other_whole][other])
+        return likeness_of_packed(kept[whole][one], lying)
 
     def _outlines(self, rows: NDArray[np.int64], whole: bool) -> NDArray[np.uint8]:
         return (self.sketches.wholes if whole else self.sketches.contents)[rows]

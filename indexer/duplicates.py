@@ -85,12 +85,12 @@ def _families(store: Store, threshold: float, progress: Progress) -> list[_Famil
                 *by_outline(sketches, progress),
             ]
         )
-        promising = list(promises(sketches, candidates, threshold, progress))
+        workers = store.settings.decoders()
+        promising = list(promises(sketches, candidates, threshold, workers, progress))
         matches = confirmed(store, sketches, promising, threshold, progress)
         quality = _quality(store, sketches.images)
-        more = list(
-            promises(sketches, _with_the_best(matches, quality, candidates), threshold, progress)
-        )
+        others = _with_the_best(matches, quality, candidates)
+        more = list(promises(sketches, others, threshold, workers, progress))
         matches |= confirmed(store, sketches, more, threshold, progress)
         likes = {pair: match.likeness for pair, match in matches.items()}
         return [

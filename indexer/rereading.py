@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from ..engine.decode import Geometry, Limits, Picture
 from ..engine.runtime import pictures_a_pass
+from ..errors import PictureError
 from ..wording import counted
 from .decoders import Decoder
-from .pipeline import File, Pipeline
+from .pipeline import File, Pipeline, Prepared
 from .report import Progress
 from .store import Store
 from .walk import FileState
@@ -33,7 +34,7 @@ def reread(
     """The pictures of these images, decoded anew, about in this order: (number, picture).
 
     Those are left out that no path shows any more as they were indexed: moved, changed, forgotten
-    or unreadable since. `progress` gets a note of how many.
+    or unreadable since, or not decoded now in two tries. `progress` gets a note of how many.
 
     Raises:
         TllError: decoder processes can't be started.
@@ -44,23 +45,30 @@ def reread(
     decoders = [
         Decoder(geometry, limits, settings.decode_seconds) for _ in range(settings.decoders())
     ]
-    missing = 0
+    missing, undecoded = 0, dict[int, PictureError]()
     with Pipeline(decoders, limits, 2 * pictures_a_pass(settings) + len(decoders)) as pipeline:
         for start in range(0, len(images), _AT_A_TIME):
             wanted = _Wanted(store, images[start : start + _AT_A_TIME])
             while files := wanted.files():
                 for prepared in pipeline.run(files.values(), lambda _: False):
-                    picture = prepared.picture
-                    number = wanted.tried(prepared.file.path, prepared.sha256, picture is not None)
+                    picture, number = prepared.picture, wanted.tried(prepared)
                     if number is not None and picture is not None:
                         progress.advanced(1)
                         yield number, picture
-            missing += len(wanted.lost)
+            undecoded |= wanted.undecoded
+            missing += len(wanted.lost) - len(wanted.undecoded)
             progress.advanced(len(wanted.lost))
     if missing:
         progress.note(
             f"left out {counted(missing, 'picture')} whose files are gone or changed; "
             "'tll-index build' takes that up"
+        )
+    if undecoded:
+        error = next(iter(undecoded.values()))
+        progress.note(
+            f"left out {counted(len(undecoded), 'picture')} whose files are as they were, and that "
+            f"could not be decoded now, tried twice ({error}); on a less busy machine, or with "
+            "more decode_seconds, they may be"
         )
 
 
@@ -70,6 +78,8 @@ class _Wanted:
     def __init__(self, store: Store, images: Iterable[int]) -> None:
         self.lost: list[int] = []
         """Those that were at none of their paths."""
+        self.undecoded: dict[int, PictureError] = {}
+        """Of those, the ones whose file is there as it was; why it could not be decoded."""
         self._left: dict[int, list[bytes]] = {}
         self._sha256: dict[int, str] = {}
         with store.catalog.reading() as reader:  # a short look: a long one would keep old pages
@@ -97,10 +107,19 @@ class _Wanted:
             for path in self._trying
         }
 
-    def tried(self, path: bytes, sha256: bytes, decoded: bool) -> int | None:
-        """The image that was found at this path; None where it isn't there as it was."""
+    def tried(self, prepared: Prepared) -> int | None:
+        """The image that was found at a path; None where it isn't there as it was, or could not be
+        decoded. That is tried once more: on a busy machine a decoder may be late."""
+        path = prepared.file.path
         image = self._trying[path]
-        if not decoded or sha256.hex() != self._sha256[image]:
+        if prepared.sha256.hex() != self._sha256[image]:
+            return None
+        if prepared.picture is None:
+            if prepared.error is not None:
+                if image not in self.undecoded:
+                    self._left[image].append(path)
+                self.undecoded[image] = prepared.error
             return None
         del self._left[image]
+        self.undecoded.pop(image, None)
         return image

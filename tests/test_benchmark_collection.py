@@ -25,7 +25,8 @@ def test_copies_are_counted(here: Path) -> None:
 
     originals = fill_folder(here / "photos", 4)
     (here / "copies").mkdir()
-    made = copies.make_copies(originals, here / "copies")
+    hands = [[*range(len(copies.CHANGES))] for _ in originals]
+    made = copies.make_copies(originals, hands, here / "copies")
     assert made.keys() == copies.CHANGES.keys()
     assert all(list(kind.values()) == [str(path) for path in originals] for kind in made.values())
     groups = [
@@ -41,6 +42,7 @@ def test_copies_are_counted(here: Path) -> None:
         "pictures": 4,
         "collection": 4,
         "found": {"dupes": copies.found(made, groups)},
+        "copies_of_each": len(copies.CHANGES),
         "joined_wrongly": {"dupes": 0},
         "drawn": {"chats": 0},
     }
