@@ -83,7 +83,8 @@ def likeness(one: Outlines, other: Outlines) -> NDArray[np.float32]:
     the same but for light and contrast, 0 where they have nothing in common or show nothing."""
     found = np.empty(len(one), np.float32)
     for some in _blocks(len(one)):
-        found[some] = _cosine(*(details(side[some]).reshape(-1, SIDE**2) for side in (one, other)))
+        first, second = (details(side[some]).reshape(-1, SIDE**2) for side in (one, other))
+        found[some] = _cosine(first, second)
     return found
 
 

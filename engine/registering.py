@@ -27,8 +27,8 @@ def sampled(picture: NDArray[np.generic], box: Box, width: int, height: int) -> 
     grey = np.asarray(picture, np.float32)
     if grey.ndim == 2:
         return np.asarray(rows @ grey @ columns.T)
-    channels = np.ascontiguousarray(np.moveaxis(grey, 2, 0))
-    return np.moveaxis(rows @ channels @ columns.T, 0, 2)
+    channels = np.ascontiguousarray(np.transpose(grey, (2, 0, 1)))
+    return np.asarray(np.transpose(rows @ channels @ columns.T, (1, 2, 0)))
 
 
 def registered(
