@@ -29,7 +29,7 @@ def kinds(monkeypatch: pytest.MonkeyPatch) -> Kinds:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("seed", [21])
+@pytest.mark.parametrize("seed", [21, 52])
 def test_only_copies_are_grouped(kinds: Kinds, here: Path, seed: int) -> None:
     """Of each kind some pictures, and of its first one a smaller JPEG, which alone is a copy."""
     folder = here / "photos"
