@@ -168,7 +168,7 @@ class _Pair:
         """What differs at each place, squared, after the shift that explains most of it (least
         squares on the slopes, as Lucas and Kanade), which is a fraction of a pixel."""
         rest = wanted - band
-        down, across = np.gradient(band)
+        down, across = (np.asarray(slope, np.float32) for slope in np.gradient(band))
 
         def mean(image: Grey) -> Grey:
             return self._smoothed(image, _PLACE)
