@@ -25,6 +25,21 @@ def candidate_header(count: int) -> tuple[str, ...]:
     return ("left", *(f"c{number}" for number in range(count)))
 
 
+def read_text(file: Path) -> str:
+    """A text file in UTF-8, without its byte order mark.
+
+    Raises:
+        DataError: it can't be read, or is not UTF-8; names file and line.
+    """
+    try:
+        return file.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise DataError(f"{shown(file)} can't be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise row_error(file, line, "is not UTF-8") from None
+
+
 def read_table(file: Path, header: tuple[str, ...] | None = None) -> list[Row]:
     """The rows below the header of a CSV file in UTF-8; at least one, each as wide as the header.
 
@@ -34,13 +49,7 @@ def read_table(file: Path, header: tuple[str, ...] | None = None) -> list[Row]:
     Raises:
         DataError: anything else; names file and line.
     """
-    try:
-        text = file.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise DataError(f"{shown(file)} can't be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise row_error(file, line, "is not UTF-8") from None
+    text = read_text(file)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows = []
     try:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ..config import Settings
-from ..engine.tables import row_error
+from ..engine.tables import read_text, row_error
 from ..errors import DataError
 from ..names import shown
 from .duplicates import Group
@@ -76,13 +76,7 @@ def read_known_groups(file: Path) -> list[frozenset[str]]:
     Raises:
         DataError: anything else; names file and line or group.
     """
-    try:
-        text = file.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise DataError(f"{shown(file)} can't be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise row_error(file, line, "is not UTF-8") from None
+    text = read_text(file)
     is_json = text.lstrip()[:1] in ("[", "{")
     named = _of_json(file, text) if is_json else _of_csv(file, text)
     return _checked(file, named)
