@@ -151,9 +151,9 @@ def _by_cells(maps: torch.Tensor, grid: int) -> torch.Tensor:
 
 
 @lru_cache(maxsize=64)
-def _cells_of(side: int, grid: int) -> NDArray[np.float32]:
+def _cells_of(side: int, grid: int) -> NDArray[np.float64]:
     """(grid, side): each row averages the positions of one cell."""
-    cells = np.zeros((grid, side), np.float32)
+    cells = np.zeros((grid, side))
     for cell in range(grid):
         start, end = cell * side // grid, -(-(cell + 1) * side // grid)
         cells[cell, start:end] = 1 / (end - start)
