@@ -10,7 +10,7 @@ import io
 from collections.abc import Callable
 from typing import TypeAlias
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from ..errors import (
     DamagedPictureError,
@@ -136,7 +136,17 @@ def by_another_library(data: bytes, require: Require, truncated: bool) -> Image.
     first = next(tiff_tags.directories(data), None)
     if first is None or not first.is_sound(len(data)):
         return None
-    return _by_tifffile(data, first, require) if first.is_unusual else None
+    if not first.is_unusual and _is_known_to_pillow(data):
+        return None
+    return _by_tifffile(data, first, require)
+
+
+def _is_known_to_pillow(data: bytes) -> bool:
+    try:
+        Image.open(io.BytesIO(data)).close()
+    except UnidentifiedImageError:
+        return False
+    return True
 
 
 def _by_tifffile(data: bytes, first: tiff_tags.Directory, require: Require) -> Image.Image:

@@ -20,8 +20,10 @@ _SAMPLES = 1 << 20
 _MOST_BYTES = 64
 """Of a pixel, all its bands together."""
 
-_MIN_IS_WHITE, _RGB, _CMYK, _YCBCR = 0, 2, 5, 6
+_MIN_IS_WHITE, _CMYK = 0, 5
 _PLANES = 2
+_ALPHA = {1: "a", 2: "A"}
+"""What an extra band is -> the letter of Pillow's modes: colours are multiplied with alpha, or not."""
 
 
 @lru_cache(maxsize=1)
@@ -51,7 +53,8 @@ def opened(data: bytes) -> Any:
 
 
 def decoded(page: Any) -> Image.Image:
-    """Its pixels as they lie in the file: grey, RGB or RGBA of 8 bits; of other bands the first.
+    """Its pixels as they lie in the file: grey or RGB of 8 bits, with alpha if that is what the next
+    band is (modes LA, La, RGBA, RGBa); of other bands the first.
 
     Raises:
         Exception: as `opened`.
@@ -75,8 +78,9 @@ def decoded(page: Any) -> Image.Image:
         if photometric == _MIN_IS_WHITE:
             pixels = 255 - pixels
         image = Image.fromarray(pixels if colours == 3 else pixels[..., 0])
-        if photometric == _RGB and bands == 4 and page.extrasamples:
-            image.putalpha(Image.fromarray(_shares(values[..., 3])))
+        if bands == colours + 1 and (how := _ALPHA.get(int((*page.extrasamples, 0)[0]))):
+            alpha = Image.fromarray(_shares(values[..., -1]))
+            image = Image.merge(image.mode + how, (*image.split(), alpha))
     image.format = "TIFF"
     if (orientation := page.tags.get(0x0112)) is not None:
         image.getexif()[0x0112] = orientation.value

@@ -87,18 +87,8 @@ class Directory:
 
     @property
     def is_unusual(self) -> bool:
-        """Whether Pillow may refuse what is whole: its compression, or its samples."""
-        samples, bits, format = self.one(277, 1), self.one(258, 1), self.one(339, 1)
-        extra = len(self.values.get(338, ()))
-        return (
-            self.one(259, 1) in COMPRESSIONS
-            or bits not in (1, 2, 4, 8, 16)
-            or self.one(277, 1) != len(self.values.get(258, (1,)))
-            or (format != 1 and (samples > 1 or bits != 32))
-            or samples - extra not in (1, 3, 4)
-            or extra > 1
-            or self.one(284, 1) == 2
-        )
+        """Whether what Pillow opens may be whole though it can't decode it: compression, planes."""
+        return self.one(259, 1) in COMPRESSIONS or self.one(284, 1) == 2
 
     @property
     def is_misread(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import subprocess
 import sys
@@ -163,6 +164,28 @@ def test_tiffs_that_pillow_can_not_read() -> None:
             decode(whole[:8] + whole[300:], SQUARE)
     with pytest.raises(TooLargePictureError):
         decode(webp_inside(IMAGE), SQUARE, Limits(max_pixels=90 * 60 - 1))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("photometric", ["minisblack", "rgb", "separated"])
+@pytest.mark.parametrize("extra", ["assocalpha", "unassalpha", "unspecified"])
+def test_extra_bands_of_tiffs(photometric: str, extra: str, dtype: type) -> None:
+    """Grey or colour and one band more, of any numbers: alpha, multiplied with or not, or neither."""
+    tifffile = pytest.importorskip("tifffile", reason="these are an extra")
+    mode = {"minisblack": "L", "rgb": "RGB", "separated": "CMYK"}[photometric]
+    image = IMAGE.convert("L") if mode == "L" else IMAGE
+    wanted = decode(encoded(image, "PNG"), SQUARE).pixels.astype(int)
+    colours = np.atleast_3d(np.asarray(image.convert(mode), np.float64))
+    half = np.full((*colours.shape[:2], 1), 128.0)
+    if extra == "assocalpha" and mode != "CMYK":
+        colours = colours * 128 / 255
+    if extra != "unspecified" and mode != "CMYK":  # of ink, no program's alpha is read
+        wanted = wanted * 128 // 255 + 127  # on white
+    top = 1 if dtype is np.float32 else np.iinfo(dtype).max
+    values = np.concatenate([colours, half], 2) / 255 * top
+    data = io.BytesIO()
+    tifffile.imwrite(data, values.astype(dtype), photometric=photometric, extrasamples=[extra])
+    assert np.abs(decode(data.getvalue(), SQUARE).pixels - wanted).mean() < 3
 
 
 def bmp(
