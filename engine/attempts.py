@@ -18,7 +18,16 @@ from ..errors import (
     PictureError,
     TooLargePictureError,
 )
-from . import bitmaps, jpeg_segments, measured_tiff, png_chunks, raw_files, riff_chunks, tiff_tags
+from . import (
+    bitmaps,
+    gif_blocks,
+    jpeg_segments,
+    measured_tiff,
+    png_chunks,
+    raw_files,
+    riff_chunks,
+    tiff_tags,
+)
 from .icons import largest
 from .signatures import kind_of
 
@@ -49,6 +58,8 @@ def strictly(data: bytes, require: Require, truncated: bool) -> bytes | Image.Im
     if kind in ("ICO", "CUR") and (icon := largest(data)) is not None:
         require((icon.width, icon.height))
         return icon.png or icon.alone
+    if kind == "GIF":
+        return gif_blocks.without_comments(data)
     if not raw_files.is_raw(data):
         first = next(tiff_tags.directories(data), None) if kind == "TIFF" else None
         if first is not None and first.is_misread:

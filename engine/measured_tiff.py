@@ -23,7 +23,7 @@ _MOST_BYTES = 64
 _MIN_IS_WHITE, _CMYK = 0, 5
 _PLANES = 2
 _ALPHA = {1: "a", 2: "A"}
-"""What an extra band is -> the letter of Pillow's modes: colours are multiplied with alpha, or not."""
+"""An extra band -> the letter of Pillow's modes: colours are multiplied with alpha, or not."""
 
 
 @lru_cache(maxsize=1)
@@ -53,8 +53,8 @@ def opened(data: bytes) -> Any:
 
 
 def decoded(page: Any) -> Image.Image:
-    """Its pixels as they lie in the file: grey or RGB of 8 bits, with alpha if that is what the next
-    band is (modes LA, La, RGBA, RGBa); of other bands the first.
+    """Its pixels as they lie in the file: grey or RGB of 8 bits, with alpha if that is what the
+    next band is (modes LA, La, RGBA, RGBa); of other bands the first.
 
     Raises:
         Exception: as `opened`.

@@ -14,6 +14,7 @@ from PIL import Image
 from pictures import encoded, noise, png_claiming
 from tiffs import dng, tiff_of, webp_inside
 from tll_index.engine.decode import Geometry, Limits, codecs, decode
+from tll_index.engine.gif_blocks import without_comments
 from tll_index.engine.opening import SUFFIXES
 from tll_index.engine.signatures import jxl_size, kind_of
 from tll_index.errors import (
@@ -170,7 +171,7 @@ def test_tiffs_that_pillow_can_not_read() -> None:
 @pytest.mark.parametrize("photometric", ["minisblack", "rgb", "separated"])
 @pytest.mark.parametrize("extra", ["assocalpha", "unassalpha", "unspecified"])
 def test_extra_bands_of_tiffs(photometric: str, extra: str, dtype: type) -> None:
-    """Grey or colour and one band more, of any numbers: alpha, multiplied with or not, or neither."""
+    """Grey or colour and a band more, of any numbers: alpha, multiplied with or not, or neither."""
     tifffile = pytest.importorskip("tifffile", reason="these are an extra")
     mode = {"minisblack": "L", "rgb": "RGB", "separated": "CMYK"}[photometric]
     image = IMAGE.convert("L") if mode == "L" else IMAGE
@@ -186,6 +187,21 @@ def test_extra_bands_of_tiffs(photometric: str, extra: str, dtype: type) -> None
     data = io.BytesIO()
     tifffile.imwrite(data, values.astype(dtype), photometric=photometric, extrasamples=[extra])
     assert np.abs(decode(data.getvalue(), SQUARE).pixels - wanted).mean() < 3
+
+
+def test_many_comments_of_a_gif_are_passed_over() -> None:
+    data = encoded(IMAGE, "GIF", comment=b"a few words")
+    assert without_comments(data) == data
+    start = data.index(b"!\xfe")
+    many = data[:start] + b"!\xfe" + (b"\xff" + b"x" * 255) * (1 << 16) + b"\0" + data[start:]
+    found = without_comments(many)
+    assert (
+        len(found) < len(data)
+        and (decode(found, SQUARE).pixels == decode(data, SQUARE).pixels).all()
+    )
+    assert (decode(many, SQUARE).pixels == decode(data, SQUARE).pixels).all()
+    for cut in (5, 13, start + 1, start + 2, start + 300, len(many) - 9):
+        assert many.startswith(without_comments(many[:cut])[:start])  # whatever is missing
 
 
 def bmp(
