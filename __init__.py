@@ -17,8 +17,6 @@ from typing import TYPE_CHECKING
 
 from . import privacy
 
-__version__ = "0.1.0"
-
 if TYPE_CHECKING:
     from .contracts import Hit as Hit
     from .contracts import Hits as Hits

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from ..contracts import Pixels
-
-if TYPE_CHECKING:
-    from .reasons import Side
+from .sides import Side
 
 _GAP = 12
 """Pixels between the two."""

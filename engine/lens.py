@@ -36,6 +36,7 @@ from ..paths import is_file, named
 from . import npy
 from .hubs import HubPenalty
 from .registry import BackboneSpec
+from .unit import unit
 
 FORMAT = 2
 """Of the file. 1 had no hub penalty; it is still read."""
@@ -373,12 +374,6 @@ def _array(data: bytes) -> NDArray[Any]:
 
 def _single(array: NDArray[Any]) -> NDArray[Any]:
     return array.astype(np.float32) if array.dtype == np.float16 else array
-
-
-def unit(values: NDArray[np.float32]) -> UnitVectors:
-    """Rows scaled to length 1; a row of zeros stays as it is."""
-    lengths = np.linalg.norm(values, axis=1, keepdims=True)
-    return (values / np.where(lengths > 0, lengths, 1)).astype(np.float32, copy=False)
 
 
 def applied(

@@ -23,9 +23,9 @@ from ..errors import NoPlacesError, TllError, UsageError
 from ..names import shown
 from ..paths import named
 from . import masks, places
-from .decode import Picture
 from .embedder import Embedder
 from .runtime import pictures_a_pass
+from .sides import Side, Subject
 from .ticks import Ticks
 
 if TYPE_CHECKING:
@@ -34,67 +34,6 @@ if TYPE_CHECKING:
 METHODS = ("auto", "sum", "mask")
 SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 """Endings of the files that can be written, with Pillow's names of their formats."""
-
-_THIRDS = (
-    ("upper left", "upper middle", "upper right"),
-    ("middle left", "centre", "middle right"),
-    ("lower left", "lower middle", "lower right"),
-)
-
-
-@dataclass(frozen=True, eq=False)
-class Subject:
-    """A picture that is to be compared."""
-
-    name: str
-    picture: Picture
-    """Decoded for the backbone."""
-    whole: Pixels | None = None
-    """All of it, stretched to a square, to draw on; None draws on what the backbone sees."""
-
-
-@dataclass(frozen=True, eq=False)
-class Side:
-    """One of the two pictures, and which of its places matter."""
-
-    subject: Subject
-    box: tuple[float, float, float, float]
-    """The part of the upright picture that the backbone sees, in its pixels: left, top, right,
-    bottom."""
-    heat: NDArray[np.float32]
-    """(g, g): what each cell of the box gives to the likeness, the uppermost row first. By *sum*,
-    28 x 28 cells whose sum is the cosine; by *mask*, 7 x 7 cells, and what the cosine loses without
-    each. Below 0 is what keeps the pictures apart."""
-
-    @property
-    def thirds(self) -> NDArray[np.float64]:
-        """(3, 3): the parts of the heat above 0 in the upper, middle and lower third of the whole
-        picture, from left to right; their sum is 1, or 0 where nothing is above 0."""
-        picture = self.subject.picture
-        left, top, right, bottom = self.box
-        rows = places.overlaps(len(self.heat), top / picture.height, bottom / picture.height, 3)
-        columns = places.overlaps(len(self.heat), left / picture.width, right / picture.width, 3)
-        warm: NDArray[np.float64] = rows @ np.maximum(self.heat, 0) @ columns.T
-        return warm / (warm.sum() or 1)
-
-    @property
-    def where(self) -> str:
-        """The third with most of the heat, such as `upper left`; `nowhere` if there is none."""
-        thirds = self.thirds
-        row, column = divmod(int(thirds.argmax()), 3)
-        return _THIRDS[row][column] if thirds.any() else "nowhere"
-
-    def facts(self) -> dict[str, Any]:
-        """JSON values."""
-        return {
-            "picture": self.subject.name,
-            "width": self.subject.picture.width,
-            "height": self.subject.picture.height,
-            "box": [round(edge, 2) for edge in self.box],
-            "where": self.where,
-            "thirds": [[round(float(share), 4) for share in row] for row in self.thirds],
-            "heat": [[round(float(value), 6) for value in row] for row in self.heat],
-        }
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,8 +15,8 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from ..errors import AddressError, MissingAddressError, UnreachableError
 from .addresses import KEEPS
+from .entries import ANSWERS, CONNECTS, Entry, stamp_of
 from .outages import TooLong, explained
-from .remote import ANSWERS, CONNECTS, Entry, stamp_of
 
 _LONGEST = 600
 """Seconds that an answer may take, however much it sends."""

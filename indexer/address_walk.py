@@ -14,10 +14,11 @@ from ..engine.decode import SUFFIXES
 from ..engine.kinds import KINDS, ending_of
 from ..engine.remote import Entry, entries
 from ..errors import AddressError, MissingAddressError, TllError
-from .records import LONGEST_KEY, NUMBER
 from .rules import RootRules, Rules
 from .walk import UNKNOWN_TIME, FileState, Folder, Walk, below
 
+_LONGEST_NAME = 511 - 8
+"""Bytes: keys of LMDB end at 511, of which its folder's number takes 8."""
 _DEEPEST = 64
 """Folders below each other that are entered: a host may make them up, without end."""
 
@@ -74,7 +75,7 @@ class AddressWalk(Walk):
             if ending not in SUFFIXES:
                 self.unread.setdefault(folder, []).append(name)
                 return False
-            if NUMBER.size + len(name) > LONGEST_KEY:
+            if len(name) > _LONGEST_NAME:
                 self.unknown[path] = "its name is too long to be indexed"
                 return False
             return True

@@ -10,21 +10,10 @@ from dataclasses import dataclass, field, replace
 from ..engine.addresses import is_address
 from .address_walk import walk_of
 from .interface import Catalog, Reader, Writer
-from .pipeline import File
 from .records import Place
 from .report import LeftOut, Progress, Skipped
 from .rules import RootRules, Rules
 from .walk import FileState, Folder, Walk, below, is_below
-
-
-@dataclass(frozen=True)
-class Listed(File):
-    """A file to look at, and what is known of it."""
-
-    place: Place | None
-    """As the catalog has it; None where this path is not indexed."""
-    asked_ns: int
-    """When it was handed out, since 1970: its bytes are read later."""
 
 
 @dataclass

@@ -20,8 +20,7 @@ from .walk import absolute, is_address
 
 if TYPE_CHECKING:
     from ..engine.sources import PictureSource
-    from .interface import Reader
-    from .store import Store
+    from .interface import Catalog, Reader
 
 
 def require_not_imported(where: Location, about: About) -> None:
@@ -38,8 +37,13 @@ def require_not_imported(where: Location, about: About) -> None:
         )
 
 
-def known_content(store: Store, picture: PictureSource, crop: Crop | None) -> str:
+def known_content(
+    catalog: Catalog, where: Location, limits: Limits, picture: PictureSource, crop: Crop | None
+) -> str:
     """The SHA-256 that an imported store knows a picture by: by its bytes, or by its path.
+
+    Args:
+        where: the store, for what is said of it.
 
     Raises:
         NotIndexedError: it has no such picture.
@@ -49,14 +53,14 @@ def known_content(store: Store, picture: PictureSource, crop: Crop | None) -> st
         if isinstance(picture, (str, os.PathLike)):
             path = absolute(picture)
             if is_address(path):  # what it is known by; nobody is asked for it
-                with store.catalog.reading() as reader:
+                with catalog.reading() as reader:
                     if found := _content_at(reader, path):
                         return found
             with suppress(PictureError):
-                data = read_bytes(os.fspath(picture), Limits.of(store.settings))
+                data = read_bytes(os.fspath(picture), limits)
         elif isinstance(picture, (bytes, bytearray, memoryview)):
             data = bytes(picture)
-        with store.catalog.reading() as reader:
+        with catalog.reading() as reader:
             if data is not None:
                 digest = hashlib.sha256(data)
                 number = reader.image_of(digest.digest())
@@ -65,7 +69,7 @@ def known_content(store: Store, picture: PictureSource, crop: Crop | None) -> st
             if path is not None and (found := _content_at(reader, path)):
                 return found
     raise NotIndexedError(
-        f"{shown(name_of(picture))} is not in {shown(store.location)}, whose vectors were made "
+        f"{shown(name_of(picture))} is not in {shown(where)}, whose vectors were made "
         "elsewhere: only whole pictures that are in it can be asked with, or vectors (Store.search)"
     )
 

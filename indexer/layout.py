@@ -15,9 +15,10 @@ from ..location import Location, Milvus, located
 from ..names import shown
 from ..paths import is_file, is_folder
 from .environment import translated
+from .spaces import VECTORS, WORDS
 
 ABOUT, CATALOG, LENS = "store.json", "catalog.mdb", "lens.npz"
-VECTORS, WORDS, LOCK = "vectors.faiss", "words.faiss", "write.lock"
+LOCK = "write.lock"
 
 _CATALOG_FILE = re.compile(r"catalog(-[1-9][0-9]{0,8})?\.mdb")
 

@@ -18,6 +18,7 @@ from ..engine.files import FileBytes, read_file
 from ..engine.threads import calm_blas
 from ..errors import PictureError
 from .decoders import Decoder
+from .records import Place
 from .walk import FileState
 
 _File = TypeVar("_File", bound="File")
@@ -45,6 +46,16 @@ class File:
         if read.mtime_ns is None:
             return self
         return replace(self, state=FileState.of(len(read.data), read.mtime_ns))
+
+
+@dataclass(frozen=True)
+class Listed(File):
+    """A file to look at, and what is known of it."""
+
+    place: Place | None
+    """As the catalog has it; None where this path is not indexed."""
+    asked_ns: int
+    """When it was handed out, since 1970: its bytes are read later."""
 
 
 @dataclass(frozen=True)

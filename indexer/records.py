@@ -25,8 +25,6 @@ from typing import NamedTuple
 from .walk import FileState
 
 NUMBER = struct.Struct(">Q")
-LONGEST_KEY = 511
-"""LMDB's limit."""
 _PLACE = struct.Struct(">QqQ")  # size, mtime_ns, image number
 
 TABLES = (

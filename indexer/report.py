@@ -1,11 +1,10 @@
-"""What a build did, and who wants to know while it runs."""
+"""What a build did."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import NamedTuple
 
 from .rules import Rules
@@ -76,42 +75,3 @@ class BuildReport:
     def reasons(self) -> dict[str, int]:
         """How many files were skipped for each reason."""
         return dict(sorted(Counter(one.reason for one in self.skipped).items()))
-
-
-class Progress:
-    """Hears how far long work on a store is; this one says nothing. The command line draws bars."""
-
-    def __enter__(self) -> Progress:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Nothing to tidy up."""
-
-    def note(self, line: str) -> None:
-        """Something that a person may want to know, such as which backbone was chosen."""
-
-    def scanned(self, files: int) -> None:
-        """So many picture files were found so far."""
-
-    def working(self, total: int) -> None:
-        """So many files will be looked at."""
-
-    def done(self, files: int) -> None:
-        """So many more of them are committed."""
-
-    def starting(self, what: str, total: int, unit: str) -> None:
-        """Other long work begins, over so many of some unit."""
-
-    def advanced(self, count: int) -> None:
-        """So many more of them are done."""
-
-    def arranging(self, images: int) -> None:
-        """The index is being made, from so many images."""
-
-    def arranged(self, images: int) -> None:
-        """So many more of them are in it."""

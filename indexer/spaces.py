@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from .layout import VECTORS, WORDS
-
 LOOKS_TABLE, WORDS_TABLE = "vectors", "words"
+VECTORS, WORDS = "vectors.faiss", "words.faiss"
+"""The files of their indexes in the folder of a store."""
 
 
 @dataclass(frozen=True)

@@ -185,7 +185,10 @@ class Store:
             PictureError, StoreMismatchError, WeightsError: as `query`.
         """
         if self.about.imported:
-            return self.indexed_look(known_content(self, picture, crop))
+            limits = Limits.of(self.settings)
+            return self.indexed_look(
+                known_content(self.catalog, self.location, limits, picture, crop)
+            )
         geometry = self.embedder.backbone.spec.geometry
         found = looked_at(picture, geometry, Limits.of(self.settings), crop)
         return self.look_at(found.picture, sha256=found.sha256, name=name or name_of(picture))
