@@ -52,7 +52,7 @@ lint: $(READY)  ## ruff (lint and format) and mypy
 	$(PY) -m ruff format --check .
 	@mkdir -p "$(VENV)/src" && ln -sfn "$(CURDIR)" "$(VENV)/src/tll_index"  # mypy wants the package's name
 	cd "$(VENV)/src" && ../bin/python -m mypy --config-file tll_index/setup.cfg --cache-dir ../mypy_cache \
-	  tll_index/commands tll_index/engine tll_index/indexer tll_index/rendering \
+	  tll_index/commands tll_index/core tll_index/engine tll_index/indexer tll_index/rendering \
 	  tll_index/web tll_index/benchmarks tll_index/*.py
 
 # autofaiss asks for numpy < 2, though it works with 2, as what we have of it does; so pip is kept
@@ -89,11 +89,11 @@ study: $(READY)  ## every system of the paper, with whichever backbones are here
 	$(PY) -m benchmarks.study $(ARGS)
 
 lens: $(READY)  ## train the shipped lens on TLL_ROOT (default ../shared/data/tll)
-	$(TLL) train "$(or $(TLL_ROOT),../shared/data/tll)" --out lenses/efficientnet_lite0.npz
+	$(TLL) train "$(or $(TLL_ROOT),../shared/data/tll)" --out engine/lens/shipped/efficientnet_lite0.npz
 
 docs: $(READY)  ## the documentation as a site: site/index.html
 	@rm -rf "$(VENV)/package" && mkdir -p "$(VENV)/package/tll_index"  # and nothing but the package
-	@for part in *.py commands engine indexer rendering web; do \
+	@for part in *.py commands core engine indexer rendering web; do \
 	  ln -s "$(CURDIR)/$$part" "$(VENV)/package/tll_index"; done
 	TLL_SOURCE="$(VENV)/package" NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
 	@echo "now open site/index.html"

@@ -15,50 +15,51 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from . import privacy
+from .core import privacy
+from .core.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from .contracts import Hit as Hit
-    from .contracts import Hits as Hits
-    from .contracts import Indexed as Indexed
-    from .engine.crops import Crop as Crop
-    from .engine.features import Backbone as Backbone
-    from .engine.features import load_backbone as load_backbone
-    from .engine.lens import Lens as Lens
-    from .engine.reasons import Reasons as Reasons
-    from .errors import TllError as TllError
-    from .indexer.backup import backup as backup
-    from .indexer.build import Recipe as Recipe
-    from .indexer.build import build as build
-    from .indexer.cluster import Ray as Ray
-    from .indexer.copying import Copied as Copied
-    from .indexer.copying import copy_store as copy_store
-    from .indexer.duplicates import Copy as Copy
-    from .indexer.duplicates import Group as Group
-    from .indexer.duplicates import dupes as dupes
-    from .indexer.explaining import why as why
-    from .indexer.exporting import Exported as Exported
-    from .indexer.exporting import export as export
-    from .indexer.forgetting import Forgotten as Forgotten
-    from .indexer.forgetting import forget as forget
-    from .indexer.imported_rows import Imported as Imported
-    from .indexer.importing import import_embeddings as import_embeddings
-    from .indexer.looks import Look as Look
-    from .indexer.merging import Merged as Merged
-    from .indexer.merging import merge as merge
-    from .indexer.repairing import Repair as Repair
-    from .indexer.repairing import repair as repair
-    from .indexer.report import BuildReport as BuildReport
-    from .indexer.report import LeftOut as LeftOut
-    from .indexer.rules import Rules as Rules
-    from .indexer.store import Store as Store
-    from .indexer.striking import Pair as Pair
-    from .indexer.striking import pairs as pairs
-    from .indexer.verifying import Finding as Finding
-    from .indexer.verifying import Verification as Verification
-    from .indexer.verifying import verify as verify
-    from .indexer.watching import Listener as Listener
-    from .indexer.watching import watch as watch
+    from .core.contracts import Hit as Hit
+    from .core.contracts import Hits as Hits
+    from .core.contracts import Indexed as Indexed
+    from .core.errors import TllError as TllError
+    from .engine.backbones.backbone import Backbone as Backbone
+    from .engine.backbones.backbone import load_backbone as load_backbone
+    from .engine.explain.explain import Reasons as Reasons
+    from .engine.images.crops import Crop as Crop
+    from .engine.lens.lens import Lens as Lens
+    from .indexer.analysis.duplicates.find import dupes as dupes
+    from .indexer.analysis.duplicates.groups import Copy as Copy
+    from .indexer.analysis.duplicates.groups import Group as Group
+    from .indexer.analysis.explain import why as why
+    from .indexer.analysis.pairs import Pair as Pair
+    from .indexer.analysis.pairs import pairs as pairs
+    from .indexer.ingest.build import Recipe as Recipe
+    from .indexer.ingest.build import build as build
+    from .indexer.ingest.report import BuildReport as BuildReport
+    from .indexer.ingest.report import LeftOut as LeftOut
+    from .indexer.ingest.watch import Listener as Listener
+    from .indexer.ingest.watch import watch as watch
+    from .indexer.maintenance.backup import backup as backup
+    from .indexer.maintenance.forget import Forgotten as Forgotten
+    from .indexer.maintenance.forget import forget as forget
+    from .indexer.maintenance.repair import Repair as Repair
+    from .indexer.maintenance.repair import repair as repair
+    from .indexer.maintenance.verify import Finding as Finding
+    from .indexer.maintenance.verify import Verification as Verification
+    from .indexer.maintenance.verify import verify as verify
+    from .indexer.ray.cluster import Ray as Ray
+    from .indexer.scan.rules import Rules as Rules
+    from .indexer.store.query import Look as Look
+    from .indexer.store.store import Store as Store
+    from .indexer.transfer.copy import Copied as Copied
+    from .indexer.transfer.copy import copy_store as copy_store
+    from .indexer.transfer.export import Exported as Exported
+    from .indexer.transfer.export import export as export
+    from .indexer.transfer.import_embeddings import import_embeddings as import_embeddings
+    from .indexer.transfer.imported_rows import Imported as Imported
+    from .indexer.transfer.merge import Merged as Merged
+    from .indexer.transfer.merge import merge as merge
     from .rendering.answers import Answer as Answer
     from .rendering.answers import Asked as Asked
     from .rendering.sheets import contact_sheet as contact_sheet
@@ -67,47 +68,47 @@ _HOMES = {
     "Answer": ".rendering.answers",
     "Asked": ".rendering.answers",
     "contact_sheet": ".rendering.sheets",
-    "Backbone": ".engine.features",
-    "load_backbone": ".engine.features",
-    "Lens": ".engine.lens",
-    "TllError": ".errors",
-    "BuildReport": ".indexer.report",
-    "LeftOut": ".indexer.report",
-    "Rules": ".indexer.rules",
-    "Recipe": ".indexer.build",
-    "backup": ".indexer.backup",
-    "build": ".indexer.build",
-    "Ray": ".indexer.cluster",
-    "Copied": ".indexer.copying",
-    "copy_store": ".indexer.copying",
-    "Copy": ".indexer.duplicates",
-    "Group": ".indexer.duplicates",
-    "dupes": ".indexer.duplicates",
-    "Pair": ".indexer.striking",
-    "pairs": ".indexer.striking",
-    "Forgotten": ".indexer.forgetting",
-    "forget": ".indexer.forgetting",
-    "Repair": ".indexer.repairing",
-    "repair": ".indexer.repairing",
-    "Finding": ".indexer.verifying",
-    "Verification": ".indexer.verifying",
-    "verify": ".indexer.verifying",
-    "Listener": ".indexer.watching",
-    "watch": ".indexer.watching",
-    "Store": ".indexer.store",
-    "Hit": ".contracts",
-    "Hits": ".contracts",
-    "Indexed": ".contracts",
-    "Look": ".indexer.looks",
-    "Crop": ".engine.crops",
-    "Reasons": ".engine.reasons",
-    "why": ".indexer.explaining",
-    "Merged": ".indexer.merging",
-    "merge": ".indexer.merging",
-    "Imported": ".indexer.importing",
-    "import_embeddings": ".indexer.importing",
-    "Exported": ".indexer.exporting",
-    "export": ".indexer.exporting",
+    "Backbone": ".engine.backbones.backbone",
+    "load_backbone": ".engine.backbones.backbone",
+    "Lens": ".engine.lens.lens",
+    "TllError": ".core.errors",
+    "BuildReport": ".indexer.ingest.report",
+    "LeftOut": ".indexer.ingest.report",
+    "Rules": ".indexer.scan.rules",
+    "Recipe": ".indexer.ingest.build",
+    "backup": ".indexer.maintenance.backup",
+    "build": ".indexer.ingest.build",
+    "Ray": ".indexer.ray.cluster",
+    "Copied": ".indexer.transfer.copy",
+    "copy_store": ".indexer.transfer.copy",
+    "Copy": ".indexer.analysis.duplicates.groups",
+    "Group": ".indexer.analysis.duplicates.groups",
+    "dupes": ".indexer.analysis.duplicates.find",
+    "Pair": ".indexer.analysis.pairs",
+    "pairs": ".indexer.analysis.pairs",
+    "Forgotten": ".indexer.maintenance.forget",
+    "forget": ".indexer.maintenance.forget",
+    "Repair": ".indexer.maintenance.repair",
+    "repair": ".indexer.maintenance.repair",
+    "Finding": ".indexer.maintenance.verify",
+    "Verification": ".indexer.maintenance.verify",
+    "verify": ".indexer.maintenance.verify",
+    "Listener": ".indexer.ingest.watch",
+    "watch": ".indexer.ingest.watch",
+    "Store": ".indexer.store.store",
+    "Hit": ".core.contracts",
+    "Hits": ".core.contracts",
+    "Indexed": ".core.contracts",
+    "Look": ".indexer.store.query",
+    "Crop": ".engine.images.crops",
+    "Reasons": ".engine.explain.explain",
+    "why": ".indexer.analysis.explain",
+    "Merged": ".indexer.transfer.merge",
+    "merge": ".indexer.transfer.merge",
+    "Imported": ".indexer.transfer.import_embeddings",
+    "import_embeddings": ".indexer.transfer.import_embeddings",
+    "Exported": ".indexer.transfer.export",
+    "export": ".indexer.transfer.export",
 }
 
 __all__ = ["__version__", *_HOMES]

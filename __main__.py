@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from . import signals
+from .core import signals
 
 
 def main() -> NoReturn:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import click
 
-from . import __version__, signals, streams
 from .commands.building import build_options, building
 from .commands.completion import answer_shell
 from .commands.parameters import (
@@ -24,7 +23,9 @@ from .commands.parameters import (
     store_option,
     write_result,
 )
-from .names import shown
+from .core import signals, streams
+from .core.names import shown
+from .core.version import __version__
 
 
 class _Commands(click.Group):
@@ -57,7 +58,7 @@ class _Commands(click.Group):
 
 
 if TYPE_CHECKING:
-    from .location import Location
+    from .core.location import Location
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -72,7 +73,7 @@ def cli() -> None:
     try:
         Path.cwd()
     except FileNotFoundError:
-        from .errors import TllError
+        from .core.errors import TllError
 
         raise TllError("the current folder is no longer there; change to another") from None
 
@@ -115,9 +116,9 @@ def build(
     """
     import time
 
-    from .indexer.build import build as build_store
-    from .indexer.cluster import Ray
-    from .indexer.layout import place_to_build
+    from .indexer.backends.layout import place_to_build
+    from .indexer.ingest.build import build as build_store
+    from .indexer.ray.cluster import Ray
     from .rendering import render
 
     if address is not None and on is None:
@@ -154,8 +155,8 @@ def build(
 @debug_option
 def info(store: Location | None, format: str) -> None:
     """Say what made the store, what it holds, and what it takes on disk."""
-    from .config import load_settings
-    from .indexer.store import Store
+    from .core.config import load_settings
+    from .indexer.store.store import Store
     from .rendering import render
     from .rendering.formats import facts_as
 
@@ -175,8 +176,8 @@ def backbones(context: click.Context, format: str) -> None:
     """List the backbones: what they are, whether their weights are here, how to get them."""
     if context.invoked_subcommand is not None:
         return
-    from .config import load_settings
-    from .engine.listing import listing
+    from .core.config import load_settings
+    from .engine.lens.listing import listing
     from .rendering import render
     from .rendering.formats import rows_as
 
@@ -192,9 +193,9 @@ def backbones(context: click.Context, format: str) -> None:
 @debug_option
 def fetch(name: str) -> None:
     """Download the weights of the backbone NAME into the user's weights folder."""
-    from .config import load_settings
-    from .engine.registry import spec_of
-    from .engine.weights import fetch as fetch_weights
+    from .core.config import load_settings
+    from .engine.backbones.registry import spec_of
+    from .engine.backbones.weights import fetch as fetch_weights
 
     click.echo(f"wrote {fetch_weights(spec_of(name), load_settings().weights_dir)}")
 
@@ -246,7 +247,7 @@ def _run(arguments: list[str]) -> int:
         _complain(error)
         return 1
     except Exception as error:
-        from .errors import TllError, UsageError
+        from .core.errors import TllError, UsageError
 
         if context.get("debug"):
             raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
-from tll_index.errors import UsageError
+from tll_index.core.errors import UsageError
 
 
 class _Row(Protocol):

@@ -27,9 +27,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tll_index import Ray, Store, build
-from tll_index.config import cores
-from tll_index.errors import TllError
-from tll_index.indexer.report import Progress
+from tll_index.core.config import cores
+from tll_index.core.errors import TllError
+from tll_index.core.progress import Progress
 
 from .machine import RESULTS, machine, require_tll
 from .projections import Measured, report

@@ -24,9 +24,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
 from tll_index import Store, build
-from tll_index.config import load_settings
-from tll_index.errors import TllError
-from tll_index.indexer.duplicates import SAME, dupes
+from tll_index.core.config import load_settings
+from tll_index.core.errors import TllError
+from tll_index.indexer.analysis.duplicates.find import SAME, dupes
 from tll_index.rendering.progress import Bars
 
 from .machine import RESULTS, machine, require_tll

@@ -18,15 +18,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tll_index.engine.learning import Material, cross_validate, load_material
-from tll_index.engine.lens import Lens, applied, unit
-from tll_index.engine.options import TrainingOptions
-from tll_index.engine.registry import DEFAULT
-from tll_index.engine.ticks import Ticks
-from tll_index.errors import TllError
-from tll_index.indexer.alike import WEIGHT, Alike, Strangers, each_once, mutual
-from tll_index.indexer.neighbours import Neighbourhoods
-from tll_index.indexer.striking import NEIGHBOURS, POOL, SAME_SCENE
+from tll_index.core.errors import TllError
+from tll_index.core.progress import Ticks
+from tll_index.engine.backbones.registry import DEFAULT
+from tll_index.engine.lens.experiment import Material, cross_validate, load_material
+from tll_index.engine.lens.lens import Lens, applied
+from tll_index.engine.lens.options import TrainingOptions
+from tll_index.engine.search.normalize import unit
+from tll_index.indexer.analysis.knn_graph import Neighbourhoods
+from tll_index.indexer.analysis.pair_ranking import WEIGHT, Alike, Strangers, each_once, mutual
+from tll_index.indexer.analysis.pairs import NEIGHBOURS, POOL, SAME_SCENE
 from tll_index.rendering.progress import TickBars
 
 from .machine import RESULTS, machine, require_tll

@@ -15,14 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tll_index.config import Settings, load_settings
-from tll_index.contracts import Pixels
-from tll_index.engine.decode import Limits
-from tll_index.engine.embedder import Embedder, load_embedder
-from tll_index.engine.masks import Hiding
-from tll_index.engine.reasons import Side, Subject, reasons
-from tll_index.engine.registry import DEFAULT
-from tll_index.engine.sources import looked_at
+from tll_index.core.config import Settings, load_settings
+from tll_index.core.contracts import Pixels
+from tll_index.engine.backbones.registry import DEFAULT
+from tll_index.engine.explain.explain import reasons
+from tll_index.engine.explain.occlusion import Hiding
+from tll_index.engine.explain.sides import Side, Subject
+from tll_index.engine.images.decode import Limits
+from tll_index.engine.images.sources import looked_at
+from tll_index.engine.lens.embedder import Embedder, load_embedder
 from tll_index.rendering.progress import TickBars
 
 from .machine import RESULTS, machine, require_tll

@@ -16,15 +16,16 @@ from typing import Any
 
 import numpy as np
 
-from tll_index.config import load_settings
-from tll_index.engine.lens import Lens, unit
-from tll_index.indexer import homes
-from tll_index.indexer.interface import Writer
-from tll_index.indexer.making import new_store
-from tll_index.indexer.records import ImageRecord
-from tll_index.indexer.report import Progress
-from tll_index.indexer.walk import FileState
-from tll_index.location import located
+from tll_index.core.config import load_settings
+from tll_index.core.location import located
+from tll_index.core.progress import Progress
+from tll_index.engine.lens.lens import Lens
+from tll_index.engine.search.normalize import unit
+from tll_index.indexer.catalog.base import Writer
+from tll_index.indexer.catalog.records import ImageRecord
+from tll_index.indexer.scan.walk import FileState
+from tll_index.indexer.store import resolve as homes
+from tll_index.indexer.store.create import new_store
 
 BATCH = 1024
 DIMENSION = 128

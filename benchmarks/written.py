@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tll_index.indexer.files import replace_file
+from tll_index.core.atomic_files import replace_file
 
 
 def write(found: dict[str, Any], file: Path) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from ..errors import UsageError
-from ..paths import named
+from ..core.errors import UsageError
+from ..core.paths import named
 from .parameters import each, network_options, store_option, truncated_option, workers_option
 
 build_options = each(
@@ -60,9 +60,9 @@ def building(options: dict[str, Any]) -> dict[str, Any]:
     Raises:
         UsageError: a setting makes no sense.
     """
-    from ..config import load_settings
-    from ..indexer.build import Recipe
-    from ..indexer.rules import Rules
+    from ..core.config import load_settings
+    from ..indexer.ingest.build import Recipe
+    from ..indexer.scan.rules import Rules
 
     rest = dict(options)
     backbone, weights, lens, text = (

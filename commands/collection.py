@@ -25,7 +25,7 @@ from .parameters import (
 _html_option = click.option("--html", type=OUTPUT, help="Also write a page with pictures.")
 
 if TYPE_CHECKING:
-    from ..location import Location
+    from ..core.location import Location
 
 
 @click.command()
@@ -68,11 +68,16 @@ def dupes(
     TRUTH names the known groups of the whole store: CSV with the columns path and group, or JSON, a
     list of lists of paths or an object of them by name. Paths are absolute or relative to TRUTH.
     """
-    from ..config import load_settings
-    from ..engine.decode import Limits
-    from ..indexer.duplicates import SAME
-    from ..indexer.duplicates import dupes as find_dupes
-    from ..indexer.known_groups import evaluated, facts, in_store, read_known_groups
+    from ..core.config import load_settings
+    from ..engine.images.decode import Limits
+    from ..indexer.analysis.duplicates.find import SAME
+    from ..indexer.analysis.duplicates.find import dupes as find_dupes
+    from ..indexer.analysis.duplicates.known_groups import (
+        evaluated,
+        facts,
+        in_store,
+        read_known_groups,
+    )
     from ..rendering import groups, pages
     from ..rendering.formats import facts_as, rows_as
 
@@ -132,9 +137,9 @@ def pairs(
     """
     from dataclasses import asdict
 
-    from ..config import load_settings
-    from ..engine.decode import Limits
-    from ..indexer.striking import pairs as find_pairs
+    from ..core.config import load_settings
+    from ..engine.images.decode import Limits
+    from ..indexer.analysis.pairs import pairs as find_pairs
     from ..rendering import pages, render
     from ..rendering.formats import rows_as
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..names import shown
-from ..wording import counted
+from ..core.names import shown
+from ..core.wording import counted
 from .parameters import (
     OUTPUT_OR_FOLDER,
     PATH,
@@ -23,7 +23,7 @@ from .parameters import (
 )
 
 if TYPE_CHECKING:
-    from ..location import Location
+    from ..core.location import Location
 
 
 @click.command()
@@ -37,8 +37,8 @@ def merge(sources: tuple[Path, ...], store: Location | None, quiet: bool) -> Non
     Nothing is embedded again, so all must be made by the same backbone and lens. SRC is only read.
     Run again after Ctrl-C, it goes on.
     """
-    from ..config import load_settings
-    from ..indexer.merging import merge as merge_stores
+    from ..core.config import load_settings
+    from ..indexer.transfer.merge import merge as merge_stores
 
     with bars(quiet) as progress:
         merged = merge_stores(sources, progress=progress, settings=load_settings(store=store))
@@ -77,8 +77,8 @@ def export(destination: Path, store: Location | None, quiet: bool, **how: Any) -
 
     DEST appears whole or not at all. docs/exchange.md says what is in it.
     """
-    from ..config import load_settings
-    from ..indexer.exporting import export as export_store
+    from ..core.config import load_settings
+    from ..indexer.transfer.export import export as export_store
 
     with bars(quiet) as progress:
         done = export_store(
@@ -113,8 +113,8 @@ def import_(
     Without --backbone, the store can be asked with its own pictures only. Run again, it goes on.
     Rows with equal keys and other vectors are all kept; signed addresses are refused.
     """
-    from ..config import load_settings
-    from ..indexer.importing import import_embeddings
+    from ..core.config import load_settings
+    from ..indexer.transfer.import_embeddings import import_embeddings
 
     with bars(quiet) as progress:
         came = import_embeddings(
@@ -155,7 +155,7 @@ def copy(source: Location, destination: Location, quiet: bool) -> None:
     Nothing is embedded again. Run again after Ctrl-C, it goes on; run again later, it brings DEST
     in step. The end is a check: counts, vectors, and whether both give the same answers.
     """
-    from ..indexer.copying import copy_store
+    from ..indexer.transfer.copy import copy_store
 
     with bars(quiet) as progress:
         found = copy_store(source, destination, progress=progress)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..engine.options import RECIPES
-from ..names import shown
-from ..wording import counted
+from ..core.names import shown
+from ..core.wording import counted
+from ..engine.lens.options import RECIPES
 from .parameters import (
     INTERRUPTED,
     OUTPUT,
@@ -27,10 +27,10 @@ from .parameters import (
 )
 
 if TYPE_CHECKING:
-    from ..config import Settings
-    from ..engine.lens import Lens
-    from ..engine.options import TrainingOptions
-    from ..engine.ticks import Ticks
+    from ..core.config import Settings
+    from ..core.progress import Ticks
+    from ..engine.lens.lens import Lens
+    from ..engine.lens.options import TrainingOptions
 
 _data_argument = click.argument("data", type=PATH, metavar="DATA")
 
@@ -82,10 +82,10 @@ def train(
     all pairs is written first, then cross-validation says how good such lenses are. Ctrl-C keeps
     the best epoch so far.
     """
-    from ..config import load_settings
-    from ..engine import learning
-    from ..engine.options import options_of
-    from ..errors import TllError
+    from ..core.config import load_settings
+    from ..core.errors import TllError
+    from ..engine.lens import experiment as learning
+    from ..engine.lens.options import options_of
     from ..rendering import render
     from ..rendering.formats import facts_as
 
@@ -181,9 +181,9 @@ def evaluate(
     match among 19 other right ones: top-1, top-2, top-5 and the mean reciprocal rank (MRR) are
     exact means over all draws of these. Recall is among all right pictures.
     """
-    from ..config import load_settings
-    from ..engine import learning
-    from ..engine.tll import read_pairs
+    from ..core.config import load_settings
+    from ..engine.evaluation.tll import read_pairs
+    from ..engine.lens import experiment as learning
     from ..rendering import render
     from ..rendering.formats import facts_as
 
@@ -266,10 +266,10 @@ def submit(
 
     DATA holds the pictures that have no known match: test/left, test/right, test_candidates.csv.
     """
-    from ..config import load_settings
-    from ..engine.embedder import load_embedder
-    from ..engine.learning import rate_candidates
-    from ..engine.submission import check_submission, write_submission
+    from ..core.config import load_settings
+    from ..engine.evaluation.kaggle import check_submission, write_submission
+    from ..engine.lens.embedder import load_embedder
+    from ..engine.lens.experiment import rate_candidates
 
     sample = data / "sample-submission.csv"
     require_place(out)
@@ -295,7 +295,7 @@ COMMANDS = (train, evaluate, submit)
 
 
 def _ticks(quiet: bool) -> Ticks:
-    from ..engine.ticks import Ticks
+    from ..core.progress import Ticks
     from ..rendering.progress import TickBars
 
     return Ticks() if quiet else TickBars()
@@ -312,15 +312,15 @@ def _resumable() -> Iterator[None]:
 
 
 def _resolved(backbone: str, settings: Settings) -> str:
-    from ..engine.embedder import choose_backbone
+    from ..engine.lens.embedder import choose_backbone
 
     return choose_backbone(settings).backbone if backbone == "auto" else backbone
 
 
 def _lens_to_use(lens: str | None, backbone: str, settings: Settings) -> tuple[str, str, Lens]:
     """The backbone, what to call the lens, and the lens; auto is the backbone of a lens file."""
-    from ..engine.embedder import load_lens
-    from ..engine.lens import Lens, find_lens
+    from ..engine.lens.embedder import load_lens
+    from ..engine.lens.lens import Lens, find_lens
 
     if lens not in (None, "none"):
         loaded = Lens.load(lens)
@@ -338,8 +338,8 @@ def _lens_to_use(lens: str | None, backbone: str, settings: Settings) -> tuple[s
 
 def _require_lens_or_nothing(path: Path) -> None:
     """Refuse to overwrite what is no lens."""
-    from ..engine.lens import Lens
-    from ..errors import LensError
+    from ..core.errors import LensError
+    from ..engine.lens.lens import Lens
 
     require_place(path)
     if not os.path.exists(path):
@@ -356,8 +356,8 @@ def _require_lens_or_nothing(path: Path) -> None:
 
 def _write(path: Path, lens: Lens) -> None:
     """Put the lens in its place at once: a killed process leaves the former file or this one."""
-    from ..errors import TllError
-    from ..indexer.files import replace_file
+    from ..core.atomic_files import replace_file
+    from ..core.errors import TllError
 
     try:
         replace_file(Path(os.path.realpath(path)), lens.save)  # a link stays one

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 import click
 from click.shell_completion import CompletionItem
 
-from ..config import HYPERLINKS, RUNTIMES
-from ..engine.options import RECIPES, TrainingOptions
-from ..errors import UsageError
-from ..file_urls import is_file_url, path_of
-from ..location import is_milvus, located
-from ..names import shown
+from ..core.config import HYPERLINKS, RUNTIMES
+from ..core.errors import UsageError
+from ..core.file_urls import is_file_url, path_of
+from ..core.location import is_milvus, located
+from ..core.names import shown
+from ..engine.lens.options import RECIPES, TrainingOptions
 
 if TYPE_CHECKING:
-    from ..indexer.report import Progress
+    from ..core.progress import Progress
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -239,7 +239,7 @@ def folders(_: click.Context, __: click.Parameter, incomplete: str) -> list[Comp
 
 
 def _backbones(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    from ..engine.registry import specs
+    from ..engine.backbones.registry import specs
 
     return [
         CompletionItem(spec.name, help=spec.title)
@@ -287,7 +287,7 @@ def require_place(path: Path) -> None:
     Raises:
         TllError: says why.
     """
-    from ..errors import TllError
+    from ..core.errors import TllError
 
     folder = os.path.dirname(os.path.realpath(path))
     if not os.path.isdir(folder):
@@ -305,7 +305,7 @@ def write_result(path: Path, data: bytes) -> None:
     try:
         path.write_bytes(data)
     except OSError as error:
-        from ..errors import TllError
+        from ..core.errors import TllError
 
         raise TllError(f"{shown(path)} can't be written: {error.strerror}") from None
 
@@ -344,7 +344,7 @@ quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress, no
 @contextmanager
 def bars(quiet: bool) -> Iterator[Progress]:
     """Progress bars for long work on a store, or nothing."""
-    from ..indexer.report import Progress
+    from ..core.progress import Progress
     from ..rendering.progress import Bars
 
     with Progress() if quiet else Bars() as progress:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import PictureError
-from ..names import shown
+from ..core.errors import PictureError
+from ..core.names import shown
+from ..core.wording import counted
 from ..rendering.terminals import PROTOCOLS
-from ..wording import counted
 from .parameters import (
     OUTPUT,
     PATH,
@@ -35,11 +35,11 @@ from .piped import read_piped
 from .questions import Weighed, WeighedPicture, WeighedText, questions
 
 if TYPE_CHECKING:
-    from ..engine.crops import Crop
-    from ..engine.decode import Limits
-    from ..indexer.looks import Look
-    from ..indexer.store import Store
-    from ..location import Location
+    from ..core.location import Location
+    from ..engine.images.crops import Crop
+    from ..engine.images.decode import Limits
+    from ..indexer.store.query import Look
+    from ..indexer.store.store import Store
     from ..rendering.answers import Asked
     from ..rendering.sheets import Plan
     from ..rendering.strips import Canvas
@@ -53,8 +53,8 @@ class _CropType(click.ParamType["Crop"]):
 
     def convert(self, value: Any, parameter: Any, context: Any) -> Crop:
         """See `Crop.parse`."""
-        from ..engine.crops import Crop
-        from ..errors import UsageError
+        from ..core.errors import UsageError
+        from ..engine.images.crops import Crop
 
         try:
             return value if isinstance(value, Crop) else Crop.parse(value)
@@ -149,10 +149,10 @@ def query(
     Several pictures are asked with one after the other. With --together, --plus, --minus or --text
     they are one question.
     """
-    from ..config import load_settings
-    from ..engine.decode import Limits
-    from ..errors import StoreError
-    from ..indexer.store import Store
+    from ..core.config import load_settings
+    from ..core.errors import StoreError
+    from ..engine.images.decode import Limits
+    from ..indexer.store.store import Store
     from ..rendering.answers import Answer
     from ..rendering.printing import Printer
     from ..rendering.terminals import style_of

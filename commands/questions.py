@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..file_urls import is_file_url, path_of
-from ..names import shown
+from ..core.file_urls import is_file_url, path_of
+from ..core.names import shown
 
 if TYPE_CHECKING:
-    from ..engine.crops import Crop
+    from ..engine.images.crops import Crop
     from ..rendering.answers import Asked
 
 

@@ -20,7 +20,7 @@ from .parameters import (
 )
 
 if TYPE_CHECKING:
-    from ..location import Location
+    from ..core.location import Location
     from ..web.server import Address
 
 _MIB = 1 << 20
@@ -92,12 +92,12 @@ def serve(
 
     Only this machine reaches it, unless --host says otherwise; then everyone needs a token.
     """
-    from ..config import load_settings
-    from ..errors import TllError
-    from ..indexer.store import Store
+    from ..core.config import load_settings
+    from ..core.errors import TllError
+    from ..indexer.store.store import Store
 
     try:
-        from ..web.options import Options
+        from ..web.http.settings import Options
         from ..web.server import serve as serve_store
     except ModuleNotFoundError as error:
         raise TllError(
@@ -129,7 +129,7 @@ def serve(
 
 
 def _token(file: Path | None) -> str | None:
-    from ..errors import TllError
+    from ..core.errors import TllError
 
     if file is None:
         return os.environ.get("TLL_TOKEN") or None

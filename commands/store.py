@@ -8,20 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..names import shown
-from ..wording import counted
-from .parameters import (
-    PATH,
-    PLACE,
-    bars,
-    debug_option,
-    format_option,
-    quiet_option,
-    store_option,
-)
+from ..core.names import shown
+from ..core.wording import counted
+from .parameters import PATH, PLACE, bars, debug_option, format_option, quiet_option, store_option
 
 if TYPE_CHECKING:
-    from ..location import Location
+    from ..core.location import Location
 
 
 @click.command()
@@ -37,9 +29,9 @@ def verify(store: Location | None, deep: bool, format: str, quiet: bool) -> None
     """
     from dataclasses import asdict, fields
 
-    from ..config import load_settings
-    from ..indexer.verifying import Finding
-    from ..indexer.verifying import verify as verify_store
+    from ..core.config import load_settings
+    from ..indexer.maintenance.verify import Finding
+    from ..indexer.maintenance.verify import verify as verify_store
     from ..rendering.formats import facts_as, rows_as
 
     with bars(quiet) as progress:
@@ -80,8 +72,8 @@ def repair(store: Location | None, quiet: bool) -> None:
 
     Says what was dropped. The next 'build' indexes those pictures again, if they are still there.
     """
-    from ..config import load_settings
-    from ..indexer.repairing import repair as repair_store
+    from ..core.config import load_settings
+    from ..indexer.maintenance.repair import repair as repair_store
 
     with bars(quiet) as progress:
         result = repair_store(progress=progress, settings=load_settings(store=store))
@@ -105,8 +97,8 @@ def backup(destination: Path, store: Location | None, quiet: bool) -> None:
     The copy is a store: 'query --store DEST' asks it. To go back to it, put it in the place of the
     other.
     """
-    from ..config import load_settings
-    from ..indexer.backup import backup as back_up
+    from ..core.config import load_settings
+    from ..indexer.maintenance.backup import backup as back_up
 
     with bars(quiet) as progress:
         path = back_up(destination, progress=progress, settings=load_settings(store=store))
@@ -125,8 +117,8 @@ def forget(paths: tuple[Path, ...], store: Location | None, copies: bool, quiet:
 
     It takes as long as copying the store and making its index. Files are not touched.
     """
-    from ..config import load_settings
-    from ..indexer.forgetting import forget as forget_paths
+    from ..core.config import load_settings
+    from ..indexer.maintenance.forget import forget as forget_paths
 
     with bars(quiet) as progress:
         result = forget_paths(

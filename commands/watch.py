@@ -13,20 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..names import shown
-from ..wording import counted
+from ..core.names import shown
+from ..core.wording import counted
 from .building import build_options, building
-from .parameters import (
-    INTERRUPTED,
-    PLACE,
-    bars,
-    debug_option,
-    format_option,
-    quiet_option,
-)
+from .parameters import INTERRUPTED, PLACE, bars, debug_option, format_option, quiet_option
 
 if TYPE_CHECKING:
-    from ..indexer.report import BuildReport, Skipped
+    from ..indexer.ingest.report import BuildReport, Skipped
 
 _COUNTS = ("added", "updated", "moved", "removed")
 _AT_MOST = 20
@@ -53,8 +46,8 @@ def watch(
     Without DIR, the folders that the store was built from. It goes on where it was after any
     stop, and finds what changed meanwhile. Other commands can write to the store between.
     """
-    from ..indexer.watching import Listener
-    from ..indexer.watching import watch as watch_folders
+    from ..indexer.ingest.watch import Listener
+    from ..indexer.ingest.watch import watch as watch_folders
 
     as_json = format == "jsonl"
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..names import shown
+from ..core.names import shown
 from .parameters import (
     OUTPUT,
     PATH,
@@ -26,7 +26,7 @@ from .parameters import (
 from .piped import read_piped
 
 if TYPE_CHECKING:
-    from ..location import Location
+    from ..core.location import Location
 
 
 @click.command()
@@ -68,12 +68,12 @@ def why(
     What is alike is for the backbone and lens of a store to say; where none is named or near, for
     the bundled ones.
     """
-    from ..config import load_settings
-    from ..engine.reasons import format_for
-    from ..errors import PictureError, UsageError
-    from ..indexer.explaining import why as why_alike
-    from ..indexer.layout import locate_store
-    from ..indexer.store import Store
+    from ..core.config import load_settings
+    from ..core.errors import PictureError, UsageError
+    from ..engine.explain.explain import format_for
+    from ..indexer.analysis.explain import why as why_alike
+    from ..indexer.backends.layout import locate_store
+    from ..indexer.store.store import Store
     from ..rendering import render
     from ..rendering.formats import facts_as
     from ..rendering.progress import TickBars

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..contracts import Hits
-from ..engine.decode import Limits, smaller
-from ..engine.files import read_bytes
-from ..errors import PictureError
+from ..core.contracts import Hits
+from ..core.errors import PictureError
+from ..engine.images.decode import Limits, smaller
+from ..engine.images.file_bytes import read_bytes
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from ..engine.crops import Crop
+    from ..engine.images.crops import Crop
 
 
 @dataclass(frozen=True, slots=True)

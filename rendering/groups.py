@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from ..names import near, shown
-from ..wording import counted
+from ..core.names import near, shown
+from ..core.wording import counted
 from .render import size
 
 if TYPE_CHECKING:
-    from ..indexer.duplicates import Copy, Group
-    from ..indexer.known_groups import Evaluation
+    from ..indexer.analysis.duplicates.groups import Copy, Group
+    from ..indexer.analysis.duplicates.known_groups import Evaluation
 
 
 def table(found: Sequence[Group]) -> Iterator[str]:

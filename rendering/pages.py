@@ -6,9 +6,9 @@ import base64
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..contracts import Indexed
-from ..engine.decode import Limits, jpeg
-from ..names import near, shown
+from ..core.contracts import Indexed
+from ..core.names import near, shown
+from ..engine.images.decode import Limits, jpeg
 from .answers import Answer, picture_at, sign
 from .groups import hard_links_elsewhere, said
 from .render import size
@@ -16,8 +16,8 @@ from .render import size
 if TYPE_CHECKING:
     from PIL import Image
 
-    from ..indexer.duplicates import Group
-    from ..indexer.striking import Pair
+    from ..indexer.analysis.duplicates.groups import Group
+    from ..indexer.analysis.pairs import Pair
 
 THUMBNAIL_SIDE = 320
 
@@ -102,7 +102,9 @@ def groups_page(found: Sequence[Group], limits: Limits, title: str) -> str:
 def _rendered(template: str, **values: Any) -> str:
     from jinja2 import Environment, PackageLoader
 
-    jinja = Environment(loader=PackageLoader("tll_index"), autoescape=True, trim_blocks=True)
+    jinja = Environment(
+        loader=PackageLoader("tll_index.rendering"), autoescape=True, trim_blocks=True
+    )
     return jinja.get_template(template).render(**values)
 
 

@@ -8,8 +8,7 @@ from types import TracebackType
 
 from tqdm import tqdm
 
-from ..engine.ticks import Ticks
-from ..indexer.report import Progress
+from ..core.progress import Progress, Ticks
 
 _WORTH_A_BAR = 50_000
 """An index of fewer vectors is there in a moment."""

@@ -9,16 +9,16 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..contracts import Hit, Hits
-from ..engine.kinds import unread
-from ..indexer.report import BuildReport, Skipped
-from ..names import near, shown
-from ..wording import counted
+from ..core.contracts import Hit, Hits
+from ..core.names import near, shown
+from ..core.wording import counted
+from ..engine.images.file_kinds import unread
+from ..indexer.ingest.report import BuildReport, Skipped
 from .formats import to_json
 from .terminals import PLAIN, Style
 
 if TYPE_CHECKING:
-    from ..indexer.striking import Pair
+    from ..indexer.analysis.pairs import Pair
 
 
 def table(hits: Hits, style: Style = PLAIN, *, nothing: str = "nothing else is indexed") -> str:

@@ -12,10 +12,10 @@ from typing import TypeAlias
 
 from PIL import Image, ImageDraw, ImageOps
 
-from ..contracts import Hit, Hits
-from ..engine.decode import Limits
-from ..errors import UsageError
-from ..names import near, shown
+from ..core.contracts import Hit, Hits
+from ..core.errors import UsageError
+from ..core.names import near, shown
+from ..engine.images.decode import Limits
 from .answers import Answer, Asked, picture_at, sign
 from .lettering import fitted, font_for
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from ..engine.decode import Limits
-from ..names import shown
+from ..core.names import shown
+from ..engine.images.decode import Limits
 from . import inline
 from .answers import Answer, picture_at, sign
 from .lettering import fitted

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 from urllib.parse import quote
 
-from .. import file_urls
-from ..names import near, shown
+from ..core import file_urls
+from ..core.names import near, shown
 
 Protocol: TypeAlias = Literal["kitty", "iterm", "sixel", "blocks"]
 """How a picture gets to a terminal. Blocks are characters in two colours, which all can show."""
@@ -68,7 +68,7 @@ PLAIN = Style()
 def url_of(path: str) -> str:
     """A file: URL of an absolute or relative path, whatever bytes it has; with this machine's name,
     so that a terminal knows files of another. An address on the web is its own."""
-    from ..indexer.walk import is_address
+    from ..engine.remote.urls import is_address
 
     raw = os.fsencode(path)
     if is_address(raw):

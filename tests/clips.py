@@ -16,8 +16,8 @@ import open_clip
 import torch
 from safetensors.torch import save_file
 
-from tll_index.engine.decode import Geometry
-from tll_index.engine.registry import Layer, register, spec_of
+from tll_index.engine.backbones.registry import Layer, register, spec_of
+from tll_index.engine.images.decode import Geometry
 
 RESNET, VIT = "tll-test-resnet", "tll-test-vit"
 JOINT = 24

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 import tiny
-from tll_index.engine.registry import Layer, Pool
-from tll_index.engine.training import PairFeatures
+from tll_index.engine.backbones.registry import Layer, Pool
+from tll_index.engine.lens.trainer import PairFeatures
 
 SPEC = replace(
     tiny.SPEC,

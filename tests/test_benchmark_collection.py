@@ -10,7 +10,7 @@ import pytest
 from lookalikes import SPEC
 from lookalikes import pairs as made_up
 from pictures import fill_folder
-from tll_index.engine.lens import Lens
+from tll_index.engine.lens.lens import Lens
 
 ROOT = Path(__file__).resolve().parent.parent
 

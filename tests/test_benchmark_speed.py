@@ -14,11 +14,12 @@ import pytest
 
 import tiny
 from pictures import fill_folder
-from tll_index.config import load_settings
-from tll_index.engine.embedder import load_embedder
-from tll_index.engine.hubs import HubPenalty
-from tll_index.engine.lens import Lens, unit
-from tll_index.engine.ticks import Ticks
+from tll_index.core.config import load_settings
+from tll_index.core.progress import Ticks
+from tll_index.engine.lens.csls import HubPenalty
+from tll_index.engine.lens.embedder import load_embedder
+from tll_index.engine.lens.lens import Lens
+from tll_index.engine.search.normalize import unit
 
 ROOT = Path(__file__).resolve().parent.parent
 EVERY = (

@@ -20,13 +20,13 @@ from threadpoolctl import threadpool_limits
 
 import tiny
 from pictures import noise
-from tll_index.engine import registry
-from tll_index.engine.backbones.timm_networks import build
-from tll_index.engine.decode import Geometry
-from tll_index.engine.evaluation import evaluate
-from tll_index.engine.learning import load_material
-from tll_index.engine.registry import register, spec_of
-from tll_index.engine.training import fit_lens
+from tll_index.engine.backbones import registry
+from tll_index.engine.backbones.providers.timm_networks import build
+from tll_index.engine.backbones.registry import register, spec_of
+from tll_index.engine.evaluation.metrics import evaluate
+from tll_index.engine.images.decode import Geometry
+from tll_index.engine.lens.experiment import load_material
+from tll_index.engine.lens.trainer import fit_lens
 
 pytestmark = pytest.mark.usefixtures("by_torch")
 
@@ -277,7 +277,7 @@ def test_figures_are_what_training_and_evaluation_say(
     from benchmarks.study.rows import BASE
     from benchmarks.study.stand_ins import STAGES
 
-    from tll_index.engine.evaluation import folds
+    from tll_index.engine.evaluation.metrics import folds
 
     assert study("--rows", "fig5-direction/both", "fig5-adaptation/identity")[0] == 0
     runs = runs_in(result_in(tmp_path / "out"))

@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 from pictures import noise
-from tll_index.engine.learning import cross_validate, load_material
-from tll_index.engine.options import TrainingOptions
+from tll_index.engine.lens.experiment import cross_validate, load_material
+from tll_index.engine.lens.options import TrainingOptions
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = {"pca": 8, "outputs": 6, "batch": 0, "epochs": 3}

@@ -309,7 +309,7 @@ def test_nothing_to_embed_loads_no_torch(photos: list[Path], here: Path) -> None
         "import sys\n"
         "sys.modules['tiny'] = None\n"  # no other than the registry's row may be needed
         "from dataclasses import replace\n"
-        "from tll_index.engine.registry import DEFAULT, register, spec_of\n"
+        "from tll_index.engine.backbones.registry import DEFAULT, register, spec_of\n"
         "register(replace(spec_of(DEFAULT), name='tiny'))\n"
         "from tll_index import build\n"
         "report = build()\n"

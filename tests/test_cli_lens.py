@@ -21,15 +21,15 @@ import tiny
 from conftest import Result
 from pictures import fill_folder, noise
 from tll_index.commands.lens import train
-from tll_index.config import load_settings
-from tll_index.engine.decode import decode
-from tll_index.engine.embedder import load_embedder
-from tll_index.engine.evaluation import evaluate
-from tll_index.engine.files import read_bytes
-from tll_index.engine.lens import Lens
-from tll_index.engine.options import RECIPES, TrainingOptions
-from tll_index.engine.registry import DEFAULT
-from tll_index.engine.tll import read_pairs
+from tll_index.core.config import load_settings
+from tll_index.engine.backbones.registry import DEFAULT
+from tll_index.engine.evaluation.metrics import evaluate
+from tll_index.engine.evaluation.tll import read_pairs
+from tll_index.engine.images.decode import decode
+from tll_index.engine.images.file_bytes import read_bytes
+from tll_index.engine.lens.embedder import load_embedder
+from tll_index.engine.lens.lens import Lens
+from tll_index.engine.lens.options import RECIPES, TrainingOptions
 
 Cli = Callable[..., Result]
 Spawn = Callable[..., "subprocess.Popen[bytes]"]
@@ -419,7 +419,7 @@ def test_the_shipped_lens_is_called_so(
 ) -> None:
     (here / "lenses").mkdir()
     lens.rename(here / "lenses/tiny.npz")
-    monkeypatch.setattr("tll_index.engine.lens.__file__", str(here / "engine/lens.py"))
+    monkeypatch.setattr("tll_index.engine.lens.lens.__file__", str(here / "engine/lens/lens.py"))
     facts = scored(tll_index("eval", data, "--split", "all", "--backbone", "tiny", "--json"))
     assert facts["lens"] == f"shipped sha256:{Lens.load('lenses/tiny.npz').digest[:12]}"
 

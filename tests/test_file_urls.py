@@ -15,11 +15,11 @@ import tiny
 from conftest import Result
 from pictures import fill_folder
 from tll_index import Recipe, Store, build, forget, why
-from tll_index.engine.lens import Lens
-from tll_index.errors import UsageError
-from tll_index.file_urls import is_file_url, path_of, pattern_of_url, url_of
-from tll_index.location import located
-from tll_index.paths import named
+from tll_index.core.errors import UsageError
+from tll_index.core.file_urls import is_file_url, path_of, pattern_of_url, url_of
+from tll_index.core.location import located
+from tll_index.core.paths import named
+from tll_index.engine.lens.lens import Lens
 
 Run = Callable[..., Result]
 HOST = os.uname().nodename

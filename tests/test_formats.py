@@ -21,7 +21,7 @@ from pictures import fill_folder
 from tll_index import build
 from tll_index.cli import cli
 from tll_index.commands.parameters import FORMATS, format_option
-from tll_index.indexer.build import Recipe
+from tll_index.indexer.ingest.build import Recipe
 from tll_index.rendering.formats import facts_as, rows_as
 
 Cli = Callable[..., Result]

@@ -16,9 +16,9 @@ import pytest
 
 from pictures import encoded, fill_folder, noise
 from tll_index import Recipe, Store, build
-from tll_index.engine.decode import Geometry, Limits, decode
-from tll_index.errors import DecoderFailedError, PictureError, TooLargePictureError
-from tll_index.indexer.decoders import Decoder
+from tll_index.core.errors import DecoderFailedError, PictureError, TooLargePictureError
+from tll_index.engine.images.decode import Geometry, Limits, decode
+from tll_index.indexer.decoding.decoder_process import Decoder
 
 ROOT = Path(__file__).resolve().parent.parent
 GEOMETRY = Geometry(32, "squash")

@@ -19,7 +19,7 @@ from PIL import Image
 import tiny
 import wiretap
 from pictures import fill_folder, noise
-from tll_index import privacy
+from tll_index.core import privacy
 from wiretap import Tapped, python, run, tapped
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -301,7 +301,7 @@ def test_the_pages_own_files_load_nothing_from_elsewhere() -> None:
 def test_children_inherit_the_switches(tmp_path: Path) -> None:
     """Whoever imports anything of ours first, whatever the variables were."""
     child = "import os; print(*(os.environ[name] for name in " + repr([*privacy.SWITCHES]) + "))"
-    for first in ("tll_index", "tll_index.names", "tll_index.indexer.worker"):
+    for first in ("tll_index", "tll_index.core.names", "tll_index.indexer.ray.worker"):
         code = f"import {first}, subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
         seen = run(python("-c", code), tmp_path)
         assert seen.out.split() == [*privacy.SWITCHES.values()]

@@ -19,10 +19,10 @@ import pytest
 from other_user import HERE, UID, as_other, open_folder, prefix
 from pictures import fill_folder
 from tll_index import Recipe, build
-from tll_index.config import load_settings
-from tll_index.engine import cache_folder
-from tll_index.errors import UsageError
-from tll_index.paths import named, why_hidden
+from tll_index.core import cache_folder
+from tll_index.core.config import load_settings
+from tll_index.core.errors import UsageError
+from tll_index.core.paths import named, why_hidden
 
 LINE = "TLL_HOME or TLL_CACHE_DIR names another"
 

@@ -16,7 +16,7 @@ import tiny
 from conftest import Result
 from pictures import encoded, fill_folder, noise
 from tll_index import Crop, Store, build
-from tll_index.indexer.build import Recipe
+from tll_index.indexer.ingest.build import Recipe
 
 Cli = Callable[..., Result]
 Spawn = Callable[..., "subprocess.Popen[bytes]"]

@@ -44,7 +44,7 @@ def test_tll_pairs_are_nearer_than_chance(tll: Path, here: Path) -> None:
         (here / side).mkdir()
         for name in names:
             os.symlink(tll / "train" / side / f"{name}.jpg", here / side / f"{name}.jpg")
-    from tll_index.indexer.walk import Rules
+    from tll_index.indexer.scan.walk import Rules
 
     report = build(["right"], recipe=Recipe(lens="none"), rules=Rules(follow_links=True))
     assert report.added == 200 and not report.skipped

@@ -15,11 +15,11 @@ from PIL import Image, ImageFont
 from conftest import Result
 from pictures import fill_folder
 from tll_index import Answer, Asked, Store, build, contact_sheet
-from tll_index.contracts import Hit, Hits
-from tll_index.engine.crops import Crop
-from tll_index.engine.decode import Limits
-from tll_index.errors import UsageError
-from tll_index.indexer.build import Recipe
+from tll_index.core.contracts import Hit, Hits
+from tll_index.core.errors import UsageError
+from tll_index.engine.images.crops import Crop
+from tll_index.engine.images.decode import Limits
+from tll_index.indexer.ingest.build import Recipe
 from tll_index.rendering.answers import sign
 from tll_index.rendering.lettering import fitted, font_for
 from tll_index.rendering.sheets import Plan, drawn, require_sheet, sheet

@@ -18,14 +18,15 @@ import pytest
 
 import tiny
 from pictures import encoded, fill_folder, noise
-from tll_index import Recipe, Store, build, signals
+from tll_index import Recipe, Store, build
+from tll_index.core import signals
 
 Process = "subprocess.Popen[bytes]"
 
 ENTRY = f"""
 import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
-from tll_index.signals import heed_early
+from tll_index.core.signals import heed_early
 import tiny
 tiny.install()
 from tll_index.__main__ import main

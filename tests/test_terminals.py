@@ -19,7 +19,7 @@ import tiny
 from pictures import encoded, fill_folder, noise
 from terminal import block_pictures, iterm_pictures, kitty_pictures, on_terminal, sixel_pictures
 from tll_index import build
-from tll_index.indexer.build import Recipe
+from tll_index.indexer.ingest.build import Recipe
 from tll_index.rendering.terminals import PLAIN, Style, protocol_of, shows_hyperlinks, url_of
 
 COLOUR = re.compile(rb"\x1b\[[0-9;]*m")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tll_index.wording import counted
+from tll_index.core.wording import counted
 
 
 @pytest.mark.parametrize(

@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tll_index.engine.decode import Geometry
-from tll_index.engine.hubs import HubPenalty
-from tll_index.engine.lens import Lens, unit
-from tll_index.engine.registry import BackboneSpec, Layer, register
+from tll_index.engine.backbones.registry import BackboneSpec, Layer, register
+from tll_index.engine.images.decode import Geometry
+from tll_index.engine.lens.csls import HubPenalty
+from tll_index.engine.lens.lens import Lens
+from tll_index.engine.search.normalize import unit
 
 if TYPE_CHECKING:
     import pytest
@@ -59,7 +60,7 @@ def write_weights(path: Path, seed: int = 7) -> Path:
 
 EXPORT = """
 from tll_index import load_backbone
-from tll_index.engine.registry import DEFAULT
+from tll_index.engine.backbones.registry import DEFAULT
 import tiny
 tiny.install()
 for name in (*tiny.NAMES, DEFAULT):

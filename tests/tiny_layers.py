@@ -15,8 +15,8 @@ from safetensors.torch import save_file
 import tiny
 from tll_index.engine.backbones.checkpoint import fill, read_tensors
 from tll_index.engine.backbones.outputs import PooledOutputs
-from tll_index.engine.decode import Geometry
-from tll_index.engine.registry import BackboneSpec, Layer, Pool, View, register
+from tll_index.engine.backbones.registry import BackboneSpec, Layer, Pool, View, register
+from tll_index.engine.images.decode import Geometry
 
 _ALL_POOLS = (Pool(grid=3), Pool(), Pool("std"), Pool("std", grid=2))
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from tll_index.engine.backbones.checkpoint import fill, read_tensors
-from tll_index.engine.registry import BackboneSpec
+from tll_index.engine.backbones.registry import BackboneSpec
 
 
 class Tiny(torch.nn.Module):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from tll_index.config import load_settings
-from tll_index.engine.decode import Picture
-from tll_index.engine.embedder import load_embedder
-from tll_index.engine.reasons import Reasons, Subject, reasons
+from tll_index.core.config import load_settings
+from tll_index.engine.explain.explain import Reasons, reasons
+from tll_index.engine.explain.sides import Subject
+from tll_index.engine.images.decode import Picture
+from tll_index.engine.lens.embedder import load_embedder
 
 
 def of_noise(backbone: str, **options: object) -> Reasons:

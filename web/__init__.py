@@ -18,12 +18,12 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .application import app as app
-    from .options import Options as Options
+    from .app import app as app
+    from .http.settings import Options as Options
     from .server import Server as Server
     from .server import serve as serve
 
-_HOMES = {"app": ".application", "Options": ".options", "Server": ".server", "serve": ".server"}
+_HOMES = {"app": ".app", "Options": ".http.settings", "Server": ".server", "serve": ".server"}
 
 __all__ = [*_HOMES]
 

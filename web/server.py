@@ -18,13 +18,13 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
-from ..errors import TllError, UsageError
-from ..indexer.store import Store
-from ..names import shown
-from .application import app
-from .forwarded import networks, root_path
-from .guard import is_loopback
-from .options import Options
+from ..core.errors import TllError, UsageError
+from ..core.names import shown
+from ..indexer.store.store import Store
+from .app import app
+from .http.forwarded import networks, root_path
+from .http.guard import is_loopback
+from .http.settings import Options
 
 if TYPE_CHECKING:
     from os import PathLike

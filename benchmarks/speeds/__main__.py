@@ -9,9 +9,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tll_index.config import load_settings
-from tll_index.engine.registry import DEFAULT
-from tll_index.errors import UsageError
+from tll_index.core.config import load_settings
+from tll_index.core.errors import UsageError
+from tll_index.engine.backbones.registry import DEFAULT
 from tll_index.rendering.progress import TickBars
 
 from ..machine import RESULTS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tll_index.engine.indexes import plan
+from tll_index.engine.search.faiss_index import plan
 
 from .apart import apart
 from .findings import Finding

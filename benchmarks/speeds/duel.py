@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tll_index.config import cores
+from tll_index.core.config import cores
 
 from .clock import seconds
 from .peers import EFFORTS, PEERS, Peer, missing

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tll_index.config import Settings
-from tll_index.contracts import Pixels
-from tll_index.engine.decode import Geometry, decode, from_image
-from tll_index.engine.embedder import Embedder
-from tll_index.engine.runtime import pictures_a_pass
-from tll_index.engine.sealed import read_sealed, write_sealed
-from tll_index.engine.ticks import Ticks
+from tll_index.core.config import Settings
+from tll_index.core.contracts import Pixels
+from tll_index.core.progress import Ticks
+from tll_index.core.sealed import read_sealed, write_sealed
+from tll_index.engine.backbones.runtime import pictures_a_pass
+from tll_index.engine.images.decode import Geometry, decode, from_image
+from tll_index.engine.lens.embedder import Embedder
 
 from .material import Material, projected
 from .pictures import Pictures

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tll_index.config import Settings
-from tll_index.contracts import UnitVectors
-from tll_index.engine.embedder import Embedder, load_embedder
-from tll_index.engine.registry import DEFAULT
-from tll_index.engine.ticks import Ticks
-from tll_index.indexer.layout import writer_lock
-from tll_index.indexer.store import Store
+from tll_index.core.config import Settings
+from tll_index.core.contracts import UnitVectors
+from tll_index.core.progress import Ticks
+from tll_index.engine.backbones.registry import DEFAULT
+from tll_index.engine.lens.embedder import Embedder, load_embedder
+from tll_index.indexer.backends.layout import writer_lock
+from tll_index.indexer.store.store import Store
 
 from .embedding import material_of
 from .material import BLOCK, Material

@@ -19,9 +19,10 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from tll_index.config import cores
-from tll_index.contracts import Features, UnitVectors
-from tll_index.engine.lens import Lens, unit
+from tll_index.core.config import cores
+from tll_index.core.contracts import Features, UnitVectors
+from tll_index.engine.lens.lens import Lens
+from tll_index.engine.search.normalize import unit
 
 from .findings import NotMeasurableError
 

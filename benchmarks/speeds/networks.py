@@ -9,12 +9,12 @@ from statistics import median
 
 import numpy as np
 
-from tll_index.contracts import Pixels
-from tll_index.engine.decode import decode
-from tll_index.engine.features import normalised
-from tll_index.engine.runtime import TorchRuntime, load_runtime, pictures_a_pass
-from tll_index.indexer.build import Recipe, build
-from tll_index.indexer.store import Store
+from tll_index.core.contracts import Pixels
+from tll_index.engine.backbones.backbone import normalised
+from tll_index.engine.backbones.runtime import TorchRuntime, load_runtime, pictures_a_pass
+from tll_index.engine.images.decode import decode
+from tll_index.indexer.ingest.build import Recipe, build
+from tll_index.indexer.store.store import Store
 
 from .clock import in_turn, seconds
 from .findings import Finding, NotMeasurableError
@@ -28,7 +28,7 @@ SLOWER = 1.3
 
 def model(laboratory: Laboratory) -> Finding:
     """The network through ONNX Runtime, and through eager torch in channels-last memory."""
-    from tll_index.engine.backbones import load_network
+    from tll_index.engine.backbones.network import load_network
 
     backbone = laboratory.embedder.backbone
     settings = replace(laboratory.settings, runtime="onnx", device="cpu")

@@ -13,17 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from tll_index.config import Settings, load_settings
-from tll_index.contracts import UnitVectors
-from tll_index.engine.embedder import Embedder
-from tll_index.engine.ticks import Ticks
-from tll_index.indexer.folder import folder_of
-from tll_index.indexer.interface import Writer
-from tll_index.indexer.layout import VECTORS, writer_lock
-from tll_index.indexer.live import LiveIndex
-from tll_index.indexer.records import ImageRecord
-from tll_index.indexer.store import Store
-from tll_index.indexer.walk import FileState
+from tll_index.core.config import Settings, load_settings
+from tll_index.core.contracts import UnitVectors
+from tll_index.core.progress import Ticks
+from tll_index.engine.lens.embedder import Embedder
+from tll_index.indexer.backends.folder.store_folder import folder_of
+from tll_index.indexer.backends.layout import writer_lock
+from tll_index.indexer.catalog.base import Writer
+from tll_index.indexer.catalog.records import ImageRecord
+from tll_index.indexer.catalog.spaces import VECTORS
+from tll_index.indexer.scan.walk import FileState
+from tll_index.indexer.store.store import Store
+from tll_index.indexer.vector_index.live_index import LiveIndex
 
 from .truth import Truth
 

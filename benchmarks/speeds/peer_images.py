@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tll_index.config import load_settings
-from tll_index.engine.backbones import load_network
-from tll_index.engine.decode import from_image
-from tll_index.engine.features import normalised
-from tll_index.engine.lens import unit
-from tll_index.engine.registry import spec_of
-from tll_index.engine.weights import locate
-from tll_index.indexer.build import Recipe, build
-from tll_index.indexer.store import Store
+from tll_index.core.config import load_settings
+from tll_index.engine.backbones.backbone import normalised
+from tll_index.engine.backbones.network import load_network
+from tll_index.engine.backbones.registry import spec_of
+from tll_index.engine.backbones.weights import locate
+from tll_index.engine.images.decode import from_image
+from tll_index.engine.search.normalize import unit
+from tll_index.indexer.ingest.build import Recipe, build
+from tll_index.indexer.store.store import Store
 
 from .apart import apart
 from .clock import seconds, typical

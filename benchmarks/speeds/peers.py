@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tll_index.config import cores
-from tll_index.contracts import UnitVectors
+from tll_index.core.config import cores
+from tll_index.core.contracts import UnitVectors
 
 EFFORTS = tuple(sorted({round(8 * 1.15**step) for step in range(40)}))
 """What a search's effort (ef, nprobe) is tried with, ascending: 8 to about 1,900."""

@@ -8,8 +8,8 @@ from statistics import median
 import numpy as np
 from PIL import Image
 
-from tll_index.contracts import Pixels
-from tll_index.engine.decode import decode, from_image
+from tll_index.core.contracts import Pixels
+from tll_index.engine.images.decode import decode, from_image
 
 from .clock import in_turn
 from .findings import Finding

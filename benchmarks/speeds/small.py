@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tll_index.engine.decode import Geometry
-from tll_index.engine.registry import BackboneSpec, Layer, register
-from tll_index.engine.runtime import pictures_a_pass
+from tll_index.engine.backbones.registry import BackboneSpec, Layer, register
+from tll_index.engine.backbones.runtime import pictures_a_pass
+from tll_index.engine.images.decode import Geometry
 
 if TYPE_CHECKING:
     import torch
@@ -68,8 +68,8 @@ def write_weights(folder: Path) -> None:
 
 if __name__ == "__main__":
     from tll_index.cli import main
-    from tll_index.config import load_settings
-    from tll_index.engine.features import load_backbone
+    from tll_index.core.config import load_settings
+    from tll_index.engine.backbones.backbone import load_backbone
 
     register(SPEC)
     beside = load_backbone()

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tll_index.contracts import UnitVectors
-from tll_index.engine.ticks import Ticks
+from tll_index.core.contracts import UnitVectors
+from tll_index.core.progress import Ticks
 
 TIE = 1e-6
 """Scores closer than this are equal: sums in float32 differ by less."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tll_index.config import cores
+from tll_index.core.config import cores
 
 from .apart import Apart, apart
 from .cgroup import Group, limited

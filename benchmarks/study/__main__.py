@@ -8,9 +8,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from tll_index.config import load_settings
-from tll_index.engine.runtime import torch_device
-from tll_index.errors import TllError, UsageError
+from tll_index.core.config import load_settings
+from tll_index.core.errors import TllError, UsageError
+from tll_index.engine.backbones.runtime import torch_device
 from tll_index.rendering.progress import TickBars
 
 from ..machine import RESULTS, require_tll

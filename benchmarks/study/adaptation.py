@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tll_index.engine.learning import Material, score
-from tll_index.engine.lens import Lens, applied
-from tll_index.engine.options import TrainingOptions
-from tll_index.engine.training import Fit, PairFeatures, fit_lens, pair_loss
+from tll_index.engine.lens.experiment import Material, score
+from tll_index.engine.lens.lens import Lens, applied
+from tll_index.engine.lens.options import TrainingOptions
+from tll_index.engine.lens.trainer import Fit, PairFeatures, fit_lens, pair_loss
 
 from .curves import rounded, smoothed
 from .laboratory import Laboratory

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from tll_index.engine import backbones
-from tll_index.engine.registry import spec_of
-from tll_index.engine.weights import Weights
-from tll_index.errors import UsageError
+from tll_index.core.errors import UsageError
+from tll_index.engine.backbones.network import provider_of
+from tll_index.engine.backbones.registry import spec_of
+from tll_index.engine.backbones.weights import Weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +33,7 @@ def body_of(backbone: str, weights: Weights) -> Body:
         WeightsError: the file is damaged or of another architecture; never a random network.
     """
     spec = spec_of(backbone)
-    provider = importlib.import_module(spec.provider, backbones.__name__)
+    provider = provider_of(spec)
     if not hasattr(provider, "load_whole"):
         raise UsageError(f"the pair classifier has no way to cut {backbone} into stages")
     whole: Any = provider.load_whole(spec, weights.path).eval().requires_grad_(False)

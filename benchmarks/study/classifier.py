@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tll_index.engine.ticks import Ticks
+from tll_index.core.progress import Ticks
 
 from .bodies import Body
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tll_index.engine.evaluation import bootstrap_interval
+from tll_index.engine.evaluation.metrics import bootstrap_interval
 
 from .run import MEASURED, Run
 from .stand_ins import STAGES

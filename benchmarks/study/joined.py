@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tll_index.config import Settings
-from tll_index.contracts import Pixels
-from tll_index.engine.decode import Geometry, Limits
-from tll_index.engine.features import normalised
-from tll_index.engine.gather import decoded
-from tll_index.engine.registry import BackboneSpec
-from tll_index.engine.runtime import pictures_a_pass
-from tll_index.engine.ticks import Ticks
-from tll_index.engine.tll import Pairs
+from tll_index.core.config import Settings
+from tll_index.core.contracts import Pixels
+from tll_index.core.progress import Ticks
+from tll_index.engine.backbones.backbone import normalised
+from tll_index.engine.backbones.feature_cache import decoded
+from tll_index.engine.backbones.registry import BackboneSpec
+from tll_index.engine.backbones.runtime import pictures_a_pass
+from tll_index.engine.evaluation.tll import Pairs
+from tll_index.engine.images.decode import Geometry, Limits
 
 from .bodies import Body
 

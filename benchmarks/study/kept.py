@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tll_index.indexer.files import replace_file
+from tll_index.core.atomic_files import replace_file
 
 FORMAT = 1
 """To be raised when the same run would now measure otherwise and nothing in its identity tells."""

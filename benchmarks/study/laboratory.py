@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tll_index.config import Settings
-from tll_index.engine.evaluation import folds
-from tll_index.engine.learning import Material, load_material
-from tll_index.engine.options import TrainingOptions
-from tll_index.engine.registry import spec_of
-from tll_index.engine.runtime import torch_device
-from tll_index.engine.ticks import Ticks
-from tll_index.engine.tll import Pairs, read_pairs
-from tll_index.engine.weights import find, how_to_get, locate
+from tll_index.core.config import Settings
+from tll_index.core.progress import Ticks
+from tll_index.engine.backbones.registry import spec_of
+from tll_index.engine.backbones.runtime import torch_device
+from tll_index.engine.backbones.weights import find, how_to_get, locate
+from tll_index.engine.evaluation.metrics import folds
+from tll_index.engine.evaluation.tll import Pairs, read_pairs
+from tll_index.engine.lens.experiment import Material, load_material
+from tll_index.engine.lens.options import TrainingOptions
 
 from ..tll.trials import Projections
 from .bodies import body_of

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from tll_index.engine.decode import Limits
-from tll_index.engine.learning import CrossValidation, Material, score
-from tll_index.engine.lens import Lens
-from tll_index.engine.training import Fit
+from tll_index.engine.images.decode import Limits
+from tll_index.engine.lens.experiment import CrossValidation, Material, score
+from tll_index.engine.lens.lens import Lens
+from tll_index.engine.lens.trainer import Fit
 
 from ..tll.page import telling_pairs
 from ..tll.places import Places, places

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tll_index.engine.evaluation import (
+from tll_index.engine.evaluation.metrics import (
     FOILS,
     Scores,
     expected_reciprocal_rank,
     expected_top_k,
 )
-from tll_index.engine.lens import applied
-from tll_index.engine.options import TrainingOptions
-from tll_index.engine.search import products
+from tll_index.engine.lens.lens import applied
+from tll_index.engine.lens.options import TrainingOptions
+from tll_index.engine.search.search import products
 
 from .adaptation import fitted
 from .classifier import PairClassifier

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from tll_index.engine.options import RECIPES, TrainingOptions
-from tll_index.engine.registry import DEFAULT
+from tll_index.engine.backbones.registry import DEFAULT
+from tll_index.engine.lens.options import RECIPES, TrainingOptions
 
 from .stand_ins import LAST, STAGES
 

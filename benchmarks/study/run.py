@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tll_index.engine.embedder import Embedder
-from tll_index.engine.learning import rate_candidates, train
-from tll_index.engine.options import TrainingOptions
-from tll_index.engine.submission import write_submission
-from tll_index.errors import UsageError, WeightsError
+from tll_index.core.errors import UsageError, WeightsError
+from tll_index.engine.evaluation.kaggle import write_submission
+from tll_index.engine.lens.embedder import Embedder
+from tll_index.engine.lens.experiment import rate_candidates, train
+from tll_index.engine.lens.options import TrainingOptions
 
 from .adaptation import measure_adaptation, measure_cosine, possible
 from .kept import Kept

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tll_index.engine.decode import Geometry
-from tll_index.engine.registry import DEFAULT, BackboneSpec, Layer, register, spec_of
+from tll_index.engine.backbones.registry import DEFAULT, BackboneSpec, Layer, register, spec_of
+from tll_index.engine.images.decode import Geometry
 
 LAST = "efficientnet_lite0_last"
 """Only the last layer, as in the paper's baseline."""

@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tll_index.config import Settings, load_settings
-from tll_index.engine.decode import Limits
-from tll_index.engine.learning import Material, load_material
-from tll_index.engine.options import TrainingOptions
-from tll_index.engine.registry import DEFAULT
-from tll_index.engine.ticks import Ticks
+from tll_index.core.config import Settings, load_settings
+from tll_index.core.progress import Ticks
+from tll_index.engine.backbones.registry import DEFAULT
+from tll_index.engine.images.decode import Limits
+from tll_index.engine.lens.experiment import Material, load_material
+from tll_index.engine.lens.options import TrainingOptions
 
 from ..machine import machine
 from .cost import embedding

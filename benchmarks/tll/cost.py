@@ -10,14 +10,14 @@ from typing import TypeVar
 
 import numpy as np
 
-from tll_index.config import Settings
-from tll_index.engine.decode import Limits, decode
-from tll_index.engine.features import Backbone
-from tll_index.engine.files import read_bytes
-from tll_index.engine.learning import Material
-from tll_index.engine.lens import Lens
-from tll_index.engine.registry import BackboneSpec, Layer
-from tll_index.engine.runtime import load_runtime
+from tll_index.core.config import Settings
+from tll_index.engine.backbones.backbone import Backbone
+from tll_index.engine.backbones.registry import BackboneSpec, Layer
+from tll_index.engine.backbones.runtime import load_runtime
+from tll_index.engine.images.decode import Limits, decode
+from tll_index.engine.images.file_bytes import read_bytes
+from tll_index.engine.lens.experiment import Material
+from tll_index.engine.lens.lens import Lens
 
 SIDE = 224
 BATCH = 32

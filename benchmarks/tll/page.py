@@ -6,11 +6,11 @@ import base64
 from pathlib import Path
 from typing import Any
 
-from tll_index.engine.decode import Limits, thumbnail
-from tll_index.engine.files import read_bytes
-from tll_index.engine.learning import Material
-from tll_index.errors import PictureError
-from tll_index.names import shown
+from tll_index.core.errors import PictureError
+from tll_index.core.names import shown
+from tll_index.engine.images.decode import Limits, thumbnail
+from tll_index.engine.images.file_bytes import read_bytes
+from tll_index.engine.lens.experiment import Material
 
 from .places import Places, best, surprising, worst
 

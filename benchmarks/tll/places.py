@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tll_index.engine.evaluation import FOILS, expected_top_k
-from tll_index.engine.learning import CrossValidation, Material
-from tll_index.engine.lens import applied
-from tll_index.engine.search import nearest, new_index
+from tll_index.engine.evaluation.metrics import FOILS, expected_top_k
+from tll_index.engine.lens.experiment import CrossValidation, Material
+from tll_index.engine.lens.lens import applied
+from tll_index.engine.search.search import nearest, new_index
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from tll_index.engine.options import TrainingOptions, options_of
+from tll_index.engine.lens.options import TrainingOptions, options_of
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tll_index.engine.evaluation import Scores, bootstrap_interval
-from tll_index.engine.fitting import Projection, fit_projection
-from tll_index.engine.learning import CrossValidation, Material, cross_validate, judge_by_folds
-from tll_index.engine.lens import Lens
-from tll_index.engine.options import TrainingOptions
-from tll_index.engine.registry import BackboneSpec
-from tll_index.engine.ticks import Ticks
-from tll_index.engine.training import Fit, PairFeatures, fit_lens
+from tll_index.core.progress import Ticks
+from tll_index.engine.backbones.registry import BackboneSpec
+from tll_index.engine.evaluation.metrics import Scores, bootstrap_interval
+from tll_index.engine.lens.experiment import (
+    CrossValidation,
+    Material,
+    cross_validate,
+    judge_by_folds,
+)
+from tll_index.engine.lens.lens import Lens
+from tll_index.engine.lens.options import TrainingOptions
+from tll_index.engine.lens.projection import Projection, fit_projection
+from tll_index.engine.lens.trainer import Fit, PairFeatures, fit_lens
 
 from .places import Places, places
 from .systems import System

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tll_index.errors import UsageError
+from tll_index.core.errors import UsageError
 
 from ..machine import RESULTS
 from ..written import write

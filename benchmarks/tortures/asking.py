@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tll_index import Store
-from tll_index.errors import TllError
+from tll_index.core.errors import TllError
 
 _MOST = 1000
 """Hits that are asked for: all."""

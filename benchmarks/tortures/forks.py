@@ -50,7 +50,11 @@ _PATIENCE = 60.0
 
 _MODULES = (
     *("torch", "faiss", "lmdb", "filelock", "PIL.Image", "safetensors.torch", "tll_index.cli"),
-    *("tll_index.indexer.build", "tll_index.indexer.keeper", "benchmarks.tortures.looks"),
+    *(
+        "tll_index.indexer.ingest.build",
+        "tll_index.indexer.ingest.background_indexer",
+        "benchmarks.tortures.looks",
+    ),
     *("tll_index.rendering.render", "tll_index.rendering.progress", "benchmarks.tortures.asking"),
 )
 
@@ -118,7 +122,7 @@ def _be(what: Mapping[str, Any]) -> int:
 def _function(name: str, arguments: Mapping[str, Any]) -> int:
     import importlib
 
-    from tll_index.errors import TllError
+    from tll_index.core.errors import TllError
 
     module, function = name.split(":")
     try:

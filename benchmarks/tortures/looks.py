@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from tll_index import Lens, Store
-from tll_index.errors import TllError
-from tll_index.indexer.interface import Reader
+from tll_index.core.errors import TllError
+from tll_index.indexer.catalog.base import Reader
 
 QUIET = 0.002
 """Seconds between two looks of `watch`."""
@@ -103,7 +103,7 @@ def _verified(opened: Store) -> list[str]:
 
 def indexed(store: str) -> dict[str, Any]:
     """Whether the FAISS file is whole, and holds what the catalog holds."""
-    from tll_index.indexer import vectors
+    from tll_index.indexer.vector_index import faiss_file as vectors
 
     with Store.open(store) as opened:
         about = opened.about

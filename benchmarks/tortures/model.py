@@ -21,15 +21,15 @@ import numpy as np
 
 import tll_index
 from tll_index import Recipe, Store, build
-from tll_index.config import load_settings
-from tll_index.contracts import UnitVectors
-from tll_index.engine.decode import decode
-from tll_index.engine.embedder import load_embedder
-from tll_index.engine.indexes import ids_in
-from tll_index.errors import TllError
-from tll_index.indexer.report import Progress
-from tll_index.indexer.vectors import load
-from tll_index.indexer.walk import FileState
+from tll_index.core.config import load_settings
+from tll_index.core.contracts import UnitVectors
+from tll_index.core.errors import TllError
+from tll_index.core.progress import Progress
+from tll_index.engine.images.decode import decode
+from tll_index.engine.lens.embedder import load_embedder
+from tll_index.engine.search.faiss_index import ids_in
+from tll_index.indexer.scan.walk import FileState
+from tll_index.indexer.vector_index.faiss_file import load
 
 from ..machine import ROOT
 from .tree import Tree

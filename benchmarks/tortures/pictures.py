@@ -15,9 +15,9 @@ from typing import Any
 
 from PIL import Image
 
-from tll_index.engine.decode import FORMATS, Geometry, Limits
-from tll_index.errors import DecoderFailedError, PictureError
-from tll_index.indexer.decoders import Decoder
+from tll_index.core.errors import DecoderFailedError, PictureError
+from tll_index.engine.images.decode import FORMATS, Geometry, Limits
+from tll_index.indexer.decoding.decoder_process import Decoder
 
 from .bombs import bombs
 from .mutations import Hostile, mutated

@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...errors import WeightsError
+from ...core.errors import WeightsError
 
 if TYPE_CHECKING:
     import torch

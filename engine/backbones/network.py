@@ -1,16 +1,21 @@
-"""How networks are built and filled with weights: one small module for each provider."""
+"""A backbone's network, built and filled with weights by its provider."""
 
 from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ...privacy import hub_unasked
-from ..registry import BackboneSpec
+from ...core.privacy import hub_unasked
+from .registry import BackboneSpec
 
 if TYPE_CHECKING:
     import torch
+
+
+def provider_of(spec: BackboneSpec) -> Any:
+    """The module that knows its architecture; see `BackboneSpec.provider`."""
+    return importlib.import_module(spec.provider, f"{__package__}.providers")
 
 
 def load_network(spec: BackboneSpec, weights: Path) -> torch.nn.Module:
@@ -19,7 +24,7 @@ def load_network(spec: BackboneSpec, weights: Path) -> torch.nn.Module:
     Raises:
         WeightsError: the file is damaged, or its tensors are not exactly this architecture's.
     """
-    provider = importlib.import_module(spec.provider, __name__)
+    provider = provider_of(spec)
     with hub_unasked():
         network: torch.nn.Module = provider.load(spec, weights)
     if spec.views:

@@ -8,8 +8,8 @@ from functools import partial
 
 import torch
 
-from ..registry import Layer
 from .pooling import PooledNetwork
+from .registry import Layer
 
 
 class PooledOutputs(PooledNetwork):

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..registry import Layer, Pool
+from .registry import Layer, Pool
 
 
 class PooledNetwork(torch.nn.Module):

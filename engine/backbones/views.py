@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import interpolate
 
-from ..spec import View
+from .spec import View
 
 
 class Views(torch.nn.Module):

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tll_index.engine.addresses import is_address, require_unsigned, tidied, tidy_root
-from tll_index.engine.remote import stamp_of
-from tll_index.errors import UsageError
+from tll_index.core.errors import UsageError
+from tll_index.engine.remote.entries import stamp_of
+from tll_index.engine.remote.urls import is_address, require_unsigned, tidied, tidy_root
 
 
 @pytest.mark.parametrize(

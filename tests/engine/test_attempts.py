@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pictures import encoded
-from tll_index.engine.decode import Geometry, Limits, decode
-from tll_index.engine.jpeg_segments import has_all_scans, rows_whatever_follows
-from tll_index.errors import DamagedPictureError, PictureError, TooLargePictureError
+from tll_index.core.errors import DamagedPictureError, PictureError, TooLargePictureError
+from tll_index.engine.images.decode import Geometry, Limits, decode
+from tll_index.engine.images.formats.jpeg_segments import has_all_scans, rows_whatever_follows
 
 SQUARE = Geometry(32, "squash")
 STRICT, TAKEN = Limits(), Limits(truncated=True)

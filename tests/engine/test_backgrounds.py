@@ -10,8 +10,8 @@ import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
 from pictures import encoded, noise
-from tll_index.engine.backgrounds import background_of
-from tll_index.engine.decode import Geometry, decode, smaller, thumbnail
+from tll_index.engine.images.backgrounds import background_of
+from tll_index.engine.images.decode import Geometry, decode, smaller, thumbnail
 
 SQUARE = Geometry(64, "squash")
 OLD = Geometry(64, "squash", conversion=1)

@@ -13,15 +13,15 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 from tll_index import load_backbone
-from tll_index.config import load_settings
-from tll_index.contracts import Pixels
-from tll_index.engine.backbones.bundled import PooledBlocks, load_whole
+from tll_index.core.config import load_settings
+from tll_index.core.contracts import Pixels
+from tll_index.core.errors import WeightsError
+from tll_index.engine.backbones.backbone import Backbone, normalised
+from tll_index.engine.backbones.providers.bundled import PooledBlocks, load_whole
+from tll_index.engine.backbones.registry import DEFAULT, Layer, Pool, register, spec_of
 from tll_index.engine.backbones.views import seen
-from tll_index.engine.decode import Geometry, from_image
-from tll_index.engine.features import Backbone, normalised
-from tll_index.engine.registry import DEFAULT, Layer, Pool, register, spec_of
-from tll_index.engine.weights import find, locate
-from tll_index.errors import WeightsError
+from tll_index.engine.backbones.weights import find, locate
+from tll_index.engine.images.decode import Geometry, from_image
 
 SPEC = spec_of(DEFAULT)
 ALL_POOLS = (Pool(), Pool("std"), Pool("std", 2), Pool(grid=3), Pool(grid=2))

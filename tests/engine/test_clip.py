@@ -14,10 +14,10 @@ from safetensors.torch import save_file
 import why
 from clips import NAMES, RESNET, VIT, install, pixels_for, random_network, write_weights
 from tll_index import load_backbone
-from tll_index.config import load_settings
-from tll_index.engine.features import normalised
-from tll_index.engine.registry import register, spec_of
-from tll_index.errors import WeightsError
+from tll_index.core.config import load_settings
+from tll_index.core.errors import WeightsError
+from tll_index.engine.backbones.backbone import normalised
+from tll_index.engine.backbones.registry import register, spec_of
 
 
 @pytest.fixture(scope="module", autouse=True)

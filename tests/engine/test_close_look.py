@@ -10,12 +10,12 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFont, ImageOps
 from sklearn.datasets import load_sample_image
 
 from pictures import encoded
-from tll_index.engine.boxes import WHOLE, Box
-from tll_index.engine.close_look import GEOMETRY, Sight, agreement
-from tll_index.engine.decode import decode
-from tll_index.engine.framing import content_box
-from tll_index.engine.orientation import ORIENTATIONS, UPRIGHT, Orientation
-from tll_index.engine.registering import registered
+from tll_index.engine.images.decode import decode
+from tll_index.engine.near_duplicates.boxes import WHOLE, Box
+from tll_index.engine.near_duplicates.framing import content_box
+from tll_index.engine.near_duplicates.orientation import ORIENTATIONS, UPRIGHT, Orientation
+from tll_index.engine.near_duplicates.pixel_comparison import GEOMETRY, Sight, agreement
+from tll_index.engine.near_duplicates.registration import registered
 
 Change = Callable[[Image.Image], Image.Image]
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pictures import encoded, quadrants
-from tll_index.engine.crops import Crop
-from tll_index.engine.decode import Geometry, decode, from_image
-from tll_index.errors import OutsidePictureError, UsageError
+from tll_index.core.errors import OutsidePictureError, UsageError
+from tll_index.engine.images.crops import Crop
+from tll_index.engine.images.decode import Geometry, decode, from_image
 
 SQUARE = Geometry(size=8, fit="squash")
 

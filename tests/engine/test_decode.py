@@ -17,10 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from pictures import encoded, noise, png_claiming, quadrants
-from tll_index.engine.decode import Geometry, Limits, decode, from_image, thumbnail
-from tll_index.engine.files import read_bytes
-from tll_index.engine.modes import to_rgb
-from tll_index.errors import (
+from tll_index.core.errors import (
     DamagedPictureError,
     EmptyPictureError,
     MissingPictureError,
@@ -29,7 +26,10 @@ from tll_index.errors import (
     TooLargePictureError,
     UnreadablePictureError,
 )
-from tll_index.indexer.decoders import Decoder
+from tll_index.engine.images.color_modes import to_rgb
+from tll_index.engine.images.decode import Geometry, Limits, decode, from_image, thumbnail
+from tll_index.engine.images.file_bytes import read_bytes
+from tll_index.indexer.decoding.decoder_process import Decoder
 
 SQUASH = Geometry(size=16, fit="squash")
 
@@ -216,7 +216,7 @@ def test_not_a_picture() -> None:
 def test_heic_without_the_extra_says_what_to_install() -> None:
     code = (
         "import sys; sys.modules['pillow_heif'] = None\n"
-        "from tll_index.engine.decode import Geometry, decode\n"
+        "from tll_index.engine.images.decode import Geometry, decode\n"
         "decode(b'\\0\\0\\0\\x18ftypheic' + bytes(64), Geometry(16))"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -318,9 +318,9 @@ def test_large_pictures_are_converted_strip_by_strip(monkeypatch: pytest.MonkeyP
         palette = colours.convert("RGB").quantize(16)
         palette.info["transparency"] = 3
         for picture in (*pictures, palette):
-            monkeypatch.setattr("tll_index.engine.modes._STRIP", 1 << 20)
+            monkeypatch.setattr("tll_index.engine.images.color_modes._STRIP", 1 << 20)
             whole = np.asarray(to_rgb(picture))
-            monkeypatch.setattr("tll_index.engine.modes._STRIP", 1000)
+            monkeypatch.setattr("tll_index.engine.images.color_modes._STRIP", 1000)
             assert (np.asarray(to_rgb(picture)) == whole).all(), picture.mode
             assert whole.shape == (height, width, 3)
 

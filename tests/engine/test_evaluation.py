@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tll_index.engine import evaluation
-from tll_index.engine.evaluation import (
+from tll_index.core.errors import UsageError
+from tll_index.engine.evaluation.metrics import (
     Scores,
     bootstrap_interval,
     evaluate,
@@ -22,8 +22,8 @@ from tll_index.engine.evaluation import (
     folds,
     standing,
 )
-from tll_index.engine.lens import unit
-from tll_index.errors import UsageError
+from tll_index.engine.evaluation.metrics import metrics as evaluation
+from tll_index.engine.search.normalize import unit
 
 
 def vectors(n: int, seed: int, dimension: int = 16) -> np.ndarray:

@@ -19,13 +19,13 @@ import tiny
 import tiny_network
 from pictures import fill_folder
 from tll_index import build, load_backbone
-from tll_index.config import load_settings
-from tll_index.engine.exported import ExportError, load_exported
-from tll_index.engine.registry import register, spec_of
-from tll_index.engine.runtime import has_gpu
-from tll_index.engine.sealed import read_sealed
-from tll_index.engine.weights import locate
-from tll_index.errors import UsageError
+from tll_index.core.config import load_settings
+from tll_index.core.errors import UsageError
+from tll_index.core.sealed import read_sealed
+from tll_index.engine.backbones.onnx_export import ExportError, load_exported
+from tll_index.engine.backbones.registry import register, spec_of
+from tll_index.engine.backbones.runtime import has_gpu
+from tll_index.engine.backbones.weights import locate
 
 
 @pytest.fixture(autouse=True)

@@ -12,10 +12,10 @@ from torch.nn import functional
 
 import why
 from tll_index import load_backbone
-from tll_index.engine.backbones.facenet import InceptionResnetV1
-from tll_index.engine.features import normalised
-from tll_index.engine.registry import spec_of
-from tll_index.errors import WeightsError
+from tll_index.core.errors import WeightsError
+from tll_index.engine.backbones.backbone import normalised
+from tll_index.engine.backbones.providers.facenet import InceptionResnetV1
+from tll_index.engine.backbones.registry import spec_of
 
 SPEC = spec_of("facenet")
 IDENTITIES = 8631

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 
 from lookalikes import SPEC, pairs, times
-from tll_index.engine.fitting import canonical_directions, fit_projection
-from tll_index.engine.lens import Lens, unit
-from tll_index.engine.options import TrainingOptions, options_of
-from tll_index.engine.training import PairFeatures, fit_lens
-from tll_index.errors import UsageError
+from tll_index.core.errors import UsageError
+from tll_index.engine.lens.lens import Lens
+from tll_index.engine.lens.options import TrainingOptions, options_of
+from tll_index.engine.lens.projection import canonical_directions, fit_projection
+from tll_index.engine.lens.trainer import PairFeatures, fit_lens
+from tll_index.engine.search.normalize import unit
 
 PAIRS, NEW = pairs(60), pairs(30, seed=1)
 SCALINGS = ("value", "layer", "none")

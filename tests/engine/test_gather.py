@@ -21,13 +21,13 @@ from PIL import Image, ImageOps
 import tiny
 from pictures import fill_folder, noise, quadrants
 from tiny import SPEC, write_weights
-from tll_index.config import load_settings
-from tll_index.engine.decode import decode
-from tll_index.engine.features import Backbone, load_backbone
-from tll_index.engine.gather import CHUNK, gather
-from tll_index.engine.registry import register
-from tll_index.engine.ticks import Ticks
-from tll_index.errors import DataError
+from tll_index.core.config import load_settings
+from tll_index.core.errors import DataError
+from tll_index.core.progress import Ticks
+from tll_index.engine.backbones.backbone import Backbone, load_backbone
+from tll_index.engine.backbones.feature_cache import CHUNK, gather
+from tll_index.engine.backbones.registry import register
+from tll_index.engine.images.decode import decode
 from tll_index.rendering.progress import TickBars
 
 TESTS = Path(__file__).resolve().parent.parent
@@ -325,9 +325,9 @@ SCRIPT = """
 import signal, sys, threading
 from pathlib import Path
 import tiny
-from tll_index.config import load_settings
-from tll_index.engine.features import load_backbone
-from tll_index.engine.gather import gather
+from tll_index.core.config import load_settings
+from tll_index.engine.backbones.backbone import load_backbone
+from tll_index.engine.backbones.feature_cache import gather
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 tiny.install()

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, TiffImagePlugin
 
 from pictures import encoded
-from tll_index.engine.decode import Geometry, decode
+from tll_index.engine.images.decode import Geometry, decode
 
 SQUARE = Geometry(64, "squash")
 

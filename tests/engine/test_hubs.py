@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tll_index.contracts import UnitVectors
-from tll_index.engine.hubs import HubPenalty
-from tll_index.engine.lens import unit
-from tll_index.engine.search import nearest, new_index
-from tll_index.errors import LensError
+from tll_index.core.contracts import UnitVectors
+from tll_index.core.errors import LensError
+from tll_index.engine.lens.csls import HubPenalty
+from tll_index.engine.search.normalize import unit
+from tll_index.engine.search.search import nearest, new_index
 
 PENALTIES = {
     "seed": st.integers(0, 999),

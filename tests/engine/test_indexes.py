@@ -8,10 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tll_index.engine import indexes
-from tll_index.engine.indexes import Effort, Questions, candidates, make, plan, ready, tuned
-from tll_index.engine.lens import unit
-from tll_index.errors import UsageError
+from tll_index.core.errors import UsageError
+from tll_index.engine.search.faiss_index import (
+    Effort,
+    Questions,
+    candidates,
+    make,
+    plan,
+    ready,
+    tuned,
+)
+from tll_index.engine.search.normalize import unit
+from tll_index.engine.search.search import faiss_index as indexes
 
 GIB = 1 << 30
 

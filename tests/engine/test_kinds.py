@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tll_index.engine.decode import SUFFIXES
-from tll_index.engine.kinds import KINDS, ending_of, unread
+from tll_index.engine.images.decode import SUFFIXES
+from tll_index.engine.images.file_kinds import KINDS, ending_of, unread
 
 
 @pytest.mark.parametrize("name", [b"IMG_1.CRW", b"b.SVG", b"\xff.exr", b"x.tar.xcf"])

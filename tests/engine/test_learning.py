@@ -15,12 +15,15 @@ from PIL import Image, ImageOps
 import lookalikes
 import tiny
 from pictures import noise
-from tll_index.config import load_settings
-from tll_index.engine.decode import from_image, greyed
-from tll_index.engine.embedder import Embedder
-from tll_index.engine.evaluation import Scores, evaluate, folds
-from tll_index.engine.features import Backbone, load_backbone
-from tll_index.engine.learning import (
+from tll_index.core.config import load_settings
+from tll_index.core.errors import DataError, UsageError
+from tll_index.core.progress import Ticks
+from tll_index.engine.backbones.backbone import Backbone, load_backbone
+from tll_index.engine.evaluation.metrics import Scores, evaluate, folds
+from tll_index.engine.evaluation.tll import Pairs, read_pairs
+from tll_index.engine.images.decode import from_image, greyed
+from tll_index.engine.lens.embedder import Embedder
+from tll_index.engine.lens.experiment import (
     Material,
     cross_validate,
     load_material,
@@ -30,13 +33,10 @@ from tll_index.engine.learning import (
     train,
     with_score,
 )
-from tll_index.engine.lens import Lens
-from tll_index.engine.options import TrainingOptions, options_of
-from tll_index.engine.search import nearest, new_index
-from tll_index.engine.ticks import Ticks
-from tll_index.engine.tll import Pairs, read_pairs
-from tll_index.engine.training import PairFeatures, fit_lens
-from tll_index.errors import DataError, UsageError
+from tll_index.engine.lens.lens import Lens
+from tll_index.engine.lens.options import TrainingOptions, options_of
+from tll_index.engine.lens.trainer import PairFeatures, fit_lens
+from tll_index.engine.search.search import nearest, new_index
 
 COUNT = 24
 HUBS = 0.5

@@ -17,14 +17,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tiny import SPEC
-from tll_index.config import load_settings
-from tll_index.contracts import Features
-from tll_index.engine.embedder import load_embedder
-from tll_index.engine.features import load_backbone
-from tll_index.engine.hubs import HubPenalty
-from tll_index.engine.lens import Lens, find_lens, unit
-from tll_index.engine.registry import Layer, Pool, spec_of
-from tll_index.errors import LensError
+from tll_index.core.config import load_settings
+from tll_index.core.contracts import Features
+from tll_index.core.errors import LensError
+from tll_index.engine.backbones.backbone import load_backbone
+from tll_index.engine.backbones.registry import Layer, Pool, spec_of
+from tll_index.engine.lens.csls import HubPenalty
+from tll_index.engine.lens.embedder import load_embedder
+from tll_index.engine.lens.lens import Lens, find_lens
+from tll_index.engine.search.normalize import unit
 
 
 def made(
@@ -289,7 +290,7 @@ def test_newer_format_and_other_backbone_are_refused(
 ) -> None:
     path = tmp_path / "tiny.npz"
     with monkeypatch.context() as patched:
-        patched.setattr("tll_index.engine.lens.FORMAT", 3)
+        patched.setattr("tll_index.engine.lens.lens.FORMAT", 3)
         made().save(path)
     with pytest.raises(LensError, match="upgrade tll-index"):
         Lens.load(path)

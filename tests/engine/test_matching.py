@@ -10,11 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lookalikes import SPEC, pairs
-from tll_index.engine.evaluation import evaluate
-from tll_index.engine.matching import TEMPERATURE, Guessed, Offered, guess, likelihoods
-from tll_index.engine.options import options_of
-from tll_index.engine.training import PairFeatures, fit_lens
-from tll_index.errors import UsageError
+from tll_index.core.errors import UsageError
+from tll_index.engine.evaluation.metrics import evaluate
+from tll_index.engine.lens.options import options_of
+from tll_index.engine.lens.pseudo_pairs import (
+    TEMPERATURE,
+    Guessed,
+    Offered,
+    guess,
+    likelihoods,
+)
+from tll_index.engine.lens.trainer import PairFeatures, fit_lens
 
 
 def lists(count: int, length: int, random: np.random.Generator) -> np.ndarray:

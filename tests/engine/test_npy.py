@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tll_index.engine import npy
+from tll_index.core import npy
 
 DEEP = (90, 900, 4000)  # where parsers of different Pythons give up in different ways
 LITERALS = {

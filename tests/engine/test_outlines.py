@@ -8,8 +8,14 @@ from PIL import Image, ImageEnhance
 from sklearn.datasets import load_sample_image
 
 from pictures import encoded
-from tll_index.engine.decode import decode
-from tll_index.engine.outlines import GEOMETRY, SIDE, likeness, likeness_of_parts, outline
+from tll_index.engine.images.decode import decode
+from tll_index.engine.near_duplicates.outlines import (
+    GEOMETRY,
+    SIDE,
+    likeness,
+    likeness_of_parts,
+    outline,
+)
 
 SAME = 0.92
 

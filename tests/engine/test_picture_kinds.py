@@ -13,17 +13,17 @@ from PIL import Image
 
 from pictures import encoded, noise, png_claiming
 from tiffs import dng, tiff_of, webp_inside
-from tll_index.engine.decode import Geometry, Limits, codecs, decode
-from tll_index.engine.gif_blocks import without_comments
-from tll_index.engine.opening import SUFFIXES
-from tll_index.engine.signatures import jxl_size, kind_of
-from tll_index.errors import (
+from tll_index.core.errors import (
     DecoderFailedError,
     NotAPictureError,
     PictureError,
     TooLargePictureError,
 )
-from tll_index.indexer.decoders import Decoder
+from tll_index.engine.images.decode import Geometry, Limits, codecs, decode
+from tll_index.engine.images.formats.gif_blocks import without_comments
+from tll_index.engine.images.formats.signatures import jxl_size, kind_of
+from tll_index.engine.images.opening import SUFFIXES
+from tll_index.indexer.decoding.decoder_process import Decoder
 
 SQUARE = Geometry(32, "squash")
 IMAGE = noise(4, 90, 60)
@@ -306,7 +306,7 @@ def test_without_an_extra_it_says_what_to_install(missing: str, make: str, said:
     code = (
         f"import sys; sys.modules[{missing!r}] = None; sys.path.insert(0, 'tests')\n"
         "import numpy as np; from pictures import noise; from tiffs import *\n"
-        "from tll_index.engine.decode import Geometry, decode\n"
+        "from tll_index.engine.images.decode import Geometry, decode\n"
         f"decode({make}, Geometry(16))"
     )
     root = __file__.rsplit("/tests/", 1)[0]

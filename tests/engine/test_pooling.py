@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tll_index.engine.backbones.pooling import pooled, shared_out
-from tll_index.engine.registry import Layer, Pool
+from tll_index.engine.backbones.registry import Layer, Pool
 
 POOLS = st.builds(Pool, st.sampled_from(["mean", "std"]), st.integers(1, 4))
 

@@ -15,16 +15,18 @@ from PIL import Image
 import tiny
 import tiny_layers
 from pictures import encoded, noise
-from tll_index.config import load_settings
-from tll_index.engine.decode import Geometry, Picture, decode, from_image
-from tll_index.engine.embedder import Embedder, load_embedder
-from tll_index.engine.hubs import HubPenalty
-from tll_index.engine.lens import Lens, unit
-from tll_index.engine.places import activations_of, overlaps
-from tll_index.engine.reasons import Reasons, Subject, reasons
-from tll_index.engine.registry import spec_of
-from tll_index.engine.ticks import Ticks
-from tll_index.errors import NoPlacesError, UsageError
+from tll_index.core.config import load_settings
+from tll_index.core.errors import NoPlacesError, UsageError
+from tll_index.core.progress import Ticks
+from tll_index.engine.backbones.registry import spec_of
+from tll_index.engine.explain.attribution import activations_of, overlaps
+from tll_index.engine.explain.explain import Reasons, reasons
+from tll_index.engine.explain.sides import Subject
+from tll_index.engine.images.decode import Geometry, Picture, decode, from_image
+from tll_index.engine.lens.csls import HubPenalty
+from tll_index.engine.lens.embedder import Embedder, load_embedder
+from tll_index.engine.lens.lens import Lens
+from tll_index.engine.search.normalize import unit
 
 NAMES = [spec.name for spec in tiny_layers.ROWS if spec.name != "tiny-end"]
 
@@ -297,7 +299,7 @@ def test_only_names_of_pictures_can_be_written(tmp_path: Path) -> None:
     found = compared(embedder_of("tiny-plain"), noise(1), noise(2))
     with pytest.raises(UsageError, match=r"why.gif: the name must end in one of .png"):
         found.save(tmp_path / "why.gif")
-    from tll_index.errors import TllError
+    from tll_index.core.errors import TllError
 
     with pytest.raises(TllError, match="can't be written: No such file"):
         found.save(tmp_path / "nowhere" / "why.png")

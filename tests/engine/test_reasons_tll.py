@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from tll_index.config import load_settings
-from tll_index.contracts import Pixels
-from tll_index.engine.decode import Limits
-from tll_index.engine.embedder import load_embedder
-from tll_index.engine.masks import Hiding
-from tll_index.engine.reasons import Subject, reasons
-from tll_index.engine.registry import DEFAULT
-from tll_index.engine.sources import looked_at
+from tll_index.core.config import load_settings
+from tll_index.core.contracts import Pixels
+from tll_index.engine.backbones.registry import DEFAULT
+from tll_index.engine.explain.explain import reasons
+from tll_index.engine.explain.occlusion import Hiding
+from tll_index.engine.explain.sides import Subject
+from tll_index.engine.images.decode import Limits
+from tll_index.engine.images.sources import looked_at
+from tll_index.engine.lens.embedder import load_embedder
 
 
 def filled(pixels: Pixels, cells: np.ndarray) -> Pixels:

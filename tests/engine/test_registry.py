@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from tll_index import load_backbone
-from tll_index.config import load_settings
-from tll_index.engine.listing import listing
-from tll_index.engine.registry import DEFAULT, ROWS, BackboneSpec, Pool, spec_of
-from tll_index.engine.weights import SUFFIXES, locate
-from tll_index.errors import WeightsError
+from tll_index.core.config import load_settings
+from tll_index.core.errors import WeightsError
+from tll_index.engine.backbones.registry import DEFAULT, ROWS, BackboneSpec, Pool, spec_of
+from tll_index.engine.backbones.weights import SUFFIXES, locate
+from tll_index.engine.lens.listing import listing
 
 FETCHED = [spec for spec in ROWS if not spec.package]
 README = Path(__file__).parent.parent.parent / "README.md"

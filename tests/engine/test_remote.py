@@ -13,11 +13,7 @@ from pathlib import Path
 import pytest
 
 from served import Website, website
-from tll_index.engine import remote
-from tll_index.engine.decode import Limits
-from tll_index.engine.files import read_bytes, read_file
-from tll_index.engine.outages import Outages
-from tll_index.errors import (
+from tll_index.core.errors import (
     AddressError,
     EmptyPictureError,
     MissingPictureError,
@@ -25,6 +21,10 @@ from tll_index.errors import (
     UnreachableError,
     UnreadablePictureError,
 )
+from tll_index.engine.images.decode import Limits
+from tll_index.engine.images.file_bytes import read_bytes, read_file
+from tll_index.engine.remote.backoff import Outages
+from tll_index.engine.remote.fsspec_io import fsspec_io as remote
 
 pytest.importorskip("aiohttp")
 
@@ -136,7 +136,7 @@ def test_a_host_that_is_silent(site: Website, monkeypatch: pytest.MonkeyPatch) -
     """It gets its time, twice; then the next files do not wait for it."""
     import aiohttp
 
-    from tll_index.engine import webpages
+    from tll_index.engine.remote.fsspec_io import http_listing as webpages
 
     short = aiohttp.ClientTimeout(sock_read=0.05)
     monkeypatch.setattr("fsspec.config.conf", {"http": {"client_kwargs": {"timeout": short}}})
@@ -167,8 +167,9 @@ def test_many_threads_share_one_session(site: Website) -> None:
 def test_paths_need_no_fsspec(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"1")
     code = (
-        "import sys; from tll_index.engine.files import read_file; read_file(sys.argv[1]); "
-        "from tll_index.indexer import build; print('fsspec' in sys.modules)"
+        "import sys; from tll_index.engine.images.file_bytes import read_file; "
+        "read_file(sys.argv[1]); "
+        "from tll_index.indexer.ingest import build; print('fsspec' in sys.modules)"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "a.png")]
     assert subprocess.check_output(command, env=os.environ, text=True) == "False\n"
@@ -177,7 +178,7 @@ def test_paths_need_no_fsspec(tmp_path: Path) -> None:
 def test_packages_that_are_missing(tmp_path: Path) -> None:
     """fsspec itself, and what a scheme needs: by name, with what to do."""
     code = (
-        "import sys; from tll_index.engine.files import read_file\n"
+        "import sys; from tll_index.engine.images.file_bytes import read_file\n"
         "sys.modules[sys.argv[1]] = None\n"
         "try: read_file(sys.argv[2])\n"
         "except Exception as error: print(type(error).__name__, error)"

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from tll_index.config import Settings, load_settings
-from tll_index.engine.runtime import TorchRuntime, has_gpu, pictures_a_pass
+from tll_index.core.config import Settings, load_settings
+from tll_index.engine.backbones.runtime import TorchRuntime, has_gpu, pictures_a_pass
 
 
 class Pooled(torch.nn.Module):

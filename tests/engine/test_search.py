@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tll_index.engine.lens import unit
-from tll_index.engine.search import nearest, new_index
+from tll_index.engine.search.normalize import unit
+from tll_index.engine.search.search import nearest, new_index
 
 
 @settings(max_examples=60, deadline=None)

@@ -7,7 +7,7 @@ import threading
 import faiss
 from threadpoolctl import threadpool_info
 
-from tll_index.engine.threads import calm_blas, one_faiss_thread
+from tll_index.core.threads import calm_blas, one_faiss_thread
 
 
 def threads() -> list[int]:

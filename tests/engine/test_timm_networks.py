@@ -19,12 +19,12 @@ from torchvision.models.resnet import Bottleneck, ResNet
 
 import why
 from tll_index import load_backbone
+from tll_index.core.errors import WeightsError
+from tll_index.engine.backbones.backbone import normalised
 from tll_index.engine.backbones.outputs import PooledOutputs
-from tll_index.engine.backbones.timm_networks import VARIANTS, build, named_for
-from tll_index.engine.decode import Geometry
-from tll_index.engine.features import normalised
-from tll_index.engine.registry import ROWS, BackboneSpec, Layer, Pool, register, spec_of
-from tll_index.errors import WeightsError
+from tll_index.engine.backbones.providers.timm_networks import VARIANTS, build, named_for
+from tll_index.engine.backbones.registry import ROWS, BackboneSpec, Layer, Pool, register, spec_of
+from tll_index.engine.images.decode import Geometry
 
 Tensors = dict[str, torch.Tensor]
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tll_index.engine.submission import check_submission, write_submission
-from tll_index.engine.tll import Candidates, read_candidates, read_pairs
-from tll_index.errors import DataError, MissingPictureError, TllError, UsageError
+from tll_index.core.errors import DataError, MissingPictureError, TllError, UsageError
+from tll_index.engine.evaluation.kaggle import check_submission, write_submission
+from tll_index.engine.evaluation.tll import Candidates, read_candidates, read_pairs
 
 PAIRS = {"aa": "xx", "bb": "yy", "cc": "zz"}
 CSV = "left,right\naa,xx\nbb,yy\ncc,zz\n"

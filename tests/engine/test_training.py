@@ -10,14 +10,15 @@ import pytest
 import torch
 
 from lookalikes import SPEC, pairs
-from tll_index.engine.evaluation import evaluate
-from tll_index.engine.fitting import fit_projection
-from tll_index.engine.lens import Lens, unit
-from tll_index.engine.matching import Offered
-from tll_index.engine.options import RECIPES, TrainingOptions, options_of
-from tll_index.engine.ticks import Ticks
-from tll_index.engine.training import Fit, PairFeatures, fit_lens
-from tll_index.errors import UsageError
+from tll_index.core.errors import UsageError
+from tll_index.core.progress import Ticks
+from tll_index.engine.evaluation.metrics import evaluate
+from tll_index.engine.lens.lens import Lens
+from tll_index.engine.lens.options import RECIPES, TrainingOptions, options_of
+from tll_index.engine.lens.projection import fit_projection
+from tll_index.engine.lens.pseudo_pairs import Offered
+from tll_index.engine.lens.trainer import Fit, PairFeatures, fit_lens
+from tll_index.engine.search.normalize import unit
 
 PAIRS, NEW = pairs(50), pairs(40, seed=1)
 

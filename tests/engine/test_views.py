@@ -13,9 +13,9 @@ from PIL import Image
 from pictures import noise
 from tiny import SPEC
 from tll_index import load_backbone
+from tll_index.engine.backbones.registry import Layer, Pool, View, register
 from tll_index.engine.backbones.views import seen
-from tll_index.engine.decode import Geometry, from_image
-from tll_index.engine.registry import Layer, Pool, View, register
+from tll_index.engine.images.decode import Geometry, from_image
 
 LARGE = replace(SPEC, name="tiny-views", geometry=Geometry(size=44, fit="squash"))
 

@@ -18,13 +18,13 @@ import numpy as np
 import pytest
 
 import wiretap
-from tll_index.config import load_settings
-from tll_index.engine.embedder import choose_backbone
-from tll_index.engine.lens import Lens
-from tll_index.engine.registry import spec_of
-from tll_index.engine.weights import fetch as fetch_weights
-from tll_index.engine.weights import find
-from tll_index.errors import UsageError, WeightsError
+from tll_index.core.config import load_settings
+from tll_index.core.errors import UsageError, WeightsError
+from tll_index.engine.backbones.registry import spec_of
+from tll_index.engine.backbones.weights import fetch as fetch_weights
+from tll_index.engine.backbones.weights import find
+from tll_index.engine.lens.embedder import choose_backbone
+from tll_index.engine.lens.lens import Lens
 
 PUBLISHED = np.random.default_rng(0).bytes(300_000)
 

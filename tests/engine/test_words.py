@@ -23,14 +23,19 @@ from clips import (
     random_network,
     write_weights,
 )
-from tll_index.config import Settings
-from tll_index.engine.embedder import Embedder, load_embedder
-from tll_index.engine.features import normalised
-from tll_index.engine.registry import ROWS, spec_of
-from tll_index.engine.spec import View
-from tll_index.engine.weights import Weights, digest
-from tll_index.engine.words import Words, choose_with_words, load_words, require_words
-from tll_index.errors import UsageError, WeightsError
+from tll_index.core.config import Settings
+from tll_index.core.errors import UsageError, WeightsError
+from tll_index.engine.backbones.backbone import normalised
+from tll_index.engine.backbones.registry import ROWS, spec_of
+from tll_index.engine.backbones.spec import View
+from tll_index.engine.backbones.text_encoder import (
+    Words,
+    choose_with_words,
+    load_words,
+    require_words,
+)
+from tll_index.engine.backbones.weights import Weights, digest
+from tll_index.engine.lens.embedder import Embedder, load_embedder
 
 TEXTS = ["a red door", "Two CATS,  asleep", "Tür & façade", "x", "🦊 in snow"]
 

@@ -16,12 +16,12 @@ from conftest import Result
 from pictures import encoded, fill_folder, noise
 from served import Website, s3, website
 from tll_index import BuildReport, Recipe, Store, build
-from tll_index.engine import remote
-from tll_index.engine.outages import Outages
-from tll_index.errors import MissingPictureError, TllError, UsageError
-from tll_index.indexer.address_walk import AddressWalk, walk_of
-from tll_index.indexer.walk import Rules, Walk
-from tll_index.web.originals import original
+from tll_index.core.errors import MissingPictureError, TllError, UsageError
+from tll_index.engine.remote.backoff import Outages
+from tll_index.engine.remote.fsspec_io import fsspec_io as remote
+from tll_index.indexer.scan.remote_walk import AddressWalk, walk_of
+from tll_index.indexer.scan.walk import Rules, Walk
+from tll_index.web.pictures.originals import original
 
 for needed in ("aiohttp", "s3fs", "moto", "flask"):
     pytest.importorskip(needed)

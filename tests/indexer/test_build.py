@@ -21,18 +21,18 @@ import tiny
 from conftest import PLACES, Result, the_store
 from pictures import encoded, fill_folder, noise
 from tll_index import BuildReport, Lens, Recipe, Store, build
-from tll_index.config import load_settings
-from tll_index.errors import (
+from tll_index.core.config import load_settings
+from tll_index.core.errors import (
     StoreBusyError,
     StoreError,
     StoreMismatchError,
     TllError,
     UsageError,
 )
-from tll_index.indexer.homes import only_writer
-from tll_index.indexer.report import Progress
-from tll_index.indexer.walk import Rules
-from tll_index.location import located
+from tll_index.core.location import located
+from tll_index.core.progress import Progress
+from tll_index.indexer.scan.walk import Rules
+from tll_index.indexer.store.resolve import only_writer
 
 TINY = Recipe(backbone="tiny")
 

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tll_index.errors import StoreDamagedError
-from tll_index.indexer.catalog import LmdbCatalog as Catalog
-from tll_index.indexer.records import ImageRecord, Reject
-from tll_index.indexer.walk import FileState
-from tll_index.indexer.writer import LmdbWriter as Writer
+from tll_index.core.errors import StoreDamagedError
+from tll_index.indexer.catalog.lmdb_catalog import LmdbCatalog as Catalog
+from tll_index.indexer.catalog.lmdb_writer import LmdbWriter as Writer
+from tll_index.indexer.catalog.records import ImageRecord, Reject
+from tll_index.indexer.scan.walk import FileState
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def test_the_map_grows_while_others_read(tmp_path: Path) -> None:
             "-c",
             "import os, sys\n"
             "from pathlib import Path\n"
-            "from tll_index.indexer.catalog import LmdbCatalog as Catalog\n"
+            "from tll_index.indexer.catalog.lmdb_catalog import LmdbCatalog as Catalog\n"
             "catalog = Catalog(Path(sys.argv[1]), b'/')\n"
             "for line in sys.stdin:\n"
             "    with catalog.reading() as reader:\n"

@@ -10,11 +10,11 @@ from PIL import Image, ImageDraw
 
 from pictures import encoded, fill_folder, noise
 from tll_index import Recipe, Store, build
-from tll_index.config import Settings, load_settings
-from tll_index.engine.embedder import conversion_of, load_embedder
-from tll_index.errors import StoreMismatchError
-from tll_index.indexer import homes
-from tll_index.indexer.layout import place_to_build
+from tll_index.core.config import Settings, load_settings
+from tll_index.core.errors import StoreMismatchError
+from tll_index.engine.lens.embedder import conversion_of, load_embedder
+from tll_index.indexer.backends.layout import place_to_build
+from tll_index.indexer.store import resolve as homes
 
 
 def logo(folder: Path, number: int) -> Path:

@@ -17,10 +17,10 @@ from milvus_server import Served, milvus
 from pictures import fill_folder, noise
 from tiny import asked_and_answered
 from tll_index import Recipe, Store, build, copy_store, forget
-from tll_index.config import load_settings
-from tll_index.errors import StoreError, UsageError
-from tll_index.indexer import copying
-from tll_index.indexer.copying import _PER_WRITE
+from tll_index.core.config import load_settings
+from tll_index.core.errors import StoreError, UsageError
+from tll_index.indexer.transfer import copy as copying
+from tll_index.indexer.transfer.copy import _PER_WRITE
 
 LITE = "milvus-lite:copy.db"
 
@@ -127,7 +127,7 @@ def test_a_killed_copy_goes_on(
         time.sleep(0.002)
     process.kill()
     process.wait()
-    monkeypatch.setattr("tll_index.indexer.milvus.claims._ALIVE", 60.0)
+    monkeypatch.setattr("tll_index.indexer.backends.milvus.claims._ALIVE", 60.0)
     with Store.open(server.address()) as store:
         assert store.info()["unfinished copy"] is True
         kept = len(store)
@@ -185,7 +185,7 @@ def test_a_copy_that_differs_is_noticed(
 
 def test_more_than_a_write(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert _PER_WRITE > 4
-    monkeypatch.setattr("tll_index.indexer.copying._PER_WRITE", 4)
+    monkeypatch.setattr("tll_index.indexer.transfer.copy._PER_WRITE", 4)
     fill_folder(here / "photos", 11)
     build(["photos"], store="store", recipe=Recipe("tiny"))
     assert copy_store("store", "copy").images == 11

@@ -16,16 +16,16 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from pictures import encoded, noise, png_claiming
-from tll_index.engine.crops import Crop
-from tll_index.engine.decode import Geometry, Limits, decode, thumbnail
-from tll_index.errors import (
+from tll_index.core.errors import (
     DecoderFailedError,
     NotAPictureError,
     OutsidePictureError,
     TooLargePictureError,
 )
-from tll_index.indexer.decoders import Decoder
-from tll_index.indexer.pipeline import Pipeline
+from tll_index.engine.images.crops import Crop
+from tll_index.engine.images.decode import Geometry, Limits, decode, thumbnail
+from tll_index.indexer.decoding.decoder_process import Decoder
+from tll_index.indexer.decoding.pipeline import Pipeline
 
 GEOMETRY = Geometry(32, "squash")
 
@@ -172,8 +172,8 @@ def test_it_ends_with_its_parent() -> None:
             sys.executable,
             "-c",
             "import time\n"
-            "from tll_index.engine.decode import Geometry, Limits\n"
-            "from tll_index.indexer.decoders import Decoder\n"
+            "from tll_index.engine.images.decode import Geometry, Limits\n"
+            "from tll_index.indexer.decoding.decoder_process import Decoder\n"
             "decoder = Decoder(Geometry(32), Limits(), 9); decoder.start()\n"
             "print(decoder._process.pid, flush=True); time.sleep(60)\n",
         ],

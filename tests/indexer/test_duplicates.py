@@ -13,8 +13,8 @@ from sklearn.datasets import load_sample_image
 
 from pictures import encoded
 from tll_index import Group, Recipe, build, dupes
-from tll_index.errors import NoStoreError, UsageError
-from tll_index.indexer.report import Progress
+from tll_index.core.errors import NoStoreError, UsageError
+from tll_index.core.progress import Progress
 
 
 def scene(seed: int, width: int = 160, height: int = 120) -> Image.Image:

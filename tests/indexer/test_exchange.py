@@ -28,10 +28,18 @@ from tll_index import (
     repair,
     verify,
 )
-from tll_index.engine.hubs import HubPenalty
-from tll_index.engine.lens import Lens, unit
-from tll_index.errors import DataError, NotIndexedError, StoreMismatchError, TllError, UsageError
-from tll_index.indexer import clip_layout, extracts
+from tll_index.core.errors import (
+    DataError,
+    NotIndexedError,
+    StoreMismatchError,
+    TllError,
+    UsageError,
+)
+from tll_index.engine.lens.csls import HubPenalty
+from tll_index.engine.lens.lens import Lens
+from tll_index.engine.search.normalize import unit
+from tll_index.indexer.transfer import clip_retrieval as clip_layout
+from tll_index.indexer.transfer import extracts
 
 TINY = Recipe("tiny")
 
@@ -180,7 +188,7 @@ def test_clip_retrievals_layout(store: Path, here: Path, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(("rows", "shards"), [(0, 1), (10, 10), (11, 11)])
 def test_shards_have_names_of_one_length(here: Path, rows: int, shards: int) -> None:
     """So that they sort as they are numbered: other tools pair them by order."""
-    from tll_index.indexer.records import ImageRecord
+    from tll_index.indexer.catalog.records import ImageRecord
 
     record = ImageRecord("0" * 64, 1, 1, "PNG", 1)
     parts = [

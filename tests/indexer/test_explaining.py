@@ -13,11 +13,11 @@ import tiny_layers
 from pictures import encoded, fill_folder, noise
 from tiny import asked_and_answered
 from tll_index import Reasons, Recipe, Store, build, why
-from tll_index.config import load_settings
-from tll_index.engine.decode import decode
-from tll_index.engine.embedder import load_embedder
-from tll_index.engine.registry import spec_of
-from tll_index.errors import MissingPictureError, NotAPictureError, UsageError
+from tll_index.core.config import load_settings
+from tll_index.core.errors import MissingPictureError, NotAPictureError, UsageError
+from tll_index.engine.backbones.registry import spec_of
+from tll_index.engine.images.decode import decode
+from tll_index.engine.lens.embedder import load_embedder
 
 pytestmark = pytest.mark.usefixtures("one_thread", "by_torch")
 

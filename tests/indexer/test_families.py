@@ -7,7 +7,7 @@ from itertools import combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tll_index.indexer.families import stars
+from tll_index.indexer.analysis.duplicates.families import stars
 
 Pairs = dict[tuple[int, int], float]
 

@@ -14,8 +14,8 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="other systems have n
 def in_a_fence(code: str, pixels: int = 1_000_000, seconds: int = 8) -> subprocess.CompletedProcess:
     """Run code in a process that has made itself a `fence`."""
     begin = (
-        "from tll_index.engine.decode import Limits\n"
-        "from tll_index.indexer.fence import Fence\n"
+        "from tll_index.engine.images.decode import Limits\n"
+        "from tll_index.indexer.decoding.rlimits import Fence\n"
         f"fence = Fence(Limits(max_pixels={pixels}), {seconds})\n"
     )
     return subprocess.run([sys.executable, "-c", begin + code], capture_output=True, text=True)
@@ -76,8 +76,8 @@ def test_limits_that_were_there_stay() -> None:
             sys.executable,
             "-c",
             "import resource\n"
-            "from tll_index.engine.decode import Limits\n"
-            "from tll_index.indexer.fence import Fence\n"
+            "from tll_index.engine.images.decode import Limits\n"
+            "from tll_index.indexer.decoding.rlimits import Fence\n"
             "Fence(Limits(), 9).begin(0)\n"
             "print(resource.getrlimit(resource.RLIMIT_DATA)[0])",
         ],

@@ -17,8 +17,8 @@ import pytest
 from conftest import Result, the_store
 from pictures import fill_folder
 from tll_index import Imported, Store, import_embeddings, merge, verify
-from tll_index.errors import DataError
-from tll_index.indexer.walk import FileState
+from tll_index.core.errors import DataError
+from tll_index.indexer.scan.walk import FileState
 
 
 def part(

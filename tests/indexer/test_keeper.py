@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tll_index.config import Settings
-from tll_index.engine.embedder import load_embedder
-from tll_index.engine.lens import unit
-from tll_index.errors import StoreError, TllError, UsageError
-from tll_index.indexer.keeper import Keeper
-from tll_index.indexer.records import ImageRecord
-from tll_index.indexer.report import Progress
-from tll_index.indexer.store import Store
-from tll_index.indexer.vectors import glance
-from tll_index.indexer.writer import LmdbWriter as Writer
+from tll_index.core.config import Settings
+from tll_index.core.errors import StoreError, TllError, UsageError
+from tll_index.core.progress import Progress
+from tll_index.engine.lens.embedder import load_embedder
+from tll_index.engine.search.normalize import unit
+from tll_index.indexer.catalog.lmdb_writer import LmdbWriter as Writer
+from tll_index.indexer.catalog.records import ImageRecord
+from tll_index.indexer.ingest.background_indexer import Keeper
+from tll_index.indexer.store.store import Store
+from tll_index.indexer.vector_index.faiss_file import glance
 
 DIMENSION = 16
 

@@ -18,19 +18,19 @@ import pytest
 from conftest import Result
 from pictures import fill_folder
 from tll_index import Recipe, Store, TllError, backup, build, forget, repair, verify
-from tll_index.config import Settings
-from tll_index.engine.lens import Lens
-from tll_index.errors import (
+from tll_index.core.config import Settings
+from tll_index.core.errors import (
     NoStoreError,
     StoreDamagedError,
     StoreError,
     StoreMismatchError,
     UsageError,
 )
-from tll_index.indexer.about import read_about, write_about
-from tll_index.indexer.layout import writer_lock
-from tll_index.indexer.records import TABLES
-from tll_index.indexer.report import Progress
+from tll_index.core.progress import Progress
+from tll_index.engine.lens.lens import Lens
+from tll_index.indexer.backends.layout import writer_lock
+from tll_index.indexer.backends.metadata import read_about, write_about
+from tll_index.indexer.catalog.records import TABLES
 
 STORE = Path(".tll-index")
 

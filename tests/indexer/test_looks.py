@@ -18,16 +18,12 @@ from conftest import PLACES
 from pictures import fill_folder, noise
 from tiny import asked_and_answered
 from tll_index import Lens, Recipe, Store, build
-from tll_index.engine.crops import Crop
-from tll_index.engine.lens import unit
-from tll_index.errors import (
-    NotIndexedError,
-    OutsidePictureError,
-    UsageError,
-)
-from tll_index.indexer import searching
-from tll_index.indexer.filters import PathFilter
-from tll_index.indexer.looks import Look, blend, names_of
+from tll_index.core.errors import NotIndexedError, OutsidePictureError, UsageError
+from tll_index.engine.images.crops import Crop
+from tll_index.engine.search.normalize import unit
+from tll_index.indexer.store.query import Look, blend, names_of
+from tll_index.indexer.vector_index import searcher as searching
+from tll_index.indexer.vector_index.path_filter import PathFilter
 
 FOLDERS = ("a", "b", "b/deep", "b/deep/er", "c d")
 

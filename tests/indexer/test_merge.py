@@ -19,9 +19,9 @@ import tiny
 from conftest import Result
 from pictures import fill_folder, noise
 from tll_index import Merged, Recipe, Store, build, merge, verify
-from tll_index.config import load_settings
-from tll_index.errors import NoStoreError, StoreMismatchError, UsageError
-from tll_index.indexer.forgetting import forget
+from tll_index.core.config import load_settings
+from tll_index.core.errors import NoStoreError, StoreMismatchError, UsageError
+from tll_index.indexer.maintenance.forget import forget
 
 TINY = Recipe("tiny")
 
@@ -141,7 +141,7 @@ def test_a_killed_merge_goes_on(here: Path, after: int) -> None:
     code = f"""
 import os, signal
 from tll_index.indexer import merging
-from tll_index.indexer.catalog import LmdbCatalog as Catalog
+from tll_index.indexer.catalog.lmdb_catalog import LmdbCatalog as Catalog
 merging._PER_TRANSACTION = 4
 write, count = Catalog.write, 0
 def counted(self, work):

@@ -23,8 +23,8 @@ from conftest import Result
 from milvus_server import Served, milvus, self_signed
 from pictures import fill_folder, noise
 from tll_index import Recipe, Store, build, forget
-from tll_index.config import load_settings
-from tll_index.errors import (
+from tll_index.core.config import load_settings
+from tll_index.core.errors import (
     NoStoreError,
     StoreBusyError,
     StoreError,
@@ -32,10 +32,10 @@ from tll_index.errors import (
     TllError,
     UsageError,
 )
-from tll_index.indexer.homes import folder_in_use, only_writer
-from tll_index.indexer.milvus.claims import claimed
-from tll_index.indexer.milvus.connection import connected
-from tll_index.indexer.milvus.schema import (
+from tll_index.core.location import Milvus, located
+from tll_index.indexer.backends.milvus.claims import claimed
+from tll_index.indexer.backends.milvus.connection import connected
+from tll_index.indexer.backends.milvus.schema import (
     Names,
     from_text,
     note_row,
@@ -45,9 +45,9 @@ from tll_index.indexer.milvus.schema import (
     place_row,
     to_text,
 )
-from tll_index.indexer.records import ImageRecord, Place, Reject
-from tll_index.indexer.walk import FileState
-from tll_index.location import Milvus, located
+from tll_index.indexer.catalog.records import ImageRecord, Place, Reject
+from tll_index.indexer.scan.walk import FileState
+from tll_index.indexer.store.resolve import folder_in_use, only_writer
 
 TINY = Recipe("tiny")
 
@@ -263,7 +263,7 @@ def test_the_claim_of_a_writer_that_is_gone_ends(here: Path, server: Served) -> 
 def test_a_claim_is_renewed(here: Path, server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     fill_folder(here / "photos", 1)
     build(["photos"], store=server.address(), recipe=TINY)
-    monkeypatch.setattr("tll_index.indexer.milvus.claims._RENEWED", 0.1)
+    monkeypatch.setattr("tll_index.indexer.backends.milvus.claims._RENEWED", 0.1)
     connection = connected(located(server.address()))  # type: ignore[arg-type]
     try:
         with claimed(connection, Names("photos")):
@@ -358,7 +358,7 @@ def test_more_rows_than_a_question_gives(here: Path, monkeypatch: pytest.MonkeyP
     for number in range(23):
         os.link(paths[0], here / f"photos/copies/{number:02}.png")
     build(["photos"], store=lite)
-    monkeypatch.setattr("tll_index.indexer.milvus.connection.AT_ONCE", 5)
+    monkeypatch.setattr("tll_index.indexer.backends.milvus.connection.AT_ONCE", 5)
     with Store.open(lite) as store:
         with store.catalog.reading() as reader:
             assert len(list(reader.folders())) == 2

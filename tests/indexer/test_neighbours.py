@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 
 import tiny
 from tll_index import Lens, Store
-from tll_index.config import load_settings
-from tll_index.engine.embedder import Embedder, load_embedder
-from tll_index.engine.hubs import HubPenalty
-from tll_index.engine.lens import unit
-from tll_index.errors import StoreDamagedError
-from tll_index.indexer.arranging import Arranger, Wanted
-from tll_index.indexer.layout import VECTORS
-from tll_index.indexer.neighbours import neighbourhoods
-from tll_index.indexer.records import NUMBER, ImageRecord
-from tll_index.indexer.report import Progress
-from tll_index.indexer.writer import LmdbWriter as Writer
+from tll_index.core.config import load_settings
+from tll_index.core.errors import StoreDamagedError
+from tll_index.core.progress import Progress
+from tll_index.engine.lens.csls import HubPenalty
+from tll_index.engine.lens.embedder import Embedder, load_embedder
+from tll_index.engine.search.normalize import unit
+from tll_index.indexer.analysis.knn_graph import neighbourhoods
+from tll_index.indexer.catalog.lmdb_writer import LmdbWriter as Writer
+from tll_index.indexer.catalog.records import NUMBER, ImageRecord
+from tll_index.indexer.catalog.spaces import VECTORS
+from tll_index.indexer.vector_index.index_builder import Arranger, Wanted
 
 WIDTH = 6
 _bank = unit(np.random.default_rng(5).normal(size=(9, WIDTH)).astype(np.float32))

@@ -23,22 +23,21 @@ import tiny
 from conftest import Result
 from pictures import encoded, fill_folder, noise, png_claiming
 from tll_index import BuildReport, Ray, Recipe, Store, TllError, build
-from tll_index.config import Settings, load_settings
-from tll_index.engine.decode import Picture
-from tll_index.errors import (
+from tll_index.core.config import Settings, load_settings
+from tll_index.core.errors import (
     DamagedPictureError,
     NoStoreError,
     StoreMismatchError,
     UsageError,
     WeightsError,
 )
-from tll_index.indexer.changes import Listed
-from tll_index.indexer.network_rows import Asked, answer_table, asked_of, asked_table
-from tll_index.indexer.pipeline import File, Prepared
-from tll_index.indexer.shelf import Shelf, weights_there
-from tll_index.indexer.spreading import taken
-from tll_index.indexer.walk import FileState
-from tll_index.indexer.worker import require_alike
+from tll_index.engine.images.decode import Picture
+from tll_index.indexer.decoding.pipeline import File, Listed, Prepared
+from tll_index.indexer.ray.driver import taken
+from tll_index.indexer.ray.rows import Asked, answer_table, asked_of, asked_table
+from tll_index.indexer.ray.weights_files import Shelf, weights_there
+from tll_index.indexer.ray.worker import require_alike
+from tll_index.indexer.scan.walk import FileState
 
 pytest.importorskip("ray")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -341,7 +340,7 @@ def replaced_row() -> str:
     """The name of a backbone that workers don't have."""
     from dataclasses import replace
 
-    from tll_index.engine import registry
+    from tll_index.engine.backbones import registry
 
     registry.register(replace(tiny.SPEC, name="tiny3"))
     return "tiny3"
@@ -472,7 +471,7 @@ def test_other_vectors_are_refused() -> None:
 
 
 def test_weights_that_come_once(tmp_path: Path) -> None:
-    from tll_index.engine.weights import digest
+    from tll_index.engine.backbones.weights import digest
 
     source = tiny.write_weights(tmp_path / "there/tiny.safetensors", seed=8)
     sha256 = digest(source)

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tll_index.errors import UsageError
-from tll_index.indexer.filters import PathFilter
-from tll_index.indexer.patterns import Patterns, pattern_of
-from tll_index.indexer.rules import RootRules, Rules, Selection
-from tll_index.indexer.walk import Walk, absolute
+from tll_index.core.errors import UsageError
+from tll_index.indexer.scan.patterns import Patterns, pattern_of
+from tll_index.indexer.scan.rules import RootRules, Rules, Selection
+from tll_index.indexer.scan.walk import Walk, absolute
+from tll_index.indexer.vector_index.path_filter import PathFilter
 
 
 def keeps(root: Path, *exclude: str, here: Path | None = None, follow: bool = False) -> list[str]:

@@ -11,13 +11,13 @@ import pytest
 
 from pictures import fill_folder, noise
 from tll_index import BuildReport, Recipe, Store, build
-from tll_index.engine.decode import Geometry, Limits
-from tll_index.engine.files import read_bytes, read_file
-from tll_index.errors import TooLargePictureError, UnreadablePictureError
-from tll_index.indexer.decoders import Decoder
-from tll_index.indexer.pipeline import File, Pipeline
-from tll_index.indexer.report import Progress
-from tll_index.indexer.walk import FileState
+from tll_index.core.errors import TooLargePictureError, UnreadablePictureError
+from tll_index.core.progress import Progress
+from tll_index.engine.images.decode import Geometry, Limits
+from tll_index.engine.images.file_bytes import read_bytes, read_file
+from tll_index.indexer.decoding.decoder_process import Decoder
+from tll_index.indexer.decoding.pipeline import File, Pipeline
+from tll_index.indexer.scan.walk import FileState
 
 GEOMETRY = Geometry(32, "squash")
 

@@ -14,18 +14,18 @@ import pytest
 
 from conftest import Result
 from pictures import encoded, noise
-from tll_index.errors import StoreDamagedError, StoreMismatchError, UsageError
-from tll_index.indexer.about import About, read_about
-from tll_index.indexer.backup import backup
-from tll_index.indexer.build import Recipe, build
-from tll_index.indexer.copying import copy_store
-from tll_index.indexer.forgetting import forget
-from tll_index.indexer.merging import merge
-from tll_index.indexer.remembered import remember, remembered
-from tll_index.indexer.repairing import repair
-from tll_index.indexer.report import BuildReport
-from tll_index.indexer.rules import RootRules, Rules
-from tll_index.indexer.store import Store
+from tll_index.core.errors import StoreDamagedError, StoreMismatchError, UsageError
+from tll_index.indexer.backends.metadata import About, read_about
+from tll_index.indexer.backends.remembered_rules import remember, remembered
+from tll_index.indexer.ingest.build import Recipe, build
+from tll_index.indexer.ingest.report import BuildReport
+from tll_index.indexer.maintenance.backup import backup
+from tll_index.indexer.maintenance.forget import forget
+from tll_index.indexer.maintenance.repair import repair
+from tll_index.indexer.scan.rules import RootRules, Rules
+from tll_index.indexer.store.store import Store
+from tll_index.indexer.transfer.copy import copy_store
+from tll_index.indexer.transfer.merge import merge
 
 Cli = Callable[..., Result]
 STORE = "s.tll"

@@ -23,14 +23,14 @@ from hypothesis import strategies as st
 from conftest import Result
 from pictures import encoded, fill_folder, noise
 from tll_index import Group, Lens, Recipe, Store, build, dupes
-from tll_index.engine.decode import Limits
-from tll_index.errors import NoPicturesError
-from tll_index.indexer import describing
-from tll_index.indexer.duplicate_groups import ShownImage, grouped
-from tll_index.indexer.path_states import PathEntry, states_now
-from tll_index.indexer.records import ImageRecord
-from tll_index.indexer.report import Progress
-from tll_index.indexer.walk import FileState, Rules
+from tll_index.core.errors import NoPicturesError
+from tll_index.core.progress import Progress
+from tll_index.engine.images.decode import Limits
+from tll_index.indexer.analysis.duplicates.groups import ShownImage, grouped
+from tll_index.indexer.catalog.records import ImageRecord
+from tll_index.indexer.scan.file_states import PathEntry, states_now
+from tll_index.indexer.scan.walk import FileState, Rules
+from tll_index.indexer.store.store import info as describing
 from tll_index.rendering.formats import rows_as
 from tll_index.rendering.groups import group_rows
 

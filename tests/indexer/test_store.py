@@ -17,8 +17,7 @@ from PIL import Image
 from pictures import encoded, fill_folder, noise
 from tiny import SPEC, asked_and_answered
 from tll_index import Recipe, Store, build
-from tll_index.engine.decode import decode
-from tll_index.errors import (
+from tll_index.core.errors import (
     MissingPictureError,
     NoStoreError,
     NotAPictureError,
@@ -26,6 +25,7 @@ from tll_index.errors import (
     StoreMismatchError,
     UsageError,
 )
+from tll_index.engine.images.decode import decode
 
 
 @pytest.fixture

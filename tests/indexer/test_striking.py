@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from pictures import fill_folder, noise
 from tll_index import Lens, Recipe, Store, build, pairs
-from tll_index.engine.decode import decode
-from tll_index.engine.lens import unit
-from tll_index.errors import StoreError, UsageError
-from tll_index.indexer.alike import WEIGHT, Alike, Strangers, each_once, mutual
-from tll_index.indexer.neighbours import Neighbourhoods
-from tll_index.indexer.striking import are_near
+from tll_index.core.errors import StoreError, UsageError
+from tll_index.engine.images.decode import decode
+from tll_index.engine.search.normalize import unit
+from tll_index.indexer.analysis.knn_graph import Neighbourhoods
+from tll_index.indexer.analysis.pair_ranking import WEIGHT, Alike, Strangers, each_once, mutual
+from tll_index.indexer.analysis.pairs import are_near
 
 LENS = Lens("tiny", 16, adaptation=np.random.default_rng(4).normal(size=(6, 16)).astype(np.float32))
 

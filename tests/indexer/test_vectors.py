@@ -12,15 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tll_index.engine.lens import Lens, unit
-from tll_index.errors import StoreDamagedError, StoreError, UsageError
-from tll_index.indexer import vectors
-from tll_index.indexer.arranging import Arranger, Wanted
-from tll_index.indexer.catalog import LmdbCatalog as Catalog
-from tll_index.indexer.live import LiveIndex
-from tll_index.indexer.records import NUMBER, ImageRecord
-from tll_index.indexer.report import Progress
-from tll_index.indexer.writer import LmdbWriter as Writer
+from tll_index.core.errors import StoreDamagedError, StoreError, UsageError
+from tll_index.core.progress import Progress
+from tll_index.engine.lens.lens import Lens
+from tll_index.engine.search.normalize import unit
+from tll_index.indexer.catalog.lmdb_catalog import LmdbCatalog as Catalog
+from tll_index.indexer.catalog.lmdb_writer import LmdbWriter as Writer
+from tll_index.indexer.catalog.records import NUMBER, ImageRecord
+from tll_index.indexer.vector_index import faiss_file as vectors
+from tll_index.indexer.vector_index.index_builder import Arranger, Wanted
+from tll_index.indexer.vector_index.live_index import LiveIndex
 
 ID = b"0123456789abcdef"
 DIMENSION = 8
@@ -184,7 +185,7 @@ def test_a_catalog_restored_from_a_copy_gets_a_new_index(tmp_path: Path) -> None
 
 
 def test_a_file_from_long_ago_is_caught_up(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tll_index.indexer.writer._HISTORY", 5)
+    monkeypatch.setattr("tll_index.indexer.catalog.lmdb_writer._HISTORY", 5)
     for content in range(20, 32):
         kept.put(content)
     kept.drop(3)
@@ -194,7 +195,7 @@ def test_a_file_from_long_ago_is_caught_up(kept: Kept, monkeypatch: pytest.Monke
 
 
 def test_history_and_removals_do_not_pile_up(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tll_index.indexer.writer._HISTORY", 5)
+    monkeypatch.setattr("tll_index.indexer.catalog.lmdb_writer._HISTORY", 5)
     for turn in range(6):
         for content in range(50, 60):
             kept.put(content)

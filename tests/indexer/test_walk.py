@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tll_index.errors import TllError
-from tll_index.indexer.walk import FileState, Rules, Walk, is_below, roots_of
+from tll_index.core.errors import TllError
+from tll_index.indexer.scan.walk import FileState, Rules, Walk, is_below, roots_of
 
 
 def found(root: Path, rules: Rules = Rules(), skip: Path | None = None) -> list[str]:  # noqa: B008

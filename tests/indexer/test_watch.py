@@ -21,12 +21,12 @@ import pytest
 from conftest import the_store
 from pictures import encoded, fill_folder, noise
 from tll_index import BuildReport, Listener, Recipe, Store, build, watch
-from tll_index.errors import TllError, UsageError
-from tll_index.indexer import watching
-from tll_index.indexer.layout import writer_lock
-from tll_index.indexer.observing import Bell, Observer
-from tll_index.indexer.report import Skipped
-from tll_index.indexer.walk import Rules
+from tll_index.core.errors import TllError, UsageError
+from tll_index.indexer.backends.layout import writer_lock
+from tll_index.indexer.ingest import watch as watching
+from tll_index.indexer.ingest.report import Skipped
+from tll_index.indexer.scan.events import Bell, Observer
+from tll_index.indexer.scan.walk import Rules
 
 TINY = Recipe("tiny")
 SECONDS = 30

@@ -21,15 +21,16 @@ from clips import JOINT, RESNET, VIT, install, random_network, write_weights
 from conftest import HERE, Result
 from pictures import fill_folder
 from tll_index import Recipe, Store, backup, build, forget, merge, repair, verify
-from tll_index.config import Settings
-from tll_index.engine.lens import Lens, unit
-from tll_index.errors import StoreDamagedError, StoreMismatchError, UsageError, WeightsError
-from tll_index.indexer.about import read_about, write_about
-from tll_index.indexer.keeper import Keeper
-from tll_index.indexer.records import ImageRecord
-from tll_index.indexer.report import Progress
-from tll_index.indexer.vectors import glance
-from tll_index.indexer.writer import LmdbWriter as Writer
+from tll_index.core.config import Settings
+from tll_index.core.errors import StoreDamagedError, StoreMismatchError, UsageError, WeightsError
+from tll_index.core.progress import Progress
+from tll_index.engine.lens.lens import Lens
+from tll_index.engine.search.normalize import unit
+from tll_index.indexer.backends.metadata import read_about, write_about
+from tll_index.indexer.catalog.lmdb_writer import LmdbWriter as Writer
+from tll_index.indexer.catalog.records import ImageRecord
+from tll_index.indexer.ingest.background_indexer import Keeper
+from tll_index.indexer.vector_index.faiss_file import glance
 
 pytestmark = pytest.mark.usefixtures("by_torch")
 
@@ -173,7 +174,7 @@ def test_hand_made_weights_rank_as_they_should(here: Path, home: Path) -> None:
     away = unit(away - (away @ ask.T) * ask)
     with Store.open() as store, store.catalog.reading() as reader:
         numbers = {os.fsdecode(reader.paths_of(n)[0]): n for n in (1, 2, 3)}
-    from tll_index.indexer.checks import with_check
+    from tll_index.indexer.catalog.checksums import with_check
 
     def place(rows: dict[bytes, bytes]) -> None:
         for path, share in zip(paths, (0.2, 0.9, -0.5), strict=True):

@@ -21,7 +21,7 @@ from PIL import Image
 
 from pictures import encoded, fill_folder, noise
 from tll_index import Recipe, Store, build
-from tll_index.engine.crops import Crop
+from tll_index.engine.images.crops import Crop
 from tll_index.web import Server
 
 JPEG = {"content-type": "image/jpeg"}

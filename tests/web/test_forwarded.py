@@ -11,9 +11,9 @@ import httpx
 import pytest
 from starlette.datastructures import Headers
 
-from tll_index.errors import UsageError
+from tll_index.core.errors import UsageError
 from tll_index.web import Options, Server
-from tll_index.web.forwarded import Forwarded, networks, reached_as, root_path, route_of
+from tll_index.web.http.forwarded import Forwarded, networks, reached_as, root_path, route_of
 from tll_index.web.server import _names
 
 TOKEN = "a-token-of-some-length"

@@ -14,7 +14,7 @@ import pytest
 
 from pictures import encoded, noise
 from tll_index import Store
-from tll_index.errors import TllError, UsageError
+from tll_index.core.errors import TllError, UsageError
 from tll_index.web import Options, Server
 
 TOKEN = "a-token-of-some-length"

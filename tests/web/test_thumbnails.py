@@ -17,7 +17,7 @@ from PIL import Image
 from pictures import noise
 from tll_index import build, forget
 from tll_index.web import Options
-from tll_index.web.thumbnails import ThumbnailFiles
+from tll_index.web.pictures.thumbnails import ThumbnailFiles
 
 
 def digest(path: Path) -> str:

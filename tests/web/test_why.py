@@ -13,9 +13,9 @@ from PIL import Image
 
 from pictures import encoded, noise
 from tll_index import Store, why
-from tll_index.engine.decode import Geometry, decode
-from tll_index.indexer.looks import Look
-from tll_index.web import looks
+from tll_index.engine.images.decode import Geometry, decode
+from tll_index.indexer.store.query import Look
+from tll_index.web.pictures import uploaded_queries as looks
 
 
 def digest(path: Path) -> str:

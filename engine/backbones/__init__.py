@@ -1,0 +1,1 @@
+"""Frozen networks: which there are, their weights, their features."""

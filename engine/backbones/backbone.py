@@ -1,0 +1,72 @@
+"""A loaded backbone: RGB batches in, feature vectors out."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.config import Settings, load_settings
+from ...core.contracts import Features, Pixels
+from ...core.paths import named
+from .registry import DEFAULT, BackboneSpec, spec_of
+from .runtime import Runtime, load_runtime
+from .weights import Weights, locate
+
+
+class Backbone:
+    """A frozen network with its own preprocessing. Made by `load_backbone`."""
+
+    def __init__(self, spec: BackboneSpec, weights: Weights, runtime: Runtime) -> None:
+        self.spec = spec
+        self.weights = weights
+        self.runtime = runtime
+
+    def features(self, pixels: Pixels) -> Features:
+        """Pooled layers, side by side, not normalised.
+
+        Args:
+            pixels: (n, size, size, 3) uint8 RGB, as `engine.decode` gives them; n may be 0.
+
+        Returns:
+            (n, D) float32.
+        """
+        if len(pixels) == 0:
+            return np.empty((0, self.spec.dimension), np.float32)
+        return self.runtime.run(normalised(pixels, self.spec))
+
+
+def normalised(pixels: Pixels, spec: BackboneSpec) -> NDArray[np.float32]:
+    """(n, height, width, 3) uint8 -> (n, 3, height, width) float32: (pixels / 255 - mean) / std."""
+    mean, std = (np.array(some, np.float32)[:, None, None] for some in (spec.mean, spec.std))
+    scale, shift = np.float32(1) / (np.float32(255) * std), mean / std
+    count, height, width, channels = pixels.shape
+    batch = np.empty((count, channels, height, width), np.float32)
+    for picture, planes in zip(pixels, batch, strict=True):  # one fits into a processor's cache
+        planes[:] = picture.transpose(2, 0, 1)
+        planes *= scale
+        planes -= shift
+    return batch
+
+
+def load_backbone(
+    name: str = DEFAULT,
+    *,
+    weights: str | os.PathLike[str] | None = None,
+    settings: Settings | None = None,
+) -> Backbone:
+    """Load a backbone by its registry name.
+
+    Args:
+        name: see `tll-index backbones`.
+        weights: a weights file to use instead of the one that is found.
+
+    Raises:
+        UsageError: no such backbone or device.
+        WeightsError: missing or damaged weights; says how to get them.
+    """
+    settings = settings or load_settings()
+    spec = spec_of(name)
+    located = locate(spec, settings.weights_dir, named(weights) if weights is not None else None)
+    return Backbone(spec, located, load_runtime(spec, located, settings))

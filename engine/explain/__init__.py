@@ -1,0 +1,1 @@
+"""Which regions make two pictures look alike."""

@@ -1,0 +1,186 @@
+"""Which regions make two pictures alike: the places that their score comes from.
+
+There are two ways to tell. *sum*: pooled features are sums over places and a lens is linear, so the
+cosine itself is a sum over the places of either picture, and each place's part can be told
+exactly. *mask*: a cell of one picture is blurred, and what the cosine loses is the cell's part;
+for networks that mix places before they are done.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.config import Settings
+from ...core.contracts import Pixels, UnitVectors
+from ...core.errors import NoPlacesError, TllError, UsageError
+from ...core.names import shown
+from ...core.paths import named
+from ...core.progress import Ticks
+from ..backbones.runtime import pictures_a_pass
+from ..lens.embedder import Embedder
+from . import attribution as places
+from . import occlusion as masks
+from .sides import Side, Subject
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+METHODS = ("auto", "sum", "mask")
+SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+"""Endings of the files that can be written, with Pillow's names of their formats."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reasons:
+    """Why two pictures are as alike as they are."""
+
+    a: Side
+    """The picture that asks."""
+    b: Side
+    """The one that answers."""
+    score: float
+    """Of b as an answer to a: what `Store.query` says."""
+    cosine: float
+    """Of how they look, which the heat explains. The score is less with a lens that holds hubs
+    back, by what b loses for being near to many; that is not in any place."""
+    method: Literal["sum", "mask"]
+    backbone: str
+
+    @property
+    def heat_a(self) -> NDArray[np.float32]:
+        """See `Side.heat`."""
+        return self.a.heat
+
+    @property
+    def heat_b(self) -> NDArray[np.float32]:
+        """See `Side.heat`."""
+        return self.b.heat
+
+    def image(self, side: int = 448) -> Image.Image:
+        """Both pictures next to each other, `side` pixels the longer side of each, with the heat
+        above 0 in colour."""
+        from .heatmap import side_by_side
+
+        return side_by_side(self.a, self.b, side)
+
+    def encoded(self, format: str = "PNG") -> bytes:
+        """The image as the bytes of a file, in one of Pillow's formats."""
+        out = io.BytesIO()
+        self.image().save(out, format)
+        return out.getvalue()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the image.
+
+        Raises:
+            UsageError: the name does not end in one of `SUFFIXES`.
+            TllError: the file can't be written.
+        """
+        path = named(path)
+        data = self.encoded(format_for(path))
+        try:
+            path.write_bytes(data)
+        except OSError as error:
+            raise TllError(f"{shown(path)} can't be written: {error.strerror}") from None
+
+    def facts(self) -> dict[str, Any]:
+        """JSON values: what was found, cell by cell."""
+        return {
+            "score": round(self.score, 6),
+            "cosine": round(self.cosine, 6),
+            "method": self.method,
+            "backbone": self.backbone,
+            "a": self.a.facts(),
+            "b": self.b.facts(),
+        }
+
+
+def format_for(path: str | os.PathLike[str]) -> str:
+    """Pillow's name of the format that a file's name asks for.
+
+    Raises:
+        UsageError: none that can be written.
+    """
+    found = SUFFIXES.get(Path(path).suffix.lower())
+    if found is None:
+        raise UsageError(f"{shown(Path(path))}: the name must end in one of {', '.join(SUFFIXES)}")
+    return found
+
+
+def reasons(
+    embedder: Embedder,
+    a: Subject,
+    b: Subject,
+    *,
+    settings: Settings,
+    method: str = "auto",
+    ticks: Ticks | None = None,
+) -> Reasons:
+    """Which regions make `a` and `b` alike for this backbone and lens.
+
+    Args:
+        method: sum, mask (see above), or auto: sum where that can be.
+
+    Raises:
+        UsageError: no such method.
+        NoPlacesError: sum, of a backbone that mixes places.
+    """
+    if method not in METHODS:
+        raise UsageError(f"method {method!r} is none of {', '.join(METHODS)}")
+    ticks = ticks or Ticks()
+    pixels = np.stack([a.picture.pixels, b.picture.pixels])
+    found = None
+    if method != "mask":
+        try:
+            found = _by_sum(embedder, pixels, settings.device)
+        except NoPlacesError:
+            if method == "sum":
+                raise
+    looks, heats = found or _by_masks(embedder, pixels, pictures_a_pass(settings), ticks)
+    lens, geometry = embedder.lens, embedder.backbone.spec.geometry
+    side_a, side_b = (
+        Side(subject, geometry.box(subject.picture.width, subject.picture.height), heat)
+        for subject, heat in zip((a, b), heats, strict=True)
+    )
+    inner = lens.asks_of(looks[:1]) @ lens.answers_of(looks[1:]).T
+    return Reasons(
+        side_a,
+        side_b,
+        score=lens.scale * inner.item(),
+        cosine=(looks[:1] @ looks[1:].T).item(),
+        method="sum" if found else "mask",
+        backbone=embedder.backbone.spec.name,
+    )
+
+
+_Found = tuple[UnitVectors, NDArray[np.float32]]
+"""(2, d): how the two look; (2, g, g): their heat."""
+
+
+def _by_sum(embedder: Embedder, pixels: Pixels, device: str) -> _Found:
+    activations = places.activations_of(embedder.backbone, embedder.seen(pixels), device)
+    features, lens = activations.features(), embedder.lens
+    looks = lens.apply(features)
+    worth = lens.worth(features, looks[::-1])
+    centre = np.zeros_like(features) if lens.mean is None else np.tile(lens.mean, (2, 1))
+    return looks, activations.shared_out(worth, centre)
+
+
+def _by_masks(embedder: Embedder, pixels: Pixels, batch: int, ticks: Ticks) -> _Found:
+    looks = embedder.looks(pixels)
+    heats = []
+    ticks.start("blurring", 2 * masks.GRID**2, "cells")
+    for picture, other in zip(pixels, looks[::-1], strict=True):
+        found = []
+        for piece in masks.losses(embedder, picture, other[None], batch):
+            found.append(piece)
+            ticks.advance(len(piece))
+        heats.append(np.concatenate(found).reshape(masks.GRID, masks.GRID))
+    return looks, np.stack(heats)

@@ -1,0 +1,1 @@
+"""Files and bytes -> RGB pixels, read strictly and within limits."""

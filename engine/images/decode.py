@@ -1,0 +1,262 @@
+"""File or bytes -> RGB pixels at a backbone's input size.
+
+What is opened, and what is refused, is for `opening.py` to say.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from PIL import Image, JpegImagePlugin
+
+from ...core.contracts import Pixels
+from .color_modes import CONVERSION, to_rgb
+from .crops import Crop
+from .opening import (
+    FORMATS,
+    SUFFIXES,
+    Limits,
+    codecs,
+    read_picture,
+    typed_failures,
+    without_threads,
+)
+
+__all__ = (
+    "FORMATS",
+    "SUFFIXES",
+    "Geometry",
+    "Limits",
+    "Picture",
+    "codecs",
+    "decode",
+    "from_image",
+    "greyed",
+    "jpeg",
+    "smaller",
+    "thumbnail",
+    "without_threads",
+)
+
+_TURNS = {  # EXIF orientation -> the operation that undoes it (EXIF 2.32, tag 0x0112)
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+_SPARE = 2.0
+"""A large JPEG is decoded smaller, to sides that are at least so many times what is looked at. At 2
+vectors keep a cosine of 0.999 with those of the whole picture, in the mean over large pictures."""
+
+_USUAL = Limits()
+_RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How a picture of any shape becomes a square of `size` pixels."""
+
+    size: int
+    fit: Literal["squash", "crop"] = "crop"
+    """squash: the whole picture, its sides stretched to fit; crop: the centre square."""
+    crop: float = 1.0
+    """Of the centre square, the share of its side that is kept (timm's `crop_pct`)."""
+    interpolation: Literal["bicubic", "bilinear"] = "bicubic"
+    """Of the pixels in between; either averages over an area where the picture is made smaller."""
+    conversion: int = CONVERSION
+    """By which rules transparency and deep grey become RGB (see `modes`)."""
+
+    def box(self, width: int, height: int) -> tuple[float, float, float, float]:
+        """The part of the picture that is looked at: left, top, right, bottom, in its pixels."""
+        if self.fit == "squash":
+            return 0.0, 0.0, float(width), float(height)
+        side = min(width, height) * self.crop
+        left, top = (width - side) / 2, (height - side) / 2
+        return left, top, left + side, top + side
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One decoded picture."""
+
+    pixels: Pixels
+    """(size, size, 3) uint8, RGB."""
+    width: int
+    height: int
+    """Of the whole picture, upright (after EXIF orientation), in pixels."""
+    format: str
+
+
+def decode(
+    data: bytes,
+    geometry: Geometry,
+    limits: Limits = _USUAL,
+    sized: Callable[[int, int], None] | None = None,
+    crop: Crop | None = None,
+) -> Picture:
+    """Decode the first frame of `data`, upright, in RGB, transparency over a background that tells
+    what is visible (see `backgrounds`).
+
+    Args:
+        sized: is told the width and height, before there are pixels.
+        crop: the part of the upright picture to look at, as if it were all.
+
+    Raises:
+        EmptyPictureError, NotAPictureError, DamagedPictureError, TooLargePictureError,
+        MissingCodecError, OutsidePictureError
+    """
+
+    def look(image: Image.Image) -> Picture:
+        if crop is not None:
+            image.load()
+            return _part(image, geometry, crop)
+        left, top, right, bottom = geometry.box(*image.size)
+        shares = image.width / (right - left), image.height / (bottom - top)
+        size = _shrunk(image, *(geometry.size * share for share in shares))
+        image.load()
+        return _fitted(image, geometry, size)
+
+    return read_picture(data, limits, sized, look)
+
+
+def thumbnail(
+    data: bytes,
+    side: int,
+    limits: Limits = _USUAL,
+    sized: Callable[[int, int], None] | None = None,
+) -> bytes:
+    """A JPEG of the picture, upright, its longer side at most `side` pixels.
+
+    Args:
+        sized: as in `decode`.
+
+    Raises:
+        As `decode`.
+    """
+    return jpeg(smaller(data, side, limits, sized=sized))
+
+
+def jpeg(image: Image.Image) -> bytes:
+    """The bytes of a JPEG file of an RGB image."""
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=85)
+    return out.getvalue()
+
+
+def smaller(
+    data: bytes,
+    side: int,
+    limits: Limits = _USUAL,
+    crop: Crop | None = None,
+    sized: Callable[[int, int], None] | None = None,
+) -> Image.Image:
+    """The picture, or the part of it that `crop` says, as people may see it: upright, in RGB, its
+    longer side at most `side` pixels.
+
+    Args:
+        sized: as in `decode`.
+
+    Raises:
+        As `decode`.
+    """
+
+    def look(image: Image.Image) -> Image.Image:
+        if crop is not None:
+            image.load()
+            upright = _cut(image, crop)
+            upright.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
+            return upright
+        ratio = side / max(image.size)
+        _shrunk(image, image.width * ratio, image.height * ratio)
+        image.load()
+        orientation = _orientation(image)
+        if image.mode.startswith(("I", "F")):  # which Pillow can't make smaller as they are
+            image = to_rgb(image)
+        image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
+        return _turned(to_rgb(image), orientation)
+
+    return read_picture(data, limits, sized, look)
+
+
+def from_image(image: Image.Image, geometry: Geometry, crop: Crop | None = None) -> Picture:
+    """A Pillow image, as `decode` would return it.
+
+    Raises:
+        DamagedPictureError: its pixels can't be read.
+        OutsidePictureError: `crop` is outside of it.
+    """
+    with typed_failures(b"", Limits()):
+        image.load()
+        return _fitted(image, geometry) if crop is None else _part(image, geometry, crop)
+
+
+def greyed(pixels: Pixels) -> Pixels:
+    """(height, width, 3) -> the same shape: luma (ITU-R 601) in all three channels."""
+    return np.asarray(Image.fromarray(pixels).convert("L").convert("RGB"))
+
+
+def _shrunk(image: Image.Image, width: float, height: float) -> tuple[int, int] | None:
+    """Have a JPEG that is not loaded yet decoded at a half, a quarter or an eighth of its size,
+    where that leaves `_SPARE` times `width` x `height`; its whole size then, otherwise None.
+    libjpeg does so by leaving out the finest details, at a fraction of the cost."""
+    whole = image.size
+    # HEIF's plugin would take a thumbnail inside the file, which may show anything.
+    if isinstance(image, JpegImagePlugin.JpegImageFile):
+        image.draft(None, (math.ceil(_SPARE * width), math.ceil(_SPARE * height)))
+    return None if image.size == whole else whole
+
+
+def _fitted(
+    image: Image.Image, geometry: Geometry, whole: tuple[int, int] | None = None
+) -> Picture:
+    """`whole` is the picture's size where `image` holds it at a half, a quarter or an eighth."""
+    width, height = whole or image.size
+    # Sides that are no multiple of 8 are rounded up, to pixels that are partly of the picture.
+    scale = 1 if whole is None else 2 ** round(math.log2(max(whole) / max(image.size)))
+    orientation = _orientation(image)  # after loading: Pillow turns TIFF by itself
+    left, top, right, bottom = (edge / scale for edge in geometry.box(width, height))
+    square = to_rgb(image, geometry.conversion).resize(
+        (geometry.size, geometry.size),
+        _RESAMPLING[geometry.interpolation],
+        box=(left, top, right, bottom),
+    )
+    # The square is turned, not the picture: the same result for a fraction of the work.
+    upright = _turned(square, orientation)
+    if orientation in (5, 6, 7, 8):
+        width, height = height, width
+    return Picture(np.asarray(upright, np.uint8), width, height, image.format or "")
+
+
+def _part(image: Image.Image, geometry: Geometry, crop: Crop) -> Picture:
+    """What `crop` leaves of a loaded image."""
+    cut = _cut(image, crop, geometry.conversion)
+    return replace(_fitted(cut, geometry), format=image.format or "")
+
+
+def _cut(image: Image.Image, crop: Crop, conversion: int = CONVERSION) -> Image.Image:
+    """The same, upright, in RGB."""
+    upright = _turned(to_rgb(image, conversion), _orientation(image))
+    part = upright.crop(crop.box(*upright.size))
+    part.info = {}  # or it would be turned once more
+    return part
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(0x0112, 1))
+    except Exception:  # EXIF that can't be parsed says nothing about orientation
+        return 1
+
+
+def _turned(image: Image.Image, orientation: int) -> Image.Image:
+    turn = _TURNS.get(orientation)
+    return image if turn is None else image.transpose(turn)

@@ -1,0 +1,1 @@
+"""What single kinds of picture files hold, chunk by chunk."""

@@ -1,0 +1,81 @@
+"""Hubs: pictures that resemble a bit of everything, and what keeps them out of every answer.
+
+In high dimensions a few vectors are near neighbours of very many others. An answer therefore loses
+a part of the mean cosine between it and the asking pictures that are nearest to it, as in CSLS
+(Conneau et al. 2018, arXiv 1710.04087); the other half of CSLS, which depends on the query alone,
+ranks nothing and is left out:
+
+    score(ask, answer) = cosine(ask, answer) - weight * crowding(answer)
+
+Two more dimensions make this an inner product of unit vectors, so any index can rank by it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.contracts import UnitVectors
+from ...core.errors import LensError
+
+
+@dataclass(frozen=True, eq=False)
+class HubPenalty:
+    """What an answer loses for being near to many."""
+
+    bank: UnitVectors
+    """(b, d): pictures that ask, such as the left ones of the training pairs."""
+    neighbours: int
+    """How many of them are looked at for each answer: the nearest."""
+    weight: float
+    """Of their mean cosine, how much is lost; above 0."""
+
+    def __post_init__(self) -> None:
+        if self.bank.ndim != 2 or self.bank.dtype != np.float32 or not np.isfinite(self.bank).all():
+            raise LensError(f"lens: bank is {self.bank.dtype}{self.bank.shape}, not unit vectors")
+        if not (1 <= self.neighbours <= len(self.bank) and 0 < self.weight < math.inf):
+            raise LensError(
+                f"lens: {self.neighbours} neighbours of {len(self.bank)} with weight {self.weight} "
+                "are no hub penalty"
+            )
+
+    def crowding(self, vectors: UnitVectors) -> NDArray[np.float32]:
+        """(n, d) -> (n,): the mean cosine to the nearest of the bank, in [-1, 1]."""
+        cosines = vectors @ self.bank.T
+        near = np.partition(cosines, -self.neighbours, axis=1)[:, -self.neighbours :]
+        return np.clip(near.mean(axis=1), -1, 1)
+
+    def answers(self, vectors: UnitVectors) -> UnitVectors:
+        """(n, d) -> (n, d + 2): what is stored. The last dimension only keeps the length at 1."""
+        crowding = self.crowding(vectors)[:, None]
+        lost, rest = self.weight * crowding, self.weight * np.sqrt(1 - crowding**2)
+        return np.hstack([vectors, -lost, rest]).astype(np.float32) / self._answer_length
+
+    def asks(self, vectors: UnitVectors) -> UnitVectors:
+        """(n, d) -> (n, d + 2): what a query searches with."""
+        one, zero = np.ones((len(vectors), 1)), np.zeros((len(vectors), 1))
+        return np.hstack([vectors, one, zero]).astype(np.float32) / self._ask_length
+
+    def plain_asks(self, vectors: UnitVectors) -> UnitVectors:
+        """(n, d) -> (n, d + 2): what searches by cosine alone, whatever answers lose."""
+        return np.pad(vectors, ((0, 0), (0, 2))).astype(np.float32, copy=False)
+
+    def looks_of(self, answers: UnitVectors) -> UnitVectors:
+        """(n, d + 2) as `answers` returns them -> (n, d): what they were made from."""
+        return answers[:, :-2] * self._answer_length
+
+    @property
+    def scale(self) -> float:
+        """The score is this times the inner product of ask and answer."""
+        return float(self._answer_length * self._ask_length)
+
+    @property
+    def _answer_length(self) -> np.float32:
+        return np.float32(math.sqrt(1 + self.weight**2))
+
+    @property
+    def _ask_length(self) -> np.float32:
+        return np.float32(math.sqrt(2))

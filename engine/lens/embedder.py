@@ -1,0 +1,216 @@
+"""Backbone and lens together: what turns a picture into its vector, and which one that is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...core.config import Settings
+from ...core.contracts import Features, Pixels, UnitVectors
+from ...core.errors import StoreMismatchError
+from ..backbones.backbone import Backbone, load_backbone
+from ..backbones.registry import DEFAULT, PREFERRED, BackboneSpec, spec_of
+from ..backbones.weights import Weights, find
+from ..images.color_modes import CONVERSION
+from ..images.decode import greyed
+from ..search.normalize import unit
+from .lens import Lens, find_lens
+
+
+@dataclass(frozen=True)
+class Embedder:
+    """Pictures -> unit vectors. A store is made by one, and asked through the same one."""
+
+    backbone: Backbone
+    lens: Lens
+
+    def __post_init__(self) -> None:
+        self.lens.check(self.backbone.spec, self.backbone.weights.sha256)
+
+    def answers(self, pixels: Pixels) -> UnitVectors:
+        """(n, size, size, 3) uint8 RGB -> (n, d) float32 of length 1: what a store keeps."""
+        return self.lens.answers(self._features(pixels))
+
+    def asks(self, pixels: Pixels) -> UnitVectors:
+        """(n, size, size, 3) uint8 RGB -> (n, d) float32 of length 1: what a query asks with."""
+        return self.lens.asks(self._features(pixels))
+
+    def looks(self, pixels: Pixels) -> UnitVectors:
+        """(n, size, size, 3) uint8 RGB -> (n, d) float32 of length 1: how pictures look, which may
+        be added and subtracted before `Lens.asks_of` makes a question of the sum."""
+        return self.lens.apply(self._features(pixels))
+
+    def answers_and_words(self, pixels: Pixels) -> tuple[UnitVectors, UnitVectors]:
+        """`answers`, and of the same pictures (n, j) float32 of length 1: their places among texts,
+        of the same pass through the network. Only of a backbone with words."""
+        return self._beside_words(pixels, self.lens.answers)
+
+    def looks_and_words(self, pixels: Pixels) -> tuple[UnitVectors, UnitVectors]:
+        """`looks`, and the same beside."""
+        return self._beside_words(pixels, self.lens.apply)
+
+    def _beside_words(
+        self, pixels: Pixels, through: Callable[[Features], UnitVectors]
+    ) -> tuple[UnitVectors, UnitVectors]:
+        features = self._features(pixels)
+        # Words know colours, so a lens that sees none leaves a second pass to be made.
+        coloured = self.backbone.features(pixels) if self.lens.grey else features
+        joint = self.backbone.spec.joint
+        assert joint is not None
+        return through(features), unit(coloured[:, joint])
+
+    def seen(self, pixels: Pixels) -> Pixels:
+        """(n, size, size, 3) uint8 RGB -> the same shape: what the backbone is shown of it."""
+        if self.lens.grey and len(pixels):
+            return np.stack([greyed(one) for one in pixels])
+        return pixels
+
+    def _features(self, pixels: Pixels) -> Features:
+        return self.backbone.features(self.seen(pixels))
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """All that decides which vector a picture gets; JSON values only. Two embedders of equal
+        identity are interchangeable, any others must not be mixed in one store."""
+        return identity_of(self.backbone.spec, self.backbone.weights, self.lens)
+
+
+def identity_of(spec: BackboneSpec, weights: Weights, lens: Lens) -> dict[str, Any]:
+    """The identity that an embedder of these has, before any network is loaded."""
+    conversion = spec.geometry.conversion
+    return {
+        "backbone": spec.name,
+        "weights_sha256": weights.sha256,
+        **spec.recipe(),
+        # Stores of the first versions don't say so; theirs is 1.
+        **({} if conversion == 1 else {"conversion": conversion}),
+        "lens_sha256": lens.digest if lens.trained else None,
+        "dimension": lens.dimension,
+        "metric": "inner product",
+    }
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which backbone `auto` took, and why, in one line."""
+
+    backbone: str
+    why: str
+
+
+def choose_backbone(settings: Settings) -> Choice:
+    """What `--backbone auto` means here: the preferred one where its weights and a lens trained
+    for it are both present, otherwise the bundled one."""
+    preferred = spec_of(PREFERRED)
+    missing = [
+        what
+        for what, present in (
+            ("weights", find(preferred, settings.weights_dir)),
+            ("a trained lens", find_lens(PREFERRED, settings.lens_dir)),
+        )
+        if not present
+    ]
+    if not missing:
+        return Choice(PREFERRED, "its weights and a lens trained for it are here")
+    return Choice(DEFAULT, f"bundled; {PREFERRED} would need {' and '.join(missing)}")
+
+
+def conversion_of(made_by: dict[str, Any]) -> int:
+    """By which rules pictures of such an identity become RGB (see `engine.modes`).
+
+    Raises:
+        StoreMismatchError: by rules that are not known here.
+    """
+    conversion = made_by.get("conversion", 1)
+    if conversion not in range(1, CONVERSION + 1):
+        raise StoreMismatchError(
+            f"the store's pictures were made RGB by rules {conversion!r}, and this version knows "
+            f"rules 1 to {CONVERSION}: upgrade tll-index"
+        )
+    return int(conversion)
+
+
+def load_embedder(
+    backbone: str,
+    settings: Settings,
+    *,
+    weights: Path | None = None,
+    lens: Lens | Path | str | None = None,
+    conversion: int = CONVERSION,
+) -> Embedder:
+    """Load a backbone and its lens.
+
+    Args:
+        conversion: by which rules pictures become RGB; a store goes on with those that made it.
+        lens: a lens or its file; None takes the one found for this backbone, or a plain one;
+            the text 'none' takes a plain one always.
+
+    Raises:
+        UsageError, WeightsError, LensError
+    """
+    spec_of(backbone)
+    with ThreadPoolExecutor(1, "network") as beside:  # most of either needs no Python
+        network = beside.submit(load_backbone, backbone, weights=weights, settings=settings)
+        lens = load_lens(backbone, lens, settings)
+        _ = lens.digest  # which is kept
+        loaded = network.result()
+    if conversion != loaded.spec.geometry.conversion:
+        loaded = Backbone(loaded.spec.converting(conversion), loaded.weights, loaded.runtime)
+    return Embedder(loaded, lens)
+
+
+def load_lens(backbone: str, lens: Lens | Path | str | None, settings: Settings) -> Lens:
+    """The lens that `load_embedder` takes, before any network is loaded.
+
+    Raises:
+        UsageError, LensError
+    """
+    spec = spec_of(backbone)
+    if lens is None:
+        lens = find_lens(backbone, settings.lens_dir) or "none"
+    if not isinstance(lens, Lens):
+        lens = Lens.plain(spec) if lens == "none" else Lens.load(lens)
+    lens.check(spec)
+    return lens
+
+
+def require_same(made_by: dict[str, Any], identity: dict[str, Any]) -> None:
+    """Refuse to mix the vectors of two embedders, by their identities.
+
+    Raises:
+        StoreMismatchError: says what differs.
+    """
+    if found := difference(made_by, identity):
+        raise StoreMismatchError(
+            f"the store was made with another {found.what} ({found.one}, now {found.other}); "
+            "vectors of the two can't be compared: use what made it, or build another store with "
+            "--store"
+        )
+
+
+class Difference(NamedTuple):
+    """The first thing that tells two identities apart, in words."""
+
+    what: str
+    one: str
+    other: str
+
+
+def difference(one: dict[str, Any], other: dict[str, Any]) -> Difference | None:
+    """What tells apart two that an `Embedder.identity` was once; None where nothing does."""
+    for key in {**one, **other}:
+        if one.get(key) != other.get(key):
+            name = key.removesuffix("_sha256").replace("_", " ")
+            return Difference(name, _short(one.get(key)), _short(other.get(key)))
+    return None
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else f"{text[:12]}…"

@@ -1,0 +1,331 @@
+"""From a folder of pairs to a lens and its scores: what `train`, `eval` and `submit` do."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.config import Settings, load_settings
+from ...core.errors import DataError, LensError, UsageError
+from ...core.names import shown
+from ...core.paths import named
+from ...core.progress import Ticks
+from ...core.version import __version__
+from ..backbones.backbone import Backbone, load_backbone
+from ..backbones.feature_cache import gather
+from ..evaluation.metrics import Scores, evaluate, evaluate_candidates, folds
+from ..evaluation.tll import Candidates, Located, Pairs, read_candidates, read_pairs
+from ..search.search import products
+from .embedder import Embedder
+from .lens import Lens, applied
+from .options import TrainingOptions
+from .pseudo_pairs import Offered
+from .trainer import Fit, PairFeatures, fit_lens
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """Pairs and their features: all that training and scoring need."""
+
+    pairs: Pairs
+    backbone: Backbone
+    features: PairFeatures
+
+    def rows(self, which: NDArray[np.int64]) -> Material:
+        """Some of the pairs; all of the unlabelled."""
+        return replace(self, pairs=self.pairs.rows(which), features=self.features.rows(which))
+
+
+def load_material(
+    data: Pairs | str | os.PathLike[str],
+    backbone: str,
+    *,
+    options: TrainingOptions | None = None,
+    lens: Lens | None = None,
+    weights: Path | None = None,
+    settings: Settings | None = None,
+    progress: Ticks | None = None,
+) -> Material:
+    """Read the pairs in the folder `data` and extract their features, or find them in the cache.
+    Pairs that are read already do as well.
+
+    Args:
+        options: what will be trained: it decides whether mirrored, grey and unlabelled pictures
+            and candidates are wanted. None is no training.
+        lens: what will be scored without training: it decides whether grey pictures are wanted,
+            and is refused before any is looked at if it does not fit the backbone.
+
+    Raises:
+        DataError, UsageError, WeightsError, LensError
+    """
+    settings = settings or load_settings()
+    pairs = data if isinstance(data, Pairs) else read_pairs(data)
+    loaded = load_backbone(backbone, weights=weights, settings=settings)
+    if lens is not None:
+        Embedder(loaded, lens)  # refuses one that does not fit
+    grey = any(one is not None and one.grey for one in (options, lens))
+
+    def seen(paths: Sequence[Path], mirrored: bool = False) -> NDArray[np.float16]:
+        return gather(
+            loaded, paths, mirrored=mirrored, grey=grey, settings=settings, progress=progress
+        )
+
+    mirrored = unlabelled = None
+    left, right = seen(pairs.left), seen(pairs.right)
+    if options is not None and options.augment != "none":
+        mirrored = seen(pairs.left, True), seen(pairs.right, True)
+    offered = None if options is None or not options.candidates else _offered(pairs)
+    wants_more = options is not None and options.unlabelled and options.pca
+    if pairs.unlabelled and (wants_more or offered is not None):
+        unlabelled = seen(pairs.unlabelled)
+    return Material(pairs, loaded, PairFeatures(left, right, mirrored, unlabelled, offered))
+
+
+def _offered(pairs: Pairs) -> Offered | None:
+    """The candidates of the test split, where there are any, as rows of its pictures."""
+    file = pairs.root / "test_candidates.csv"
+    if not pairs.unlabelled or not os.path.isfile(file):
+        return None
+    located = read_candidates(file).located(pairs.root / "test")
+    row = {path: number for number, path in enumerate(pairs.unlabelled)}
+    right = np.array([row[path] for path in located.right])
+    return Offered(np.array([row[path] for path in located.left]), right[located.offered])
+
+
+def train(
+    material: Material,
+    options: TrainingOptions | None = None,
+    *,
+    progress: Ticks | None = None,
+) -> Fit:
+    """A lens of all pairs, with where it comes from in its provenance.
+
+    Raises:
+        UsageError: options that don't fit the data.
+    """
+    options = options or TrainingOptions()
+    fit = fit_lens(
+        material.features, material.backbone.spec, options, progress=progress, name="all pairs"
+    )
+    features = material.features
+    provenance: dict[str, Any] = {
+        "made_with": f"tll-index {__version__}",
+        "options": options.as_dict(),
+        "data_sha256": material.pairs.digest(),
+        "pairs": len(material.pairs),
+        "unlabelled": 0 if features.unlabelled is None else len(features.unlabelled),
+        "candidates": 0 if features.offered is None else len(features.offered),
+        "weights_sha256": material.backbone.weights.sha256,
+        "epochs": len(fit.losses),
+        "loss": round(min(fit.losses) if fit.stopped else fit.losses[-1], 6)
+        if fit.losses
+        else None,
+        "cross_validation": None,
+    }
+    return replace(fit, lens=replace(fit.lens, provenance=provenance))
+
+
+def with_score(lens: Lens, scores: Scores, count: int) -> Lens:
+    """The lens with its cross-validated score in its provenance."""
+    score = {"folds": count, **scores.as_dict()}
+    return replace(lens, provenance={**lens.provenance, "cross_validation": score})
+
+
+def recorded_options(lens: Lens) -> TrainingOptions:
+    """The options that a lens was trained with, which its file says.
+
+    Raises:
+        LensError: it doesn't, or not in words that this version knows.
+    """
+    recorded = lens.provenance.get("options")
+    if not isinstance(recorded, dict):
+        raise LensError("this lens does not say with which options it was trained")
+    known = {field.name for field in fields(TrainingOptions)}
+    if odd := sorted(known ^ recorded.keys()):
+        what = "does not say" if odd[0] in known else "was trained with an unknown option:"
+        raise LensError(f"this lens {what} {odd[0]}; train it again with this version")
+    try:
+        return TrainingOptions(**recorded)
+    except (UsageError, TypeError) as error:
+        raise LensError(f"this lens says that it was trained with what can't be: {error}") from None
+
+
+@dataclass(frozen=True, eq=False)
+class CrossValidation:
+    """Lenses that were each trained without one part of the pairs, judged by that part."""
+
+    scores: Scores
+    """Of all pairs, each by the lens that has not seen it."""
+    fits: list[Fit]
+    rows: list[NDArray[np.int64]]
+    """Which pairs each of `fits` was judged by."""
+
+
+def cross_validate(
+    material: Material,
+    options: TrainingOptions | None = None,
+    *,
+    count: int = 5,
+    seed: int | None = None,
+    progress: Ticks | None = None,
+    fit_one: Callable[..., Fit] = fit_lens,
+) -> CrossValidation:
+    """Train `count` lenses, each on all pairs but those of one fold, and score them by these.
+
+    Foils come from the fold's own right pictures; recall searches the right pictures of all pairs.
+    PCA, scaling and hub penalty are fitted within the folds as well.
+
+    Args:
+        seed: of the folds; default: that of the options.
+        fit_one: called as `fit_lens`, for each fold.
+
+    Raises:
+        UsageError: as many folds can't be made.
+    """
+    options = options or TrainingOptions()
+    parts = folds(len(material.pairs), count, options.seed if seed is None else seed)
+    features = material.features
+    everyone = np.arange(len(features))
+    fits, scores = [], []
+    for number, held_out in enumerate(parts, start=1):
+        validation = features.rows(held_out)
+        fit = fit_one(
+            features.rows(np.setdiff1d(everyone, held_out)),
+            material.backbone.spec,
+            options,
+            validation=validation,
+            progress=progress,
+            name=f"fold {number} of {count}",
+        )
+        if fit.stopped:
+            raise KeyboardInterrupt
+        fits.append(fit)
+        scores.append(_scores(fit.lens, features, held_out))
+    return CrossValidation(Scores.merged(scores, parts), fits, parts)
+
+
+def judge_by_folds(
+    material: Material, lens: Lens, *, count: int = 5, seed: int = 0
+) -> CrossValidation:
+    """One lens that has seen none of the pairs, such as a plain one, judged fold by fold as
+    `cross_validate` does: so the two can be compared.
+
+    Raises:
+        UsageError: as many folds can't be made.
+        LensError: it is not for this backbone.
+    """
+    Embedder(material.backbone, lens)  # refuses one that does not fit
+    parts = folds(len(material.pairs), count, seed)
+    scores = [_scores(lens, material.features, held_out) for held_out in parts]
+    return CrossValidation(Scores.merged(scores, parts), [Fit(lens)] * len(parts), parts)
+
+
+def score(material: Material, lens: Lens) -> Scores:
+    """How well a lens finds the matches of all pairs.
+
+    Raises:
+        LensError: it is not for this backbone.
+    """
+    Embedder(material.backbone, lens)  # refuses one that does not fit
+    return _scores(lens, material.features, np.arange(len(material.features)))
+
+
+def _scores(lens: Lens, features: PairFeatures, rows: NDArray[np.int64]) -> Scores:
+    answers = applied(lens.answers, features.right)
+    others = np.setdiff1d(np.arange(len(answers)), rows)
+    asks = applied(lens.asks, features.left[rows])
+    return evaluate(asks, answers[rows], more=answers[others] if len(others) else None)
+
+
+def score_candidates(
+    material: Material, file: str | os.PathLike[str], lens_of: Lens | CrossValidation
+) -> Scores:
+    """How well matches are found in fixed lists of candidates, whose truth the pairs know.
+
+    Args:
+        lens_of: one lens for all, or lenses in cross-validation: then each list is ranked by the
+            one that has not seen the pair of its left picture.
+
+    Raises:
+        DataError: names file and line.
+    """
+    rows, offered, true = rows_of_candidates(material.pairs, file)
+    if isinstance(lens_of, Lens):
+        groups = [(lens_of, np.arange(len(rows)))]
+    else:
+        groups = [
+            (fit.lens, np.flatnonzero(np.isin(rows, held_out)))
+            for fit, held_out in zip(lens_of.fits, lens_of.rows, strict=True)
+        ]
+    parts, places = [], []
+    for lens, some in groups:
+        if len(some):
+            answers = applied(lens.answers, material.features.right)
+            asks = applied(lens.asks, material.features.left[rows[some]])
+            parts.append(evaluate_candidates(asks, answers[offered[some]], true[some]))
+            places.append(some)
+    return Scores.merged(parts, places)
+
+
+def rows_of_candidates(
+    pairs: Pairs, file: str | os.PathLike[str]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Lists of candidates as numbers of pairs.
+
+    Returns:
+        (n,) whose left picture each list is for; (n, c) whose right pictures it offers; (n,) which
+        of these c is the match.
+
+    Raises:
+        DataError: names file and line.
+    """
+    candidates = read_candidates(file)
+    true = candidates.true_matches(pairs)
+    located = candidates.located(pairs.folder)
+    row_of = {path: row for row, path in enumerate(pairs.left)}
+    right_of = {path: row for row, path in enumerate(pairs.right)}
+    if unknown := [path for path in located.right if path not in right_of]:
+        raise DataError(
+            f"{shown(candidates.file)}: {shown(unknown[0])} is the right picture of no pair"
+        )
+    offered = np.array([right_of[path] for path in located.right])[located.offered]
+    return np.array([row_of[path] for path in located.left]), offered, true
+
+
+def rate_candidates(
+    data: str | os.PathLike[str],
+    embedder: Embedder,
+    *,
+    file: str | os.PathLike[str] | None = None,
+    settings: Settings | None = None,
+    progress: Ticks | None = None,
+) -> tuple[Candidates, NDArray[np.float32]]:
+    """Score every candidate of the unlabelled test split, as Kaggle asks for.
+
+    Args:
+        data: a folder in Kaggle's layout.
+        file: the candidates; default: its `test_candidates.csv`.
+
+    Returns:
+        The candidates, and (n, c) scores: of row i's candidate j.
+
+    Raises:
+        DataError: no candidates, or a picture of theirs is missing.
+    """
+    folder = named(data)
+    candidates = read_candidates(file or folder / "test_candidates.csv")
+    located: Located = candidates.located(folder / "test")
+    lens, backbone = embedder.lens, embedder.backbone
+    left, right = (
+        gather(backbone, paths, grey=lens.grey, settings=settings, progress=progress)
+        for paths in (located.left, located.right)
+    )
+    asks, answers = applied(lens.asks, left), applied(lens.answers, right)
+    scores = products(asks, answers, located.offered) * np.float32(lens.scale)
+    return candidates, scores

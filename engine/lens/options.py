@@ -1,0 +1,126 @@
+"""What can be chosen about training a lens, and the two sets of choices that have a name."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+from ...core.errors import UsageError
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """Choices; the defaults are our recipe, explained with numbers in docs/lens.md."""
+
+    scaling: Literal["value", "layer", "none"] = "value"
+    """Before PCA: every value to the same variance, every pooled layer, or as they are."""
+    pca: int = 384
+    """Dimensions that PCA keeps; 0 leaves it out."""
+    unlabelled: bool = True
+    """Whether PCA also learns from pictures of no pair, where the data has some."""
+    candidates: bool = True
+    """Whether matches are guessed among candidates that the data offers without saying which is
+    right, and learned from as well, each as much as it is likely."""
+    start: Literal["cca", "random"] = "cca"
+    """What the adaptation starts from: canonical directions of the pairs, or chance."""
+    shrinkage: float = 0.35
+    """cca: how much of the covariance is replaced by a multiple of the identity, 0 to 1. Less where
+    there are guessed pairs: it falls with the root of how many pairs there are."""
+    power: float = 2.0
+    """cca: directions are scaled by the correlation of the pairs along them to half this power."""
+    adaptation: Literal["linear", "diagonal", "identity"] = "linear"
+    """linear: a matrix; diagonal: a weight for each of PCA's values (Peterson et al. 2018, arXiv
+    1608.02164), from 1; identity: none, so nothing is learned from pairs but a hub penalty. start,
+    shrinkage, power and outputs are about the matrix only."""
+    outputs: int = 126
+    """Dimensions of the adaptation's output; linear only, the others keep PCA's."""
+    relu: bool = False
+    temperature: float = 7.0
+    """Cosines are multiplied by it before the softmax."""
+    direction: Literal["left-to-right", "both"] = "left-to-right"
+    """Left pictures choose among right ones, or also right ones among left ones."""
+    augment: Literal["none", "mirror", "flip"] = "none"
+    """mirror: each picture is mirrored in half of the epochs, by chance; flip: all are, always, as
+    torchvision's RandomHorizontalFlip(p=1) does."""
+    grey: bool = False
+    """Look at pictures without their colour, in training and in use."""
+    batch: int = 0
+    """Pairs a step, each the others' foils; 0 is all."""
+    epochs: int = 20
+    lr: float = 1e-4
+    """Learning rate of AdamW at the start; it falls along half a cosine to 0."""
+    weight_decay: float = 0.01
+    dropout: float = 0.0
+    """Share of PCA's values that are set to 0 in training."""
+    hubs: float = 0.5
+    """Weight of the hub penalty; 0 is none."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("pca", 0, math.inf),
+            ("shrinkage", 0, 1),
+            ("power", 0, 10),
+            ("outputs", 1, 1 << 16),
+            ("temperature", 1e-3, 1e4),
+            ("batch", 0, math.inf),
+            ("epochs", 0, 1e6),
+            ("lr", 0, 10),
+            ("weight_decay", 0, 10),
+            ("dropout", 0, 0.99),
+            ("hubs", 0, 10),
+            ("seed", 0, (1 << 32) - 1),
+        ):
+            if not low <= (value := getattr(self, name)) <= high:
+                raise UsageError(f"{name.replace('_', '-')} is {value}; it must be {low} to {high}")
+        if self.batch == 1:
+            raise UsageError("a batch of 1 has no foils; take 0 for all pairs, or at least 2")
+        if self.adaptation == "linear" and self.start == "cca":
+            if not self.pca:
+                raise UsageError("start cca needs PCA: take --pca 384, or --start random")
+            if self.outputs > self.pca:
+                raise UsageError(f"start cca gives at most as many outputs as PCA ({self.pca})")
+        if self.adaptation != "linear" and not self.pca:
+            raise UsageError(f"a {self.adaptation} adaptation needs PCA, or linear in its place")
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a lens's provenance; JSON values."""
+        return asdict(self)
+
+
+RECIPES = {
+    "ours": TrainingOptions(),
+    "paper": TrainingOptions(
+        scaling="none",
+        pca=256,
+        unlabelled=False,
+        candidates=False,
+        start="random",
+        outputs=1024,
+        relu=True,
+        temperature=15.0,
+        batch=256,
+        epochs=50,
+        lr=1e-3,
+        weight_decay=0.0,
+        hubs=0.0,
+    ),
+}
+"""ours: the defaults. paper: Risser-Maroix et al., ICIP 2021, as far as it says: PCA to 256, a
+linear layer to 1,024 and ReLU, temperature 15, Adam, 50 epochs. It is silent about batch and
+learning rate: those are guesses."""
+
+
+def options_of(recipe: str = "ours", **chosen: Any) -> TrainingOptions:
+    """A recipe with some choices made otherwise; None keeps the recipe's own.
+
+    Raises:
+        UsageError: no such recipe, no such choice, or a value that can't be.
+    """
+    if recipe not in RECIPES:
+        raise UsageError(f"unknown recipe {recipe!r}; known are: {', '.join(RECIPES)}")
+    values = RECIPES[recipe].as_dict()
+    if unknown := chosen.keys() - {field.name for field in fields(TrainingOptions)}:
+        raise UsageError(f"no training options {sorted(unknown)}")
+    return TrainingOptions(**{**values, **{k: v for k, v in chosen.items() if v is not None}})

@@ -1,0 +1,1 @@
+"""Whether two pictures are one and the same picture, edited."""

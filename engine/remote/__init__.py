@@ -1,0 +1,1 @@
+"""Files at addresses (s3://, https://, ...): listed and read."""

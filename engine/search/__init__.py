@@ -1,0 +1,1 @@
+"""Unit vectors -> ranked neighbours, by FAISS."""

@@ -1,0 +1,77 @@
+"""Vectors -> ranked neighbours through FAISS: the one place that ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.contracts import UnitVectors
+from ...core.threads import one_faiss_thread
+
+SCORE_DECIMALS = 6
+"""Scores closer than this are ties: float32 sums differ by less between batch sizes."""
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The best of an index for a batch of queries, best first."""
+
+    ids: NDArray[np.int64]
+    """(n, k); -1 where the index holds fewer than k."""
+    scores: NDArray[np.float64]
+    """(n, k) inner products, rounded to `SCORE_DECIMALS`; -inf where the id is -1."""
+
+
+def new_index(dimension: int) -> faiss.IndexIDMap2:
+    """An empty exact inner-product index whose rows are called by ids of our own."""
+    return faiss.IndexIDMap2(faiss.IndexFlatIP(dimension))
+
+
+def ranked(ask: NDArray[np.float32], ids: NDArray[np.int64], vectors: UnitVectors) -> Neighbours:
+    """All of the candidates `ids` (c,), with their exact `vectors` (c, d), by inner product with
+    `ask` (d,): what `nearest` would say of an exact index that holds just these."""
+    products: NDArray[np.float32] = vectors @ ask
+    return _best_first(ids, products.astype(np.float64).round(SCORE_DECIMALS))
+
+
+def merged(parts: Sequence[Neighbours]) -> Neighbours:
+    """The neighbours of one query that were found in several places, best first."""
+    ids = np.concatenate([part.ids[0] for part in parts])
+    return _best_first(ids, np.concatenate([part.scores[0] for part in parts]))
+
+
+def _best_first(ids: NDArray[np.int64], scores: NDArray[np.float64]) -> Neighbours:
+    """Those of one query (c,), in order; equal scores in order of id."""
+    order = np.lexsort((ids, -scores))
+    return Neighbours(ids[order][None], scores[order][None])
+
+
+def products(
+    asks: UnitVectors, answers: UnitVectors, offered: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """(n, c): the inner product of each of `asks` (n, d) with the answers (m, d) that it is
+    offered: rows `offered` (n, c) of them."""
+    return np.stack([answers[some] @ ask for ask, some in zip(asks, offered, strict=True)])
+
+
+def nearest(index: faiss.Index, queries: UnitVectors, k: int) -> Neighbours:
+    """The `k` rows of `index` with the largest inner product, for each of `queries` (n, d).
+
+    Equal scores are in order of id here; callers that know better (paths) sort again.
+    """
+    k = min(k, index.ntotal)
+    if k == 0 or len(queries) == 0:
+        empty = (len(queries), 0)
+        return Neighbours(np.empty(empty, np.int64), np.empty(empty, np.float64))
+    with one_faiss_thread() if len(queries) == 1 else nullcontext():
+        products, ids = index.search(np.ascontiguousarray(queries, np.float32), k)
+    scores = np.where(ids >= 0, np.round(products.astype(np.float64), SCORE_DECIMALS), -np.inf)
+    order = np.lexsort((ids, -scores), axis=1)
+    return Neighbours(
+        np.take_along_axis(ids, order, axis=1), np.take_along_axis(scores, order, axis=1)
+    )

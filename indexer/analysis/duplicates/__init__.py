@@ -1,0 +1,1 @@
+"""Files of a store that are the same picture."""

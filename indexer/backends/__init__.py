@@ -1,0 +1,1 @@
+"""Where a store lives: in a folder or in a Milvus."""

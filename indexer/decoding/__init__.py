@@ -1,0 +1,1 @@
+"""Files -> pixels in decoder processes, several at a time, in order."""

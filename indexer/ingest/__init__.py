@@ -1,0 +1,1 @@
+"""A build: what changed on the disk goes into the store."""

@@ -1,0 +1,1 @@
+"""Stores are checked, repaired, backed up, and forget pictures."""

@@ -1,0 +1,1 @@
+"""A build's embedding on the nodes of a Ray cluster."""

@@ -1,0 +1,1 @@
+"""Which picture files there are below folders and addresses, by which rules."""

@@ -1,0 +1,1 @@
+"""Open, query, describe a store: what everyone else uses."""

@@ -1,0 +1,47 @@
+"""A new store, with nothing in it yet."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import uuid
+from typing import Any
+
+from ...core.config import Settings
+from ...core.location import Location
+from ...core.version import __version__
+from ...engine.lens.lens import Lens
+from ..backends.base import Home
+from ..backends.metadata import About
+from . import resolve as homes
+
+
+def new_store(
+    location: Location,
+    made_by: dict[str, Any],
+    lens: Lens,
+    settings: Settings,
+    weights_file: str | os.PathLike[str] | None = None,
+    origin: str | None = None,
+    words: int | None = None,
+) -> Home:
+    """Make an empty store; for its one writer.
+
+    Args:
+        made_by: the identity of what makes its vectors (see `About.made_by`).
+        lens: that it makes them with.
+        origin, words: see `About`.
+
+    Raises:
+        StoreError: something else is there, or it can't be written.
+    """
+    about = About(
+        id=uuid.uuid4().bytes,
+        created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        made_with=f"tll-index {__version__}",
+        made_by=made_by,
+        weights_file=None if weights_file is None else os.path.abspath(weights_file),
+        origin=origin,
+        words=words,
+    ).renewed()
+    return homes.made(location, about, lens, settings)

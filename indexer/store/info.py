@@ -1,0 +1,105 @@
+"""What a store can say of itself and of the pictures that it holds."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from ...core.contracts import Indexed
+from ...core.errors import NotIndexedError
+from ..backends.base import Home
+from ..backends.remembered_rules import remembered
+from ..catalog.base import Reader
+from ..scan.same_files import again_of_one_file
+
+_MOST_PATHS = 100_000
+"""Up to so many paths it is counted how many files they are of: some seconds, if all are links."""
+_AT_A_TIME = 512
+"""Images whose paths are looked up at once."""
+
+UNFINISHED = "unfinished copy"
+"""Among a store's settings: it is a copy that is not whole, or was not verified."""
+
+
+def number_of(reader: Reader, sha256: str) -> int:
+    """The image with this content (see `Hit.sha256`), which some path shows.
+
+    Raises:
+        NotIndexedError: there is none.
+    """
+    is_digest = re.fullmatch("[0-9a-f]{64}", sha256)
+    number = reader.image_of(bytes.fromhex(sha256)) if is_digest else None
+    if number is None or not reader.paths_of(number, 1):
+        raise NotIndexedError(f"the store has no picture {sha256[:64]!r}")
+    return number
+
+
+def indexed(reader: Reader, number: int) -> Indexed:
+    """What the catalog knows of an image.
+
+    Raises:
+        StoreDamagedError: it has lost the record.
+    """
+    record = reader.record(number)
+    paths = tuple(os.fsdecode(path) for path in reader.paths_of(number))
+    return Indexed(
+        record.sha256, paths, record.width, record.height, record.format, record.file_bytes
+    )
+
+
+def sampled(reader: Reader, count: int, seed: int = 0) -> Iterator[Indexed]:
+    """`count` images that some path shows (or all there are), by chance but the same each time."""
+    numbers = [int(number) for number in reader.image_numbers()]
+    random.Random(seed).shuffle(numbers)
+    reader.fetch(numbers[:count])
+    shown = (number for number in numbers if reader.paths_of(number, 1))
+    for number in islice(shown, count):
+        yield indexed(reader, number)
+
+
+def files_of(reader: Reader) -> int | None:
+    """How many files the indexed paths are of, as links are now; None where that would take long.
+    A path at which nothing can be looked at counts as a file."""
+    again = 0
+    if reader.places > reader.images - reader.orphans:
+        if reader.places > _MOST_PATHS:
+            return None
+        numbers = reader.image_numbers().tolist()
+        for start in range(0, len(numbers), _AT_A_TIME):
+            reader.fetch(some := numbers[start : start + _AT_A_TIME])
+            for number in some:
+                if len(paths := reader.paths_of(number)) > 1:
+                    again += sum(again_of_one_file(paths))
+    return reader.places - again
+
+
+def about_store(home: Home, reader: Reader) -> dict[str, Any]:
+    """What made a store, what it holds and what it takes (bytes); JSON values."""
+    about = home.about
+    made_by = about.made_by
+    return {
+        "store": os.fspath(home.place),
+        "format": about.format,
+        "created": about.created,
+        "made_with": about.made_with,
+        "folders": [os.fsdecode(root) for root in reader.roots()],
+        "rules": {os.fsdecode(root): one.said.options() for root, one in remembered(home).items()},
+        "images": reader.images - reader.orphans,
+        "paths": reader.places,
+        "files": files_of(reader),
+        "unusable_files": reader.rejected,
+        "generation": reader.generation,
+        "backbone": made_by["backbone"],
+        "weights_sha256": made_by["weights_sha256"],
+        "lens": made_by["lens_sha256"],
+        "dimension": made_by["dimension"],
+        "metric": made_by["metric"],
+        **({"model": made_by["model"]} if about.imported else {}),
+        **({"origin": about.origin} if about.origin else {}),
+        **home.info(),
+        **({UNFINISHED: True} if reader.settings().get(UNFINISHED) else {}),
+    }

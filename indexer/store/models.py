@@ -1,0 +1,103 @@
+"""What made a store, loaded when it is first needed: its lens, its embedder, its words."""
+
+from __future__ import annotations
+
+import threading
+from functools import cached_property
+from pathlib import Path
+
+from ...core.config import Settings
+from ...core.paths import is_file
+from ...engine.backbones.registry import spec_of
+from ...engine.backbones.text_encoder import Words, load_words
+from ...engine.backbones.weights import locate
+from ...engine.lens.embedder import (
+    Embedder,
+    conversion_of,
+    difference,
+    identity_of,
+    load_embedder,
+    require_same,
+)
+from ...engine.lens.lens import Lens
+from ..backends.base import Home
+from .imported import require_not_imported
+
+
+class Loading:
+    """Safe to use from several threads."""
+
+    def __init__(
+        self,
+        home: Home,
+        settings: Settings,
+        weights: Path | None,
+    ) -> None:
+        """
+        Args:
+            home: the store's.
+            weights: where the weights are, if they have moved.
+        """
+        self.weights = weights
+        self._home = home
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._embedder: Embedder | None = None
+        self._words: Words | None = None
+
+    @property
+    def loaded(self) -> Embedder | None:
+        """See `Store.loaded`."""
+        return self._embedder
+
+    def lend(self, embedder: Embedder) -> None:
+        """See `Store.lend`."""
+        if difference(self._home.about.made_by, embedder.identity) is None:
+            self._embedder = embedder
+
+    @property
+    def embedder(self) -> Embedder:
+        """See `Store.embedder`."""
+        with self._lock:
+            if self._embedder is None:
+                require_not_imported(self._home.place, self._home.about)
+                made_by = self._home.about.made_by
+                embedder = load_embedder(
+                    made_by["backbone"],
+                    self._settings,
+                    weights=self._file(),
+                    lens=self.lens,
+                    conversion=conversion_of(made_by),
+                )
+                require_same(made_by, embedder.identity)
+                self._embedder = embedder
+            return self._embedder
+
+    @property
+    def words(self) -> Words:
+        """What reads texts for it; raises as `Store.embedder`."""
+        with self._lock:
+            if self._words is None:
+                made_by = self._home.about.made_by
+                spec = spec_of(made_by["backbone"]).converting(conversion_of(made_by))
+                if self._embedder is not None:
+                    weights = self._embedder.backbone.weights
+                else:
+                    weights = locate(spec, self._settings.weights_dir, self._file())
+                    require_same(made_by, identity_of(spec, weights, self.lens))
+                self._words = load_words(spec, weights)
+            return self._words
+
+    @cached_property
+    def lens(self) -> Lens:
+        """What made the vectors, without its backbone."""
+        if self._embedder is not None:
+            return self._embedder.lens
+        return self._home.lens()
+
+    def _file(self) -> Path | None:
+        """Of the weights, where they are known to be; None is wherever they are found."""
+        hint = self._home.about.weights_file
+        if self.weights is None and hint is not None and is_file(hint):
+            return Path(hint)
+        return self.weights

@@ -1,0 +1,103 @@
+"""Which kind of home a store has, by where it is: the one place that knows there are two.
+
+What a Milvus needs is loaded only where a store is in one.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from ...core.config import Settings
+from ...core.location import Location
+from ...engine.lens.lens import Lens
+from ...engine.search import faiss_index as indexes
+from ..backends.base import Home
+from ..backends.folder.store_folder import StoreFolder
+from ..backends.layout import ABOUT, refuse_foreign, writer_lock
+from ..backends.metadata import About
+
+
+def is_there(location: Location) -> bool:
+    """Whether there is a store.
+
+    Raises:
+        StoreError: it can't be told.
+    """
+    if isinstance(location, Path):
+        return os.path.lexists(location / ABOUT)
+    from ..backends.milvus import backend as home
+
+    return home.is_there(location)
+
+
+def opened(location: Location, settings: Settings) -> Home:
+    """The store's home.
+
+    Raises:
+        NoStoreError, StoreMismatchError (a newer format), StoreDamagedError, StoreError
+    """
+    if isinstance(location, Path):
+        return StoreFolder.open(location)
+    from ..backends.milvus.backend import MilvusHome
+
+    return MilvusHome.open(location, settings)
+
+
+def made(location: Location, about: About, lens: Lens, settings: Settings) -> Home:
+    """A home for a new store that holds nothing yet; for its one writer.
+
+    Raises:
+        StoreError: something else is there, or it can't be made.
+    """
+    if isinstance(location, Path):
+        refuse_foreign(location)
+        return StoreFolder.made(location, about, lens)
+    from ..backends.milvus.backend import MilvusHome
+
+    return MilvusHome.made(location, about, lens, settings)
+
+
+def may_be_made(location: Location) -> None:
+    """Refuse a place that can't get a new store.
+
+    Raises:
+        StoreError: something else is there.
+    """
+    if isinstance(location, Path):
+        refuse_foreign(location)
+
+
+def require_index(location: Location, index: str, dimension: int) -> None:
+    """Refuse what is no index, or none for vectors of that dimension.
+
+    Raises:
+        UsageError: says which there are.
+    """
+    if isinstance(location, Path):
+        indexes.require_index(index, dimension)
+        return
+    from ..backends.milvus.searcher import kind_of
+
+    kind_of(index, location.file is not None)
+
+
+def folder_in_use(location: Location) -> bytes | None:
+    """The folder that a store fills, which holds no pictures to index; None where there is none on
+    this machine: an empty path would be above all others."""
+    folder = location if isinstance(location, Path) else location.file
+    return None if folder is None else os.fsencode(folder)
+
+
+def only_writer(location: Location) -> AbstractContextManager[None]:
+    """Be the one writer of a store, or fail at once.
+
+    Raises:
+        StoreBusyError, StoreReadOnlyError, StoreError
+    """
+    if isinstance(location, Path):
+        return writer_lock(location)
+    from ..backends.milvus.backend import writer_claim
+
+    return writer_claim(location)

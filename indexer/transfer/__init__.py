@@ -1,0 +1,1 @@
+"""Stores merged and copied; vectors exported and imported."""

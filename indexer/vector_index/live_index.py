@@ -1,0 +1,179 @@
+"""The index of an open store, kept in step with its catalog: what a query searches.
+
+Most of it is the FAISS file, which is never changed in memory. What the catalog has got since is in
+a second, exact index beside it; what it has lost since is left out of what is found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.contracts import UnitVectors
+from ...core.errors import StoreDamagedError
+from ...engine.search.faiss_index import candidates, candidates_of_many
+from ...engine.search.search import Neighbours, merged, nearest, new_index, ranked
+from ..catalog.base import Reader
+from ..catalog.lmdb_reader import LmdbReader
+from . import faiss_file as vectors
+
+CHUNK = 8192
+"""Vectors read from the catalog at a time."""
+
+_NOTHING = vectors.Covered(0, b"")
+
+
+class LiveIndex:
+    """For one thread at a time."""
+
+    def __init__(self, path: Path, store_id: bytes, dimension: int) -> None:
+        """`path`: of the FAISS file."""
+        self._path = path
+        self._store_id = store_id
+        self._dimension = dimension
+        self._stamp: tuple[int, int] | None = None
+        self._start(None)
+
+    def _start(self, file: vectors.VectorFile | None) -> None:
+        self.file = file
+        self._covered = _NOTHING if file is None else file.covered
+        self._last = 0 if file is None else file.notes.last
+        self._tail = new_index(self._dimension)
+        self._dead = np.empty(0, np.int64)
+
+    @property
+    def changes(self) -> int:
+        """By how many images the catalog differs from the file."""
+        return int(self._tail.ntotal) + len(self._dead)
+
+    def look(self) -> None:
+        """Take up a newer file, if there is one. Called before a snapshot is begun, it finds what
+        that knows of; a snapshot that is older than the file could make nothing of it."""
+        if (stamp := vectors.stamp_of(self._path)) != self._stamp:
+            self._stamp = stamp
+            self._start(vectors.load(self._path, self._store_id, self._dimension))
+
+    def follow(self, reader: Reader) -> None:
+        """Make it hold exactly the catalog's vectors.
+
+        Raises:
+            StoreDamagedError: the catalog lacks a vector that it lists.
+        """
+        assert isinstance(reader, LmdbReader)
+        now = vectors.Covered(reader.generation, reader.token(reader.generation) or b"")
+        if now == self._covered:
+            return
+        # A newer file takes the place of what was gathered here since the last.
+        self.look()
+        if not self._continue(reader):
+            # Of another past, or from long ago: of no use.
+            self._start(None)
+            self._continue(reader)
+        self._covered = now
+
+    def _continue(self, reader: LmdbReader) -> bool:
+        """Add and leave out what changed since; whether that comes to what the catalog holds."""
+        if (reader.token(self._covered.generation) or b"") != self._covered.token:
+            return False
+        gone = reader.removed_since(self._covered.generation)
+        if len(gone):
+            self._tail.remove_ids(gone)  # type: ignore[arg-type]
+            if self.file is not None:
+                here = gone[gone <= self.file.notes.last]
+                self._dead = np.union1d(self._dead, here)
+        fresh = reader.image_numbers(after=self._last)
+        for numbers, rows in in_chunks(reader, fresh, self._dimension):
+            self._tail.add_with_ids(rows, numbers)
+        self._last = reader.last_image
+        filed = 0 if self.file is None else self.file.notes.images
+        return filed - len(self._dead) + int(self._tail.ntotal) == reader.images
+
+    def nearest(self, ask: UnitVectors, count: int, reader: LmdbReader) -> Neighbours:
+        """About the `count` images nearest to `ask` (1, d), with exact scores, best first: fewer
+        where there are no more, or the index does not see them; (1, c) each.
+
+        `reader` must be the one that it follows.
+        """
+        parts = [nearest(self._tail, ask, count)]
+        if self.file is not None:
+            parts.append(self._filed(self.file, ask, count, reader))
+        best = merged(parts)
+        return Neighbours(best.ids[:, :count], best.scores[:, :count])
+
+    def candidates(self, asks: UnitVectors, count: int) -> NDArray[np.int64]:
+        """For each of `asks` (n, d), images that are probably nearest to it, among them `count` of
+        the nearest where there are so many and the index sees them: (n, c), in no order; -1 where
+        there are no more."""
+        parts = [nearest(self._tail, asks, count).ids]
+        if self.file is not None:
+            alive = self.file.notes.images - len(self._dead)
+            wanted = count
+            while True:
+                ids = candidates_of_many(self.file.index, self.file.notes.effort, asks, wanted)
+                ids = np.where(np.isin(ids, self._dead), -1, ids)
+                enough = ((ids >= 0).sum(axis=1) >= min(count, alive)).all()
+                if enough or wanted >= self.file.notes.images:
+                    break
+                wanted = min(2 * wanted, self.file.notes.images)
+            parts.append(ids)
+        return np.hstack(parts)
+
+    def _filed(
+        self, file: vectors.VectorFile, ask: UnitVectors, count: int, reader: LmdbReader
+    ) -> Neighbours:
+        wanted = count
+        while True:
+            if file.notes.exact:
+                found = nearest(file.index, ask, wanted)
+                ids = found.ids[0]
+            else:
+                ids = candidates(file.index, file.notes.effort, ask, wanted)
+            alive = ~np.isin(ids, self._dead, assume_unique=True)
+            # Enough, or all: otherwise those that were removed took the place of others.
+            if alive.sum() >= min(count, file.notes.images - len(self._dead)):
+                break
+            if wanted >= file.notes.images:
+                break
+            wanted = min(2 * wanted, file.notes.images)
+        if file.notes.exact:
+            return Neighbours(found.ids[:, alive], found.scores[:, alive])
+        known, rows = reader.vectors_there(ids[alive])
+        if len(known) < alive.sum():
+            lost = np.setdiff1d(ids[alive], known)[0]
+            raise StoreDamagedError(
+                f"the catalog has lost the vector of image {lost}; 'tll-index repair' mends it"
+            )
+        return ranked(ask[0], known, rows.reshape(len(known), self._dimension))
+
+
+def in_chunks(
+    reader: Reader, numbers: NDArray[np.int64], dimension: int
+) -> Iterator[tuple[NDArray[np.int64], UnitVectors]]:
+    """The vectors of these images, `CHUNK` at a time.
+
+    Raises:
+        StoreDamagedError: the catalog lacks one of them, or has one of another length.
+    """
+    for start in range(0, len(numbers), CHUNK):
+        some = numbers[start : start + CHUNK]
+        yield some, vectors_of(reader, some, dimension)
+
+
+def vectors_of(reader: Reader, numbers: NDArray[np.int64], dimension: int) -> UnitVectors:
+    """(n, dimension) float32: the vectors of these images.
+
+    Raises:
+        StoreDamagedError: as `in_chunks`.
+    """
+    try:
+        rows = reader.vectors(numbers)
+        if rows.shape[1] != dimension:
+            raise ValueError(f"{rows.shape[1]} values, expected {dimension}")
+    except (KeyError, ValueError) as error:
+        raise StoreDamagedError(
+            f"the catalog's vectors are damaged ({error!r}); 'tll-index repair' mends it"
+        ) from error
+    return rows

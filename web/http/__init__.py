@@ -1,0 +1,1 @@
+"""What any route needs: bodies, answers, limits, who may ask, behind which proxy."""

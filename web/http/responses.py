@@ -1,0 +1,102 @@
+"""What is sent back: JSON; and whatever goes wrong as a status and one line, {"error": "..."}."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+
+from ...core.errors import (
+    MissingCodecError,
+    MissingPictureError,
+    NotAPictureError,
+    NotIndexedError,
+    PictureError,
+    StoreError,
+    TllError,
+    TooLargePictureError,
+    UsageError,
+)
+from ...rendering.formats import to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+log = logging.getLogger("tll_index.web")
+
+
+class Json(JSONResponse):
+    """JSON of whatever a path holds."""
+
+    def render(self, content: Any) -> bytes:
+        """UTF-8."""
+        return to_json(content).encode()
+
+
+COME_AGAIN = {"Retry-After": "2"}
+
+
+def refuse(status: int, error: str, headers: Mapping[str, str] | None = None) -> NoReturn:
+    """End the request with that.
+
+    Raises:
+        HTTPException: always.
+    """
+    raise HTTPException(status, error, dict(headers or {}))
+
+
+def answer(status: int, error: str, headers: Mapping[str, str] | None = None) -> Json:
+    """The response that says so."""
+    return Json({"error": error}, status, dict(headers or {}))
+
+
+def add_to(app: FastAPI) -> None:
+    """Let whatever is raised in a route become such a response."""
+
+    @app.exception_handler(HTTPException)
+    async def _refused(request: Request, error: HTTPException) -> Json:
+        return answer(error.status_code, str(error.detail), error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def _malformed(request: Request, error: RequestValidationError) -> Json:
+        return answer(422, in_words(error.errors()))
+
+    @app.exception_handler(ValidationError)
+    async def _senseless(request: Request, error: ValidationError) -> Json:
+        return answer(422, in_words(error.errors()))
+
+    @app.exception_handler(TllError)
+    async def _failed(request: Request, error: TllError) -> Json:
+        return _of(error)
+
+
+def _of(error: TllError) -> Json:
+    if isinstance(error, TooLargePictureError):
+        return answer(413, f"the picture {error.message}")
+    if isinstance(error, (NotAPictureError, MissingCodecError)):
+        return answer(415, f"the picture {error.message}")
+    if isinstance(error, MissingPictureError):
+        return answer(404, f"the picture {error.message}")
+    if isinstance(error, PictureError):
+        return answer(422, f"the picture {error.message}")
+    if isinstance(error, UsageError):
+        return answer(422, str(error))
+    if isinstance(error, NotIndexedError):
+        return answer(404, str(error))
+    log.error("%s", error)  # it may name paths, which are nobody else's business
+    if isinstance(error, StoreError):
+        return answer(503, "the store can't be read now; the server's own output says why")
+    return answer(500, "this failed; the server's own output says why")
+
+
+def in_words(errors: Sequence[Any]) -> str:
+    """The first of pydantic's complaints as one line: where, and what."""
+    first = errors[0]
+    where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
+    what = str(first["msg"]).removeprefix("Value error, ")
+    return f"{where}: {what}" if where else what

@@ -1,0 +1,51 @@
+"""What can be set of the server, and what it allows its clients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ...core.errors import UsageError
+
+LEAST_TOKEN = 16
+"""Characters that a token must have: fewer can be guessed."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How the server treats those who ask; the defaults suit one machine and its people."""
+
+    token: str | None = field(default=None, repr=False)
+    """Whoever asks must know it; None lets everyone ask who reaches the server."""
+    hosts: frozenset[str] | None = frozenset({"localhost", "127.0.0.1", "::1"})
+    """Names by which it may be called (the Host header, without the port); None allows any, which
+    only a token makes safe: a foreign page can be under any name. With a port, NAME:PORT: the page
+    is reached there, though the Host header that a proxy passes on doesn't say so."""
+    proxies: tuple[str, ...] = ("127.0.0.0/8", "::1")
+    """Addresses and networks of reverse proxies, whose X-Forwarded headers are believed."""
+    root_path: str = ""
+    """The path of the page, where a reverse proxy has it below one, such as /lookalikes."""
+    upload_bytes: int = 32 << 20
+    """The largest picture that can be uploaded."""
+    held_bytes: int = 512 << 20
+    """Of uploads and originals that are in memory at any one time; more are told to come again."""
+    body_seconds: float = 60.0
+    """An upload must be here after so long."""
+    pause_seconds: float = 10.0
+    """And must not pause for longer."""
+    waiting: int = 256
+    """Requests that may wait for a thread or a decoder; more are told to come again."""
+    looks: int = 1024
+    """Uploaded pictures whose vectors are remembered; the longest unused is forgotten first."""
+    look_seconds: float = 3600.0
+    """An uploaded picture that nobody used for so long is forgotten."""
+    thumbnail_bytes: int = 1 << 30
+    """What thumbnails may take on disk; the longest unused are removed first."""
+
+    def __post_init__(self) -> None:
+        if self.token is not None:
+            if len(self.token) < LEAST_TOKEN:
+                raise UsageError(
+                    f"the token has {len(self.token)} characters; take at least {LEAST_TOKEN}"
+                )
+            if not all("!" <= character <= "~" for character in self.token):
+                raise UsageError("the token has spaces or letters other than ASCII's; HTTP can't")

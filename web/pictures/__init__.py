@@ -1,0 +1,1 @@
+"""Pictures as clients see them: addresses, thumbnails, uploads."""
