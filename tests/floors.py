@@ -1,7 +1,7 @@
 """The rooms of the house, what each imports, and the order in which they stand.
 
-`python -m tests.floors` prints them as a table. A room is a folder of modules; the modules at the top of
-the repository are one, too. Imports are read from the source, those inside functions and below
+`python -m tests.floors` prints them as a table. A room is a folder of modules; the top of
+the repository is one, too. Imports are read from the source, those inside functions and below
 TYPE_CHECKING among them.
 """
 
