@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .core.errors import TllError as TllError
     from .engine.backbones.backbone import Backbone as Backbone
     from .engine.backbones.backbone import load_backbone as load_backbone
-    from .engine.explain.explain import Reasons as Reasons
+    from .engine.explain.explain import Explanation as Explanation
     from .engine.images.crops import Crop as Crop
     from .engine.lens.lens import Lens as Lens
     from .indexer.analysis.duplicates.find import dupes as dupes
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from .indexer.maintenance.verify import verify as verify
     from .indexer.ray.cluster import Ray as Ray
     from .indexer.scan.rules import Rules as Rules
-    from .indexer.store.query import Look as Look
+    from .indexer.store.query import QueryEmbedding as QueryEmbedding
     from .indexer.store.store import Store as Store
     from .indexer.transfer.copy import Copied as Copied
     from .indexer.transfer.copy import copy_store as copy_store
@@ -60,13 +60,13 @@ if TYPE_CHECKING:
     from .indexer.transfer.imported_rows import Imported as Imported
     from .indexer.transfer.merge import Merged as Merged
     from .indexer.transfer.merge import merge as merge
-    from .rendering.answers import Answer as Answer
-    from .rendering.answers import Asked as Asked
+    from .rendering.results import QueryItem as QueryItem
+    from .rendering.results import QueryResult as QueryResult
     from .rendering.sheets import contact_sheet as contact_sheet
 
-_HOMES = {
-    "Answer": ".rendering.answers",
-    "Asked": ".rendering.answers",
+_EXPORTS = {
+    "QueryResult": ".rendering.results",
+    "QueryItem": ".rendering.results",
     "contact_sheet": ".rendering.sheets",
     "Backbone": ".engine.backbones.backbone",
     "load_backbone": ".engine.backbones.backbone",
@@ -111,15 +111,15 @@ _HOMES = {
     "export": ".indexer.transfer.export",
 }
 
-__all__ = ["__version__", *_HOMES]
+__all__ = ["__version__", *_EXPORTS]
 
 privacy.turn_off_reports()
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name not in _EXPORTS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name], __name__), name)
+    return getattr(importlib.import_module(_EXPORTS[name], __name__), name)
 
 
 def __dir__() -> list[str]:

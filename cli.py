@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 import click
 
 from .commands.building import build_options, building
-from .commands.completion import answer_shell
+from .commands.completion import complete_shell
 from .commands.parameters import (
     INTERRUPTED,
     OUTPUT,
@@ -116,7 +116,7 @@ def build(
     """
     import time
 
-    from .indexer.backends.layout import place_to_build
+    from .indexer.backends.layout import location_to_build
     from .indexer.ingest.build import build as build_store
     from .indexer.ray.cluster import Ray
     from .rendering import render
@@ -143,7 +143,7 @@ def build(
         write_result(report, lines.encode())
     if not quiet:
         seconds = time.monotonic() - started
-        path = shown(place_to_build(None, how["settings"]))
+        path = shown(location_to_build(None, how["settings"]))
         click.echo(render.summary(result, seconds, path, dry_run))
     if result.stopped:
         _end_stopped()
@@ -228,7 +228,7 @@ def _run(arguments: list[str]) -> int:
     """Run a command; its exit status."""
     context: dict[str, Any] = {}
     try:
-        if (answered := answer_shell(cli)) is not None:
+        if (answered := complete_shell(cli)) is not None:
             return answered
         with cli.make_context("tll-index", arguments) as root:
             context = root.meta

@@ -82,7 +82,7 @@ def in_python(told: dict[str, Any]) -> dict[str, Any]:
         ask: Callable[[Any], object] = (
             (lambda one: store.query(one, LIMIT))
             if data
-            else (lambda one: store.ask([store.indexed_look(one)], LIMIT))
+            else (lambda one: store.query_blend([store.encode_indexed(one)], LIMIT))
         )
         ask((data or told["what"])[0])
 

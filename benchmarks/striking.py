@@ -26,7 +26,13 @@ from tll_index.engine.lens.lens import Lens, applied
 from tll_index.engine.lens.options import TrainingOptions
 from tll_index.engine.search.normalize import unit
 from tll_index.indexer.analysis.knn_graph import Neighbourhoods
-from tll_index.indexer.analysis.pair_ranking import WEIGHT, Alike, Strangers, each_once, mutual
+from tll_index.indexer.analysis.pair_ranking import (
+    WEIGHT,
+    Alike,
+    BackgroundPairs,
+    each_once,
+    mutual,
+)
 from tll_index.indexer.analysis.pairs import NEIGHBOURS, POOL, SAME_SCENE
 from tll_index.rendering.progress import TickBars
 
@@ -45,22 +51,22 @@ class Collection:
         sides = material.features.left[rows], material.features.right[rows]
         features = np.concatenate(sides)
         self.pairs = len(rows)
-        looks, plain = applied(lens.apply, features), applied(unit, features)
+        looks, plain = applied(lens.transform, features), applied(unit, features)
         alike, self.plain = looks @ looks.T, plain @ plain.T
         once = np.triu_indices(len(features), 1)
-        self.strangers = Strangers.of(alike[once], self.plain[once])
+        self.background = BackgroundPairs.of(alike[once], self.plain[once])
         np.fill_diagonal(alike, -np.inf)
         others = np.argsort(-alike, axis=1)[:, :NEIGHBOURS]
         cosines = np.take_along_axis(alike, others, axis=1).astype(np.float64)
         near = Neighbourhoods(np.arange(len(features)), others, cosines)
         found = mutual([near])
         found = Alike(found.pairs, found.alike, self.plain[tuple(found.pairs.T)])
-        self.different = found.rows(self.strangers.plainness(found.plain) < SAME_SCENE)
+        self.different = found.rows(self.background.plainness(found.plain) < SAME_SCENE)
 
     def best(self, top: int, pool: int, weight: float) -> Alike:
         """The `top` that come first when so many times as many are ranked with this weight."""
         ranked = self.different.rows(slice(pool * top))
-        return each_once(ranked, self.strangers.scores(ranked, weight)).rows(slice(top))
+        return each_once(ranked, self.background.scores(ranked, weight)).rows(slice(top))
 
     def are_human(self, found: Alike) -> NDArray[np.bool_]:
         """(n,): whether people made these pairs."""
@@ -83,7 +89,7 @@ def measured(some: list[Collection]) -> Iterator[dict[str, Any]]:
                 best = [one.best(top, pool, weight) for one in some]
                 human = [one.are_human(found) for one, found in zip(some, best, strict=True)]
                 plain = [
-                    one.strangers.plainness(found.plain)
+                    one.background.plainness(found.plain)
                     for one, found in zip(some, best, strict=True)
                 ]
                 yield {

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from tll_index.core.config import Settings, load_settings
 from tll_index.core.contracts import Pixels
 from tll_index.engine.backbones.registry import DEFAULT
-from tll_index.engine.explain.explain import reasons
+from tll_index.engine.explain.explain import explain
 from tll_index.engine.explain.occlusion import Hiding
 from tll_index.engine.explain.sides import Side, Subject
 from tll_index.engine.images.decode import Limits
-from tll_index.engine.images.sources import looked_at
+from tll_index.engine.images.sources import decoded_source
 from tll_index.engine.lens.embedder import Embedder, load_embedder
 from tll_index.rendering.progress import TickBars
 
@@ -116,15 +116,15 @@ def _of_pair(
     settings: Settings,
 ) -> Iterator[tuple[tuple[str, str], float]]:
     geometry, limits = embedder.backbone.spec.geometry, Limits.of(settings)
-    a, b = (Subject(path.name, looked_at(path, geometry, limits).picture) for path in pair)
-    found = [reasons(embedder, a, b, method=method, settings=settings) for method in methods]
+    a, b = (Subject(path.name, decoded_source(path, geometry, limits).picture) for path in pair)
+    found = [explain(embedder, a, b, method=method, settings=settings) for method in methods]
     losses: dict[tuple[str, str], list[float]] = {}
     for mine, other in (("a", "b"), ("b", "a")):
         sides: list[Side] = [getattr(one, mine) for one in found]
         pixels = sides[0].subject.picture.pixels
         shown = getattr(found[0], other).subject.picture.pixels
         wanted = {
-            f"hottest by {one.method}": by_cells(side.heat)
+            f"hottest by {one.method}": by_cells(side.heatmap)
             for one, side in zip(found, sides, strict=True)
         }
         wanted |= {name: of(pixels, random) for name, of in CONTROLS.items()}
@@ -134,7 +134,7 @@ def _of_pair(
             for filling, picture in zip(FILLINGS, _hidden(pixels, cells), strict=True):
                 keys.append((name, filling))
                 masked.append(picture)
-        looks = embedder.looks(np.stack([shown, pixels, *masked]))
+        looks = embedder.embed(np.stack([shown, pixels, *masked]))
         cosines = looks[1:] @ looks[0]
         for key, cosine in zip(keys, cosines[1:], strict=True):
             losses.setdefault(key, []).append(float(cosines[0] - cosine))

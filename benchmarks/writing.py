@@ -24,7 +24,7 @@ from tll_index.engine.search.normalize import unit
 from tll_index.indexer.catalog.base import Writer
 from tll_index.indexer.catalog.records import ImageRecord
 from tll_index.indexer.scan.walk import FileState
-from tll_index.indexer.store import resolve as homes
+from tll_index.indexer.store import resolve as resolve
 from tll_index.indexer.store.create import new_store
 
 BATCH = 1024
@@ -51,20 +51,20 @@ def _filled(place: str, count: int) -> dict[str, float]:
         "metric": "inner product",
     }
     lens = Lens("imported", DIMENSION)
-    with homes.only_writer(location):
-        home = new_store(location, made_by, lens, settings, origin="made up")
+    with resolve.only_writer(location):
+        backend = new_store(location, made_by, lens, settings, origin="made up")
         try:
-            empty = _bytes(home.info())
+            empty = _bytes(backend.info())
             started = time.perf_counter()
             for first in range(0, count, BATCH):
                 rows = random.normal(size=(min(BATCH, count - first), DIMENSION))
                 vectors = unit(rows.astype(np.float32))
-                home.catalog.write(partial(_add, first=first, vectors=vectors))
+                backend.catalog.write(partial(_add, first=first, vectors=vectors))
             seconds = time.perf_counter() - started
-            home.indexes(lambda: lens, settings).save(Progress())
-            size = _bytes(home.info()) - empty
+            backend.indexes(lambda: lens, settings).save(Progress())
+            size = _bytes(backend.info()) - empty
         finally:
-            home.close()
+            backend.close()
     return {"pictures_a_second": count / seconds, "bytes_a_picture": size / count}
 
 
@@ -82,4 +82,4 @@ def _add(writer: Writer, first: int, vectors: np.ndarray) -> None:
     for number, folder, content, vector in zip(numbers, folders, contents, vectors, strict=True):
         record = ImageRecord(content.hex(), 640, 480, "JPEG", _STATE.size)
         image = writer.add_image(content, record, vector)
-        writer.set_place(writer.folder(folder), name(number), _STATE, image)
+        writer.set_entry(writer.folder(folder), name(number), _STATE, image)

@@ -38,7 +38,7 @@ def completion(context: click.Context, shell: str) -> None:
     click.echo(template % maker.source_vars())
 
 
-def answer_shell(commands: click.Command) -> int | None:
+def complete_shell(commands: click.Command) -> int | None:
     """Answer a shell that asks what could come next; None where none does."""
     instruction = os.environ.get(VARIABLE)
     return shell_complete(commands, {}, _NAME, VARIABLE, instruction) if instruction else None

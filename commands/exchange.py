@@ -169,7 +169,7 @@ def copy(source: Location, destination: Location, quiet: bool) -> None:
     click.echo(
         f"verified: counts are equal, {counted(found.vectors, 'vector')} by chance "
         f"{'is' if found.vectors == 1 else 'are'} equal in every bit, of the ten best answers to "
-        f"{counted(found.asked, 'picture')} {found.recall:.1%} are the same"
+        f"{counted(found.compared, 'picture')} {found.recall:.1%} are the same"
     )
     if found.source_changed:
         click.echo(

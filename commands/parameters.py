@@ -124,13 +124,13 @@ def format_option(*formats: str, json: str = "json") -> Callable[[_F], _F]:
         @functools.wraps(function)
         def with_one(*arguments: Any, format: str | None, **rest: Any) -> Any:
             flags = [wanted for flag, wanted in short.items() if rest.pop(flag, False)]
-            asked = {*flags, *([format] if format is not None else [])}
-            if "paths0" in asked:
-                asked.discard("paths")
-            if len(asked) > 1:
-                first, second = sorted(asked, key=formats.index)[:2]
+            items = {*flags, *([format] if format is not None else [])}
+            if "paths0" in items:
+                items.discard("paths")
+            if len(items) > 1:
+                first, second = sorted(items, key=formats.index)[:2]
                 raise click.UsageError(f"formats exclude each other: {first} and {second}")
-            return function(*arguments, format=asked.pop() if asked else formats[0], **rest)
+            return function(*arguments, format=items.pop() if items else formats[0], **rest)
 
         adorned: Any = with_one
         for option in reversed(options):

@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from ..core.location import Location
     from ..engine.images.crops import Crop
     from ..engine.images.decode import Limits
-    from ..indexer.store.query import Look
+    from ..indexer.store.query import QueryEmbedding
     from ..indexer.store.store import Store
-    from ..rendering.answers import Asked
+    from ..rendering.results import QueryItem
     from ..rendering.sheets import Plan
     from ..rendering.strips import Canvas
     from ..rendering.terminals import Protocol, Style
@@ -132,7 +132,7 @@ def query(
     text: tuple[Weighed, ...],
     minus_text: tuple[Weighed, ...],
     crop: Crop | None,
-    only: tuple[str, ...],
+    filter: tuple[str, ...],
     min_score: float | None,
     include_self: bool,
     sample: int | None,
@@ -153,11 +153,11 @@ def query(
     from ..core.errors import StoreError
     from ..engine.images.decode import Limits
     from ..indexer.store.store import Store
-    from ..rendering.answers import Answer
     from ..rendering.printing import Printer
+    from ..rendering.results import QueryResult
     from ..rendering.terminals import style_of
 
-    asked = questions(
+    items = questions(
         [os.fspath(picture) for picture in pictures],
         plus=plus,
         minus=minus,
@@ -173,12 +173,12 @@ def query(
     style, limits = style_of(loaded.hyperlinks), Limits.of(loaded)
     canvas = _canvas(show_as, style, limits, format) if show or show_as else None
     out = Printer(format, style, canvas)
-    if only or min_score is not None:
+    if filter or min_score is not None:
         out.nothing = "no indexed picture is let through"
     for path in (html, sheet):
         if path is not None:
             require_place(path)
-    answers: list[Answer] = []
+    results: list[QueryResult] = []
     failed = False
     with Store.open(weights=weights, settings=loaded) as opened:
         if (held := len(opened)) == 0:
@@ -189,68 +189,72 @@ def query(
             where = shown(opened.location)
             click.echo(f"{where} is a copy that is not whole; 'tll-index copy' ends it", err=True)
         if sample:
-            asked += _sampled(opened, sample)
-        plan = None if sheet is None else _plan(sheet, asked, min(k, held))
-        for question in asked:
+            items += _sampled(opened, sample)
+        plan = None if sheet is None else _plan(sheet, items, min(k, held))
+        for question in items:
             try:
-                looks, question = _looked(opened, question)
+                queries, question = _encoded(opened, question)
             except PictureError as error:
                 failed = True
                 click.echo(f"tll-index: {shown(str(error))}", err=True)
                 continue
-            hits = opened.ask(looks, k, only=only, min_score=min_score, include_self=include_self)
-            answer = Answer(question, hits)
-            out.print(answer)
+            hits = opened.query_blend(
+                queries, k, filter=filter, min_score=min_score, include_self=include_self
+            )
+            result = QueryResult(question, hits)
+            out.print(result)
             if html is not None or sheet is not None:
-                answers.append(answer)
+                results.append(result)
         out.finish()
     if out.count and k > held:
         click.echo(f"(asked for {k}; the store holds {counted(held, 'picture')})", err=True)
-    if answers and html is not None:
+    if results and html is not None:
         from ..rendering.pages import page
 
         title = f"Lookalikes among {counted(held, 'picture')}"
-        write_and_say(html, page(answers, limits, title).encode())
-    if answers and sheet is not None and plan is not None:
+        write_and_say(html, page(results, limits, title).encode())
+    if results and sheet is not None and plan is not None:
         from ..rendering.sheets import sheet as drawn
 
-        write_and_say(sheet, drawn(answers, limits, plan, sheet))
+        write_and_say(sheet, drawn(results, limits, plan, sheet))
     if failed:
         sys.exit(1)
 
 
-def _sampled(store: Store, count: int) -> list[tuple[Asked, ...]]:
-    from ..rendering.answers import Asked
+def _sampled(store: Store, count: int) -> list[tuple[QueryItem, ...]]:
+    from ..rendering.results import QueryItem
 
-    return [(Asked(path),) for path in store.sample(count)]
+    return [(QueryItem(path),) for path in store.sample(count)]
 
 
 def _called(name: str) -> str:
     return "standard input" if name == "-" else name
 
 
-def _looked(store: Store, question: tuple[Asked, ...]) -> tuple[list[Look], tuple[Asked, ...]]:
+def _encoded(
+    store: Store, question: tuple[QueryItem, ...]
+) -> tuple[list[QueryEmbedding], tuple[QueryItem, ...]]:
     """How its pictures look; and the question, with what came from standard input.
 
     Raises:
         PictureError: one of them can't be used.
     """
-    looks, read = [], []
-    for asked in question:
-        if asked.is_text:
-            looks.append(store.text_look(asked.name).weighing(asked.weight))
-            read.append(asked)
+    queries, read = [], []
+    for items in question:
+        if items.is_text:
+            queries.append(store.encode_text(items.name).weighing(items.weight))
+            read.append(items)
             continue
-        if (data := read_piped(asked.name, store.settings.max_megabytes << 20)) is not None:
-            asked = replace(asked, data=data)
-        source = asked.name if asked.data is None else asked.data
+        if (data := read_piped(items.name, store.settings.max_megabytes << 20)) is not None:
+            items = replace(items, data=data)
+        source = items.name if items.data is None else items.data
         try:
-            look = store.look(source, crop=asked.crop, name=asked.name)
+            query_embedding = store.encode_query(source, crop=items.crop, name=items.name)
         except PictureError as error:
-            raise error if error.source is not None else error.at(_called(asked.name)) from None
-        looks.append(look.weighing(asked.weight))
-        read.append(asked)
-    return looks, tuple(read)
+            raise error if error.source is not None else error.at(_called(items.name)) from None
+        queries.append(query_embedding.weighing(items.weight))
+        read.append(items)
+    return queries, tuple(read)
 
 
 def _canvas(show_as: Protocol | None, style: Style, limits: Limits, format: str) -> Canvas:
@@ -277,7 +281,7 @@ def _canvas(show_as: Protocol | None, style: Style, limits: Limits, format: str)
     )
 
 
-def _plan(sheet: Path, asked: Sequence[tuple[Asked, ...]], hits: int) -> Plan:
+def _plan(sheet: Path, items: Sequence[tuple[QueryItem, ...]], hits: int) -> Plan:
     """How the sheet will be.
 
     Raises:
@@ -285,8 +289,8 @@ def _plan(sheet: Path, asked: Sequence[tuple[Asked, ...]], hits: int) -> Plan:
     """
     from ..rendering.sheets import Plan, require_sheet
 
-    plan = Plan(hits, max(map(len, asked)))
-    require_sheet(sheet, len(asked), plan)
+    plan = Plan(hits, max(map(len, items)))
+    require_sheet(sheet, len(items), plan)
     return plan
 
 

@@ -15,7 +15,7 @@ from ..core.names import shown
 
 if TYPE_CHECKING:
     from ..engine.images.crops import Crop
-    from ..rendering.answers import Asked
+    from ..rendering.results import QueryItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +84,19 @@ def questions(
     together: bool = False,
     crop: Crop | None = None,
     sample: int | None = None,
-) -> list[tuple[Asked, ...]]:
+) -> list[tuple[QueryItem, ...]]:
     """One question for each picture; a single one where they belong together.
 
     Raises:
         click.UsageError: they make no sense.
     """
-    from ..rendering.answers import Asked
+    from ..rendering.results import QueryItem
 
-    given = [Asked(path, crop=crop) for path in pictures]
-    given += [Asked(one.path, weight=one.weight, crop=crop) for one in plus]
-    given += [Asked(one.path, weight=-one.weight, crop=crop) for one in minus]
-    texts = [Asked(one.path, weight=one.weight, is_text=True) for one in text]
-    texts += [Asked(one.path, weight=-one.weight, is_text=True) for one in minus_text]
+    given = [QueryItem(path, crop=crop) for path in pictures]
+    given += [QueryItem(one.path, weight=one.weight, crop=crop) for one in plus]
+    given += [QueryItem(one.path, weight=-one.weight, crop=crop) for one in minus]
+    texts = [QueryItem(one.path, weight=one.weight, is_text=True) for one in text]
+    texts += [QueryItem(one.path, weight=-one.weight, is_text=True) for one in minus_text]
     is_one = together or bool(plus or minus or texts)
     if crop is not None and (sample or len(given) != 1):
         raise click.UsageError("--crop is for one picture")

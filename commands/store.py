@@ -47,12 +47,12 @@ def verify(store: Location | None, deep: bool, format: str, quiet: bool) -> None
         for finding in found.findings:
             click.echo(f"{finding.part}: {shown(finding.what)} ({_mended(finding.mends)})")
         if found.whole and not quiet:
-            looked_at = ", ".join(
+            decoded_source = ", ".join(
                 f"{found.checked[table]:,} {table}"
                 for table in ("images", "vectors", "places", "index", "pictures")
                 if table in found.checked
             )
-            click.echo(f"whole: {looked_at}")
+            click.echo(f"whole: {decoded_source}")
     if not found.whole:
         sys.exit(1)
 

@@ -79,8 +79,8 @@ def why(
     from ..rendering.progress import TickBars
 
     loaded = load_settings(store=store, **settings)
-    asked = [os.fspath(picture) for picture in (a, b)]
-    if asked == ["-", "-"]:
+    items = [os.fspath(picture) for picture in (a, b)]
+    if items == ["-", "-"]:
         raise click.UsageError("standard input holds one picture: name '-' once")
     own = backbone is not None or lens is not None
     if own and store is not None:
@@ -88,8 +88,8 @@ def why(
     if out is not None:
         format_for(out)
         require_place(out)
-    piped = [read_piped(it, loaded.max_megabytes << 20) for it in asked]
-    pictures = [it if data is None else data for it, data in zip(asked, piped, strict=True)]
+    piped = [read_piped(it, loaded.max_megabytes << 20) for it in items]
+    pictures = [it if data is None else data for it, data in zip(items, piped, strict=True)]
     explain = functools.partial(why_alike, *pictures, method=method, settings=loaded)
     try:
         with TickBars() as progress:
@@ -103,7 +103,7 @@ def why(
     except PictureError as error:
         if error.source is not None:
             raise
-        called = next(it for it, data in zip(asked, piped, strict=True) if data is not None)
+        called = next(it for it, data in zip(items, piped, strict=True) if data is not None)
         raise error.at("standard input" if called == "-" else called) from None
     facts = found.facts()
     if format == "table":

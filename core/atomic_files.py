@@ -54,7 +54,7 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def place_for(destination: str | os.PathLike[str], *, new: bool = False) -> Path:
+def destination_for(destination: str | os.PathLike[str], *, new: bool = False) -> Path:
     """Where something is to be written, absolute.
 
     Args:

@@ -109,7 +109,7 @@ class UnreachableError(AddressError):
         super().__init__(what, address, passes)
 
 
-class NoPlacesError(UsageError):
+class NoAttributionError(UsageError):
     """A backbone of which it can't be said where in a picture its features come from."""
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from ..core.contracts import Indexed
 from ..core.names import near, shown
 from ..engine.images.decode import Limits, jpeg
-from .answers import Answer, picture_at, sign
 from .groups import hard_links_elsewhere, said
 from .render import size
+from .results import QueryResult, picture_at, sign
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 THUMBNAIL_SIDE = 320
 
 
-def page(answers: Sequence[Answer], limits: Limits, title: str) -> str:
+def page(results: Sequence[QueryResult], limits: Limits, title: str) -> str:
     """Each question beside what looks like it."""
     rows = [
         {
             "asked": [
                 {
-                    "path": shown(near(asked.caption)),
-                    "says": shown(near(asked.name)),
-                    "sign": "" if answer.is_plain else sign(asked.weight),
-                    "is_less": asked.weight < 0,
-                    "image": _inline(asked.shown(THUMBNAIL_SIDE, limits)),
+                    "path": shown(near(items.caption)),
+                    "says": shown(near(items.name)),
+                    "sign": "" if result.is_plain else sign(items.weight),
+                    "is_less": items.weight < 0,
+                    "image": _inline(items.shown(THUMBNAIL_SIDE, limits)),
                 }
-                for asked in answer.asked
+                for items in result.items
             ],
             "hits": [
                 {
@@ -46,13 +46,13 @@ def page(answers: Sequence[Answer], limits: Limits, title: str) -> str:
                     "copies": len(hit.paths) - 1,
                     "image": _inline(picture_at(hit.path, THUMBNAIL_SIDE, limits)),
                 }
-                for hit in answer.hits
+                for hit in result.hits
             ],
         }
-        for answer in answers
+        for result in results
     ]
-    words = any(asked.is_text for answer in answers for asked in answer.asked)
-    return _rendered("lookalikes.html", title=title, rows=rows, words=words)
+    has_text = any(items.is_text for result in results for items in result.items)
+    return _rendered("lookalikes.html", title=title, rows=rows, has_text=has_text)
 
 
 def pairs_page(found: Sequence[Pair], limits: Limits, title: str) -> str:

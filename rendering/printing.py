@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import render
-from .answers import Answer
 from .formats import rows_as
+from .results import QueryResult
 from .terminals import Style
 
 if TYPE_CHECKING:
@@ -33,16 +33,16 @@ class Printer:
     """Of answers so far."""
     _rows: list[dict[str, Any]] = field(default_factory=list)
 
-    def print(self, answer: Answer) -> None:
+    def print(self, result: QueryResult) -> None:
         """Print one, or keep it until all are there."""
         self.count += 1
-        hits = answer.hits
+        hits = result.hits
         if self.format in _PATH_ENDS:
             _write(render.raw_paths(hits, _PATH_ENDS[self.format]))
         elif self.format == "jsonl":
             _write(rows_as("jsonl", render.hit_rows(hits)))
         elif self.format == "table":
-            self._table(answer)
+            self._table(result)
         else:
             self._rows.extend(render.hit_rows(hits))
 
@@ -51,16 +51,16 @@ class Printer:
         if self.format in ("json", "csv"):
             _write(rows_as(self.format, self._rows, render.HIT_COLUMNS))
 
-    def _table(self, answer: Answer) -> None:
+    def _table(self, result: QueryResult) -> None:
         if self.count > 1:
             click.echo()
         if self.canvas is not None:
             from .strips import strips
 
-            for strip in strips(answer, self.canvas):
+            for strip in strips(result, self.canvas):
                 _write(strip)
         # Whether there may be colours was decided with the style.
-        click.echo(render.table(answer.hits, self.style, nothing=self.nothing), color=True)
+        click.echo(render.table(result.hits, self.style, nothing=self.nothing), color=True)
 
 
 def _write(data: bytes) -> None:

@@ -204,10 +204,10 @@ def _made_by(info: dict[str, Any]) -> dict[str, str]:
     return rows | ({"origin": shown(info["origin"])} if "origin" in info else {})
 
 
-def _texts(words: dict[str, Any] | None) -> str:
-    if words is None:
+def _texts(has_text: dict[str, Any] | None) -> str:
+    if has_text is None:
         return "can't be asked with"
-    return f"can be asked with: {words['dimension']:,} values more, {_index(words['index'])}"
+    return f"can be asked with: {has_text['dimension']:,} values more, {_index(has_text['index'])}"
 
 
 def _index(index: dict[str, Any]) -> str:
@@ -282,7 +282,7 @@ def trained(facts: dict[str, Any], lens_dir: Path) -> str:
 
 
 def why(facts: dict[str, Any]) -> str:
-    """What `Reasons.facts` says, for people."""
+    """What `Explanation.facts` says, for people."""
     score = f"score {facts['score']:.3f}"
     if penalty := round(facts["score"] - facts["cosine"], 3):
         score += (

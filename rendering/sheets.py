@@ -16,8 +16,8 @@ from ..core.contracts import Hit, Hits
 from ..core.errors import UsageError
 from ..core.names import near, shown
 from ..engine.images.decode import Limits
-from .answers import Answer, Asked, picture_at, sign
 from .lettering import fitted, font_for
+from .results import QueryItem, QueryResult, picture_at, sign
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 """What a sheet can be, by its file's ending."""
@@ -41,7 +41,7 @@ class Plan:
 
     hits: int
     """Of one question, at most."""
-    asked: int = 1
+    items: int = 1
     """Pictures of one question, at most."""
     columns: int = 5
     tile: int = 224
@@ -51,11 +51,11 @@ class Plan:
     text: int = 15
 
     @classmethod
-    def of(cls, answers: Sequence[Answer], columns: int = 5) -> Plan:
+    def of(cls, results: Sequence[QueryResult], columns: int = 5) -> Plan:
         """With room for these."""
-        hits = max((len(answer.hits) for answer in answers), default=1)
-        asked = max((len(answer.asked) for answer in answers), default=1)
-        return cls(hits, asked, columns)
+        hits = max((len(result.hits) for result in results), default=1)
+        items = max((len(result.items) for result in results), default=1)
+        return cls(hits, items, columns)
 
     @property
     def across(self) -> int:
@@ -81,7 +81,7 @@ class Plan:
     @property
     def row(self) -> int:
         """Height of one question's part, at most."""
-        return max(self.height_of_hits(self.hits), self.height_of_asked(self.asked))
+        return max(self.height_of_hits(self.hits), self.height_of_items(self.items))
 
     def height(self, rows: Sequence[int]) -> int:
         """Of a sheet with parts of these heights, a hairline between them."""
@@ -92,18 +92,18 @@ class Plan:
         lines = max(1, math.ceil(count / self.across))
         return lines * (_high(self.tile) + self.caption(3) + self.gap) - self.gap
 
-    def height_of_asked(self, count: int) -> int:
+    def height_of_items(self, count: int) -> int:
         """Height of so many pictures of one question."""
-        lines = math.ceil(count / self.asked_across(count))
-        return lines * (_high(self.asked_width(count)) + self.caption(2) + self.gap) - self.gap
+        lines = math.ceil(count / self.items_across(count))
+        return lines * (_high(self.item_width(count)) + self.caption(2) + self.gap) - self.gap
 
-    def asked_across(self, count: int) -> int:
+    def items_across(self, count: int) -> int:
         """How many pictures of one question stand side by side."""
         return 1 if count == 1 else 2
 
-    def asked_width(self, count: int) -> int:
+    def item_width(self, count: int) -> int:
         """Width of the frame of each."""
-        across = self.asked_across(count)
+        across = self.items_across(count)
         return (self.large - (across - 1) * self.gap) // across
 
     def caption(self, lines: int) -> int:
@@ -111,20 +111,23 @@ class Plan:
         return self.text // 2 + lines * self.line
 
 
-def contact_sheet(*answers: Hits | Answer, columns: int = 5) -> Image.Image:
+def contact_sheet(*results: Hits | QueryResult, columns: int = 5) -> Image.Image:
     """One picture of what was asked, large, and what was found, with scores, a row a question.
 
     Args:
-        answers: what `Store.query` returned; an `Answer` where the question was not one picture
+        results: what `Store.query` returned; a `QueryResult` where the query was not one picture
             with a path, to say which pictures it was.
         columns: hits side by side, at most.
 
     Raises:
         UsageError: it would be too large, or there is no answer.
     """
-    if not answers:
+    if not results:
         raise UsageError("a contact sheet needs an answer")
-    rows = [one if isinstance(one, Answer) else Answer((Asked(one.query),), one) for one in answers]
+    rows = [
+        one if isinstance(one, QueryResult) else QueryResult((QueryItem(one.query),), one)
+        for one in results
+    ]
     plan = Plan.of(rows, columns)
     _require_room(len(rows), plan)
     return drawn(rows, Limits(), plan)
@@ -149,28 +152,28 @@ def _require_room(questions: int, plan: Plan) -> None:
         )
 
 
-def sheet(answers: Sequence[Answer], limits: Limits, plan: Plan, path: Path) -> bytes:
+def sheet(results: Sequence[QueryResult], limits: Limits, plan: Plan, path: Path) -> bytes:
     """The bytes of a contact sheet's file, in the format that its `path` says."""
     out = io.BytesIO()
-    drawn(answers, limits, plan).save(out, FORMATS[path.suffix.lower()], quality=90, optimize=True)
+    drawn(results, limits, plan).save(out, FORMATS[path.suffix.lower()], quality=90, optimize=True)
     return out.getvalue()
 
 
-def drawn(answers: Sequence[Answer], limits: Limits, plan: Plan) -> Image.Image:
+def drawn(results: Sequence[QueryResult], limits: Limits, plan: Plan) -> Image.Image:
     """A contact sheet, in RGB. Pictures that can't be read any more are empty frames that say
     so."""
     rows = [
-        max(plan.height_of_hits(len(answer.hits)), plan.height_of_asked(len(answer.asked)))
-        for answer in answers
+        max(plan.height_of_hits(len(result.hits)), plan.height_of_items(len(result.items)))
+        for result in results
     ]
     image = Image.new("RGB", (plan.width, plan.height(rows)), _GROUND)
     top = plan.margin
-    for answer, high in zip(answers, rows, strict=True):
+    for result, high in zip(results, rows, strict=True):
         if top > plan.margin:
             ImageDraw.Draw(image).line(
                 (plan.margin, top - plan.margin, plan.width - plan.margin, top - plan.margin), _LINE
             )
-        _Row(image, plan, limits, top).draw(answer)
+        _Row(image, plan, limits, top).draw(result)
         top += high + 2 * plan.margin
     return image
 
@@ -191,34 +194,34 @@ class _Row:
         self.image, self.plan, self.limits, self.top = image, plan, limits, top
         self.pen = ImageDraw.Draw(image)
 
-    def draw(self, answer: Answer) -> None:
+    def draw(self, result: QueryResult) -> None:
         plan = self.plan
-        count = len(answer.asked)
-        across, wide = plan.asked_across(count), plan.asked_width(count)
-        for number, asked in enumerate(answer.asked):
+        count = len(result.items)
+        across, wide = plan.items_across(count), plan.item_width(count)
+        for number, items in enumerate(result.items):
             down, right = divmod(number, across)
             left = plan.margin + right * (wide + plan.gap)
             top = self.top + down * (_high(wide) + plan.caption(2) + plan.gap)
-            self._asked(asked, (left, top, left + wide, top + _high(wide)), answer.is_plain)
+            self._item(items, (left, top, left + wide, top + _high(wide)), result.is_plain)
         first = plan.margin + plan.large + 2 * plan.gap
-        for number, hit in enumerate(answer.hits):
+        for number, hit in enumerate(result.hits):
             down, right = divmod(number, plan.across)
             left = first + right * (plan.tile + plan.gap)
             top = self.top + down * (_high(plan.tile) + plan.caption(3) + plan.gap)
             self._hit(hit, (left, top, left + plan.tile, top + _high(plan.tile)))
-        if not answer.hits:
+        if not result.hits:
             self._text("no picture was found", first, self.top, plan.tile, _FAINT)
 
-    def _asked(self, asked: Asked, box: Box, is_plain: bool) -> None:
+    def _item(self, items: QueryItem, box: Box, is_plain: bool) -> None:
         outside = (box[0] - 3, box[1] - 3, box[2] + 3, box[3] + 3)
-        colour = _WARM if asked.weight > 0 else _FAINT
+        colour = _WARM if items.weight > 0 else _FAINT
         self.image.paste(colour, outside, _rounded(box[2] - box[0] + 6, box[3] - box[1] + 6))
-        self._frame(asked.shown(box[2] - box[0], self.limits), box)
+        self._frame(items.shown(box[2] - box[0], self.limits), box)
         left, top, wide = box[0], box[3] + self.plan.text // 2 + 2, box[2] - box[0]
         used = 0.0
         if not is_plain:
-            used = self._text(sign(asked.weight), left, top, wide, colour) + self.plan.text // 3
-        self._name(asked.caption, left, top, wide, used, "")
+            used = self._text(sign(items.weight), left, top, wide, colour) + self.plan.text // 3
+        self._name(items.caption, left, top, wide, used, "")
 
     def _hit(self, hit: Hit, box: Box) -> None:
         plan = self.plan

@@ -12,8 +12,8 @@ from PIL import Image
 from ..core.names import shown
 from ..engine.images.decode import Limits
 from . import inline
-from .answers import Answer, picture_at, sign
 from .lettering import fitted
+from .results import QueryResult, picture_at, sign
 from .sheets import framed
 from .terminals import Protocol, Size, Style
 
@@ -43,21 +43,21 @@ class _Tile:
     """Of its file, where it has one."""
     head: tuple[str, str]
     """At the left and at the right of the line above the name."""
-    is_asked: bool
+    is_query: bool
 
 
-def strips(answer: Answer, canvas: Canvas) -> Iterator[bytes]:
+def strips(result: QueryResult, canvas: Canvas) -> Iterator[bytes]:
     """What was asked, then the hits, in as many strips as the terminal's width makes of them; each
     with its line ends."""
     size = canvas.size
-    count = len(answer.asked) + len(answer.hits)
+    count = len(result.items) + len(result.hits)
     most = max(1, (size.columns + _GAP) // (_NARROWEST + _GAP))
     across = math.ceil(count / math.ceil(count / most))
     wide = max(1, min(_WIDEST, (size.columns + _GAP) // across - _GAP))
     pixels = wide * size.cell_width, wide * size.cell_width * 3 // 4
     high = max(1, round(pixels[1] / size.cell_height))
     tiles: list[_Tile] = []
-    for tile in _tiles(answer, canvas.limits, max(pixels)):
+    for tile in _tiles(result, canvas.limits, max(pixels)):
         tiles.append(tile)
         if len(tiles) == across:
             yield _strip(tiles, wide, high, canvas)
@@ -66,13 +66,13 @@ def strips(answer: Answer, canvas: Canvas) -> Iterator[bytes]:
         yield _strip(tiles, wide, high, canvas)
 
 
-def _tiles(answer: Answer, limits: Limits, side: int) -> Iterator[_Tile]:
-    for asked in answer.asked:
-        said = "looks like" if answer.is_plain else sign(asked.weight)
-        picture = asked.shown(side, limits)
-        path = asked.path if asked.data is None else None
-        yield _Tile(picture, _name(asked.caption), path, (said, ""), True)
-    for hit in answer.hits:
+def _tiles(result: QueryResult, limits: Limits, side: int) -> Iterator[_Tile]:
+    for items in result.items:
+        said = "looks like" if result.is_plain else sign(items.weight)
+        picture = items.shown(side, limits)
+        path = items.path if items.data is None else None
+        yield _Tile(picture, _name(items.caption), path, (said, ""), True)
+    for hit in result.hits:
         head = str(hit.rank), f"{hit.score:.3f}"
         yield _Tile(picture_at(hit.path, side, limits), _name(hit.path), hit.path, head, False)
 
@@ -113,7 +113,7 @@ def _head(tile: _Tile, wide: int, style: Style) -> str:
     if tile.picture is None:
         right = "can't be shown"
     left = fitted(left, _width, max(0, wide - len(right) - 1))
-    adorned = style.warm(left) if tile.is_asked else style.strong(left)
+    adorned = style.warm(left) if tile.is_query else style.strong(left)
     return adorned + " " * (wide - _width(left) - len(right)) + style.faint(right)
 
 

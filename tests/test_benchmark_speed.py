@@ -16,7 +16,7 @@ import tiny
 from pictures import fill_folder
 from tll_index.core.config import load_settings
 from tll_index.core.progress import Ticks
-from tll_index.engine.lens.csls import HubPenalty
+from tll_index.engine.lens.csls import HubnessCorrection
 from tll_index.engine.lens.embedder import load_embedder
 from tll_index.engine.lens.lens import Lens
 from tll_index.engine.search.normalize import unit
@@ -61,7 +61,7 @@ def lens(hubs: bool = True) -> Lens:
         adaptation=generator.normal(size=(6, 16)).astype(np.float32),
     )
     bank = unit(generator.normal(size=(9, 6)).astype(np.float32))
-    return made.with_hubs(HubPenalty(bank, 3, 0.5)) if hubs else made
+    return made.with_csls(HubnessCorrection(bank, 3, 0.5)) if hubs else made
 
 
 def material(made: Lens) -> tuple[Any, np.ndarray]:

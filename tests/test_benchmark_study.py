@@ -291,8 +291,8 @@ def test_figures_are_what_training_and_evaluation_say(
     # PCA keeps what the tiny backbone has; the study asks for as many as there are pictures.
     fit = fit_lens(learn, spec_of(STAGES), options, validation=watch)
     scores = evaluate(
-        fit.lens.asks(watch.left.astype(np.float32)),
-        fit.lens.answers(watch.right.astype(np.float32)),
+        fit.lens.encode_query(watch.left.astype(np.float32)),
+        fit.lens.encode_gallery(watch.right.astype(np.float32)),
     )
     assert run["top2"] == pytest.approx(scores.top2, abs=1e-6)
     assert run["validation_loss"] == fit.validation_losses[-1]

@@ -26,9 +26,9 @@ def benchmark(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def test_cells_and_controls(benchmark: ModuleType) -> None:
-    heat = np.zeros((28, 28))
-    heat[4:8, 8:12] = 1  # the cell in the second row, third column
-    cells = benchmark.by_cells(heat)
+    heatmap = np.zeros((28, 28))
+    heatmap[4:8, 8:12] = 1  # the cell in the second row, third column
+    cells = benchmark.by_cells(heatmap)
     assert cells.shape == (49,) and cells[7 + 2] == cells.sum() == 16
     edges = np.full((70, 70, 3), 9, np.uint8)
     edges[35:39, 62] = 200  # a line in the middle row, last column but its edge

@@ -528,7 +528,9 @@ def test_a_grey_lens_is_judged_by_grey_pictures(data: Path, tll_index: Cli) -> N
     assert lens.grey and lens.provenance["unlabelled"] == 0
     facts = scored(tll_index("eval", data, "--split", "all", "--lens", "grey.npz", "--json"))
     embedder, pairs = load_embedder("tiny", load_settings(), lens=lens), read_pairs(data)
-    wanted = evaluate(embedder.asks(pixels(*pairs.left)), embedder.answers(pixels(*pairs.right)))
+    wanted = evaluate(
+        embedder.encode_query(pixels(*pairs.left)), embedder.encode_gallery(pixels(*pairs.right))
+    )
     assert facts["top2"] == pytest.approx(wanted.top2, abs=1e-3)
     assert facts["mrr"] == pytest.approx(wanted.mrr, abs=1e-3)
     validated = scored(tll_index("eval", data, "--lens", "grey.npz", "--json"))
@@ -546,8 +548,8 @@ def test_submit(data: Path, lens: Path, tll_index: Cli) -> None:
         rows = list(csv.reader(file))
     assert rows[0] == ["left", *(f"c{number}" for number in range(OFFERED))]
     embedder = load_embedder("tiny", load_settings(), lens=lens)
-    ask = embedder.asks(pixels(data / "test/left/l101.png"))
-    answer = embedder.answers(pixels(data / "test/right/r103.png"))
+    ask = embedder.encode_query(pixels(data / "test/left/l101.png"))
+    answer = embedder.encode_gallery(pixels(data / "test/right/r103.png"))
     lists = (data / "test_candidates.csv").read_text().splitlines()
     column = lists[2].split(",").index("r103")
     score = embedder.lens.scale * float(ask[0] @ answer[0])
@@ -602,9 +604,9 @@ def test_a_store_made_with_a_lens(data: Path, lens: Path, tll_index: Cli) -> Non
     assert result.code == 0, result
     hits = [json.loads(line) for line in result.out.splitlines()]
     embedder = load_embedder("tiny", load_settings(), lens=lens)
-    answers = embedder.answers(pixels(*(Path(hit["path"]) for hit in hits)))
-    ask = embedder.asks(pixels(asked))
-    assert not np.allclose(ask, embedder.answers(pixels(asked)), atol=1e-3)
+    answers = embedder.encode_gallery(pixels(*(Path(hit["path"]) for hit in hits)))
+    ask = embedder.encode_query(pixels(asked))
+    assert not np.allclose(ask, embedder.encode_gallery(pixels(asked)), atol=1e-3)
     scores = embedder.lens.scale * (answers @ ask[0])
     assert len(hits) == PAIRS and embedder.lens.scale > 1.4
     np.testing.assert_allclose([hit["score"] for hit in hits], scores, atol=1e-5)

@@ -181,7 +181,7 @@ def test_in_python(odd: Path, here: Path) -> None:
     with Store.open(store) as opened:
         (hit,) = opened.query(pictures[0], 1)
         (only,) = opened.query(pictures[1], only=[pictures[0]])
-        assert only.path == opened.look(pictures[0]).name == str(odd / "picture0000.png")
+        assert only.path == opened.encode_query(pictures[0]).name == str(odd / "picture0000.png")
         assert why(*pictures, store=opened).facts()
     tiny.asked_and_answered().save(here / "lens.npz")
     assert Lens.load(url_of(str(here / "lens.npz"))).backbone == "tiny"

@@ -45,12 +45,12 @@ def found(result: Result) -> list[tuple[str, float]]:
 def test_together_plus_and_minus_are_one_question(photos: list[Path], tll_index: Cli) -> None:
     a, b, c = photos[:3]
     with Store.open() as store:
-        one, other, third = (store.look(path) for path in (a, b, c))
-        together = scores(store.ask([one, other]))
+        one, other, third = (store.encode_query(path) for path in (a, b, c))
+        together = scores(store.query_blend([one, other]))
         assert found(tll_index("query", a, b, "--together", "--json")) == together
         assert found(tll_index("query", a, "--plus", b, "--json")) == together
         assert found(tll_index("query", "--plus", a, "--plus", b, "--json")) == together
-        weighed = scores(store.ask([one, other.weighing(2), third.weighing(-0.5)]))
+        weighed = scores(store.query_blend([one, other.weighing(2), third.weighing(-0.5)]))
         result = tll_index("query", a, "--plus", f"{b}=2", "--minus", f"{c}=0.5", "--json")
         assert found(result) == weighed != together
         assert rows(result)[0]["query"] == f"{a} + 2 {b} - 0.5 {c}"
@@ -107,8 +107,8 @@ def test_standard_input_among_several(photos: list[Path], spawn: Spawn) -> None:
     lines = [json.loads(line) for line in out.splitlines()]
     assert lines[0]["query"] == f"{photos[0]} - 0.5 -"
     with Store.open() as store:
-        looks = [store.look(photos[0]), store.look(photos[1]).weighing(-0.5)]
-        assert scores(store.ask(looks)) == [(line["path"], line["score"]) for line in lines]
+        looks = [store.encode_query(photos[0]), store.encode_query(photos[1]).weighing(-0.5)]
+        assert scores(store.query_blend(looks)) == [(line["path"], line["score"]) for line in lines]
 
 
 def test_a_question_with_an_unusable_picture_is_not_asked(

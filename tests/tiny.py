@@ -22,7 +22,7 @@ import numpy as np
 
 from tll_index.engine.backbones.registry import BackboneSpec, Layer, register
 from tll_index.engine.images.decode import Geometry
-from tll_index.engine.lens.csls import HubPenalty
+from tll_index.engine.lens.csls import HubnessCorrection
 from tll_index.engine.lens.lens import Lens
 from tll_index.engine.search.normalize import unit
 
@@ -99,7 +99,7 @@ def asked_and_answered(**rest: Any) -> Lens:
     random = np.random.default_rng(4)
     adaptation = random.normal(size=(6, 16)).astype(np.float32)
     bank = unit(random.normal(size=(9, 6)).astype(np.float32))
-    return Lens("tiny", 16, adaptation=adaptation, hubs=HubPenalty(bank, 2, 0.8), **rest)
+    return Lens("tiny", 16, adaptation=adaptation, hubs=HubnessCorrection(bank, 2, 0.8), **rest)
 
 
 def install() -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from tll_index.core.config import load_settings
-from tll_index.engine.explain.explain import Reasons, reasons
+from tll_index.engine.explain.explain import Explanation, reasons
 from tll_index.engine.explain.sides import Subject
 from tll_index.engine.images.decode import Picture
 from tll_index.engine.lens.embedder import load_embedder
 
 
-def of_noise(backbone: str, **options: object) -> Reasons:
+def of_noise(backbone: str, **options: object) -> Explanation:
     """Of two such pictures; `options` as for `load_embedder`."""
     embedder = load_embedder(backbone, load_settings(), lens="none", **options)  # type: ignore[arg-type]
     size = embedder.backbone.spec.geometry.size
@@ -21,6 +21,6 @@ def of_noise(backbone: str, **options: object) -> Reasons:
         for name in "ab"
     )
     found = reasons(embedder, a, b, settings=load_settings())
-    looks = embedder.looks(np.stack([a.picture.pixels, b.picture.pixels]))
+    looks = embedder.embed(np.stack([a.picture.pixels, b.picture.pixels]))
     assert abs(found.cosine - looks[0] @ looks[1]) < 1e-5
     return found

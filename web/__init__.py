@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from .server import Server as Server
     from .server import serve as serve
 
-_HOMES = {"app": ".app", "Options": ".http.settings", "Server": ".server", "serve": ".server"}
+_EXPORTS = {"app": ".app", "Options": ".http.settings", "Server": ".server", "serve": ".server"}
 
-__all__ = [*_HOMES]
+__all__ = [*_EXPORTS]
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name not in _EXPORTS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name], __name__), name)
+    return getattr(importlib.import_module(_EXPORTS[name], __name__), name)

@@ -16,8 +16,8 @@ from starlette.staticfiles import StaticFiles
 from ..core.version import __version__
 from .api.openapi import reference
 from .api.routes import routes
-from .api.state import Desk
-from .http import responses as answers
+from .api.state import ApiState
+from .http import responses as responses
 from .http.forwarded import Forwarded
 from .http.guard import Guard
 from .http.head import Head
@@ -43,13 +43,13 @@ def app(store: Store, options: Options | None = None) -> FastAPI:
         StoreMismatchError, WeightsError, LensError: what made the store is not what is here.
     """
     options = options or Options()
-    desk = Desk(store, options)
-    desk.warm_up()
+    state = ApiState(store, options)
+    state.warm_up()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        desk.stop()
+        state.stop()
 
     made = FastAPI(
         title="tll-index",
@@ -61,17 +61,17 @@ def app(store: Store, options: Options | None = None) -> FastAPI:
         redoc_url=None,
         telemetry=_SILENT,
     )
-    answers.add_to(made)
-    made.include_router(routes(desk))
-    _add_pages(made, desk)
+    responses.add_to(made)
+    made.include_router(routes(state))
+    _add_pages(made, state)
     made.add_middleware(Head)
-    made.add_middleware(Guard, options=options, budget=desk.budget)
-    made.add_middleware(Counting, metrics=desk.metrics)
+    made.add_middleware(Guard, options=options, budget=state.budget)
+    made.add_middleware(Counting, metrics=state.metrics)
     made.add_middleware(Forwarded, options=options)
     return made
 
 
-def _add_pages(made: FastAPI, desk: Desk) -> None:
+def _add_pages(made: FastAPI, state: ApiState) -> None:
     @made.get("/", include_in_schema=False)
     async def index() -> Response:
         return FileResponse(STATIC / "index.html")
@@ -82,11 +82,11 @@ def _add_pages(made: FastAPI, desk: Desk) -> None:
 
     @made.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:
-        return Response(desk.metrics.text(), headers={"content-type": CONTENT_TYPE_LATEST})
+        return Response(state.metrics.text(), headers={"content-type": CONTENT_TYPE_LATEST})
 
     @made.get("/api/openapi.json", include_in_schema=False)
     async def description(request: Request) -> Response:
-        return answers.Json(_openapi(made, request))
+        return responses.Json(_openapi(made, request))
 
     @made.get("/api/docs", include_in_schema=False)
     async def docs(request: Request) -> Response:

@@ -41,7 +41,7 @@ def choice(laboratory: Laboratory) -> Finding:
 def _timed(laboratory: Laboratory, count: int, index: str) -> dict[str, Any]:
     store: dict[str, Any] = {"store": str(laboratory.store(count).path), "memory": MEMORY}
     built = apart("ours:build_index", **store, index=index).result
-    asked = apart("ours:ask", **store, asks=str(laboratory.asks_file), k=K).result
+    asked = apart("ours:ask", **store, queries=str(laboratory.asks_file), k=K).result
     return {
         "kind": built["index"],
         "build_seconds": built["seconds"],

@@ -22,10 +22,10 @@ _FEW = 50
 
 
 def measure(
-    peer: str, vectors: str, asks: str, last: list[float], k: int, target: float, saved: str
+    peer: str, vectors: str, queries: str, last: list[float], k: int, target: float, saved: str
 ) -> dict[str, Any]:
     """Build the peer of that name from the .npy file `vectors`, find the least effort that reaches
-    recall `target` for the queries in the .npy file `asks`, and time it.
+    recall `target` for the queries in the .npy file `queries`, and time it.
 
     Args:
         last: the exact score of each query's k-th best vector.
@@ -38,7 +38,7 @@ def measure(
     if missing(module):
         return {"missing": how}
     rows = np.load(vectors)
-    truth = Truth(rows, np.load(asks), np.asarray(last, np.float32), k)
+    truth = Truth(rows, np.load(queries), np.asarray(last, np.float32), k)
     searcher = make()
     building = seconds(lambda: searcher.build(rows))
     searcher.save(Path(saved))
@@ -60,12 +60,12 @@ def measure(
 
 def _tuned(searcher: Peer, truth: Truth, target: float) -> tuple[int, float]:
     """The least effort that reaches `target`, or the most there is, and its recall."""
-    some = len(truth.asks) if searcher.adjustable else _FEW
+    some = len(truth.queries) if searcher.adjustable else _FEW
 
     @cache
     def recall(effort: int) -> float:
         searcher.adjust(effort, cores())
-        return truth.recall([searcher.search(ask[None], truth.k) for ask in truth.asks[:some]])
+        return truth.recall([searcher.search(ask[None], truth.k) for ask in truth.queries[:some]])
 
     if not searcher.adjustable:
         return EFFORTS[0], recall(EFFORTS[0])
@@ -75,8 +75,8 @@ def _tuned(searcher: Peer, truth: Truth, target: float) -> tuple[int, float]:
 
 def _single(searcher: Peer, truth: Truth) -> float:
     """Median seconds of a query that comes alone."""
-    asks = truth.asks
-    searcher.search(asks[:1], truth.k)
-    if seconds(lambda: searcher.search(asks[:1], truth.k)) > _SLOW:
-        asks = asks[:_FEW]
-    return median(seconds(partial(searcher.search, ask[None], truth.k)) for ask in asks)
+    queries = truth.queries
+    searcher.search(queries[:1], truth.k)
+    if seconds(lambda: searcher.search(queries[:1], truth.k)) > _SLOW:
+        queries = queries[:_FEW]
+    return median(seconds(partial(searcher.search, ask[None], truth.k)) for ask in queries)

@@ -64,15 +64,15 @@ class Laboratory:
         return material_of(some, self.embedder, left_out, self.settings, self.progress)
 
     @cached_property
-    def asks(self) -> UnitVectors:
+    def queries(self) -> UnitVectors:
         """(n, d) float32: what queries ask with."""
-        return self.material.asks(self.sizes.asks)
+        return self.material.queries(self.sizes.queries)
 
     @cached_property
     def asks_file(self) -> Path:
         """The same, for other processes."""
         file = self.scratch / "asks.npy"
-        np.save(file, self.asks)
+        np.save(file, self.queries)
         return file
 
     def vectors_file(self, count: int) -> Path:
@@ -93,7 +93,7 @@ class Laboratory:
     def truth(self, count: int) -> Truth:
         """The exact answers among the first `count` vectors."""
         if count not in self._truths:
-            self._truths[count] = exact(self.vectors(count), self.asks, K, self.progress)
+            self._truths[count] = exact(self.vectors(count), self.queries, K, self.progress)
         return self._truths[count]
 
     def store(self, count: int) -> Filled:

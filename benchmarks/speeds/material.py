@@ -66,18 +66,18 @@ class Material:
         """Of the stored vectors."""
         return self.lens.dimension
 
-    def asks(self, count: int) -> UnitVectors:
+    def queries(self, count: int) -> UnitVectors:
         """(count or fewer, dimension) float32: what held-out pictures ask with."""
         vectors = unit(self._order(self.held_out)[:count])
-        return vectors if self.lens.hubs is None else self.lens.hubs.asks(vectors)
+        return vectors if self.lens.csls is None else self.lens.csls.queries(vectors)
 
     def block(self, number: int) -> UnitVectors:
         """(BLOCK, dimension) float32: the stored vectors from `number * BLOCK` on."""
         mixed = self.mixes(number)
-        if self.lens.hubs is None:
+        if self.lens.csls is None:
             return unit(mixed)
         parts = (unit(mixed[at : at + _STEP]) for at in range(0, BLOCK, _STEP))
-        return np.concatenate([self.lens.hubs.answers(part) for part in parts])
+        return np.concatenate([self.lens.csls.gallery(part) for part in parts])
 
     def mixes(self, number: int) -> NDArray[np.float32]:
         """(BLOCK, d): the same before it is scaled to length 1."""

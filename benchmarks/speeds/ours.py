@@ -72,7 +72,7 @@ def _add(writer: Writer, store: Path, first: int, block: UnitVectors) -> None:
         content = number.to_bytes(32, "big")
         record = ImageRecord(content.hex(), 640, 480, "JPEG", _STATE.size)
         image = writer.add_image(content, record, vector)
-        writer.set_place(folder, b"%09d.jpg" % number, _STATE, image)
+        writer.set_entry(folder, b"%09d.jpg" % number, _STATE, image)
 
 
 def forget_pages(folder: Path) -> None:
@@ -101,12 +101,12 @@ def build_index(store: str, memory: int, index: str = "auto") -> dict[str, Any]:
     return {"seconds": seconds, **_about(kind), "index_bytes": size, "disk_bytes": disk}
 
 
-def ask(store: str, asks: str, k: int, memory: int, threads: int = 0) -> dict[str, Any]:
-    """Ask a store every row of the .npy file `asks`, one at a time, twice: the first time warms
+def ask(store: str, queries: str, k: int, memory: int, threads: int = 0) -> dict[str, Any]:
+    """Ask a store every row of the .npy file `queries`, one at a time, twice: the first time warms
     it. `threads`: of FAISS; 0 is as the tool has it."""
     import faiss
 
-    rows = np.load(asks)
+    rows = np.load(queries)
     if threads:
         faiss.omp_set_num_threads(threads)
     with Store.open(store, settings=_settings(memory)) as opened:
@@ -141,7 +141,7 @@ def _numbers(store: Store, rows: UnitVectors, k: int) -> list[float]:
     paths."""
     about, taken = store.about, []
     live = LiveIndex(store.path / VECTORS, about.id, about.dimension)
-    with folder_of(store.home).catalog.reading() as reader:
+    with folder_of(store.backend).catalog.reading() as reader:
         live.follow(reader)
         for row in rows:
             started = time.perf_counter()
@@ -151,18 +151,18 @@ def _numbers(store: Store, rows: UnitVectors, k: int) -> list[float]:
 
 
 def at_recall(
-    store: str, vectors: str, asks: str, last: list[float], k: int, memory: int, target: float
+    store: str, vectors: str, queries: str, last: list[float], k: int, memory: int, target: float
 ) -> dict[str, Any]:
     """As peers are measured (see `duel.measure`): look only as hard as recall `target` takes, and
     time queries up to numbers and exact scores, on one core and on all."""
     import faiss
 
-    rows = np.load(asks)
+    rows = np.load(queries)
     truth = Truth(np.load(vectors, mmap_mode="r"), rows, np.asarray(last, np.float32), k)
     with Store.open(store, settings=_settings(memory)) as opened:
         about = opened.about
         live = LiveIndex(opened.path / VECTORS, about.id, about.dimension)
-        with folder_of(opened.home).catalog.reading() as reader:
+        with folder_of(opened.backend).catalog.reading() as reader:
             live.follow(reader)
             assert live.file is not None
             own = live.file

@@ -19,21 +19,21 @@ def peers_vectors(laboratory: Laboratory) -> Finding:
     """Ours, as stores are searched, next to each of the peers."""
     count = laboratory.sizes.million
     truth = laboratory.truth(count)
-    asks = {
+    queries = {
         "vectors": str(laboratory.vectors_file(count)),
         "asks": str(laboratory.asks_file),
         "last": truth.last.tolist(),
         "k": K,
         "target": TARGET,
     }
-    rows: dict[str, dict[str, Any]] = {"ours": ours(laboratory, count, asks)}
+    rows: dict[str, dict[str, Any]] = {"ours": ours(laboratory, count, queries)}
     laboratory.progress.start("peers", len(PEERS), "libraries")
     for name in PEERS:
         try:
             rows[name] = apart(
                 "duel:measure",
                 peer=name,
-                **asks,
+                **queries,
                 saved=str(laboratory.scratch / f"{name}.index"),
             ).result
         except RuntimeError as error:
@@ -54,16 +54,16 @@ def peers_vectors(laboratory: Laboratory) -> Finding:
     )
 
 
-def ours(laboratory: Laboratory, count: int, asks: dict[str, Any]) -> dict[str, Any]:
+def ours(laboratory: Laboratory, count: int, queries: dict[str, Any]) -> dict[str, Any]:
     """The same figures of the tool's own store; and, as it sets itself, what a query takes."""
     known = measured(laboratory, count)
     store = str(known.filled.path)
-    as_set = apart("ours:ask", store=store, asks=asks["asks"], k=K, memory=MEMORY).result
+    as_set = apart("ours:ask", store=store, queries=queries["asks"], k=K, memory=MEMORY).result
     return {
         "build_seconds": known.build["seconds"],
         "bytes_per_vector": known.build["index_bytes"] / count,
         "choice": known.build["index"],
-        **apart("ours:at_recall", store=store, memory=MEMORY, **asks).result,
+        **apart("ours:at_recall", store=store, memory=MEMORY, **queries).result,
         "as_set_recall": known.recall,
         "as_set_seconds": as_set["numbers_seconds"],
         "with_paths_seconds": as_set["median_seconds"],

@@ -42,7 +42,7 @@ def shrink(laboratory: Laboratory) -> Finding:
             ).items():
                 taken[name] += times
             pixels = np.stack([small(laboratory, data), whole(laboratory, data)])
-            one, other = laboratory.embedder.lens.apply(
+            one, other = laboratory.embedder.lens.transform(
                 laboratory.embedder.backbone.features(pixels)
             )
             alike.append(float(one @ other))

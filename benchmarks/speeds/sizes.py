@@ -34,7 +34,7 @@ class Sizes:
     """What row vectors_1m, and the peers, measure."""
     ten_millions: int
     """What row vectors_10m measures."""
-    asks: int
+    queries: int
     """Queries that a recall is the mean of."""
     peer_pictures: int
 
@@ -54,7 +54,7 @@ FULL = Sizes(
     growth=(10**4, 10**5, 10**6, 10**7),
     million=10**6,
     ten_millions=10**7,
-    asks=1000,
+    queries=1000,
     peer_pictures=500,
 )
 
@@ -73,6 +73,6 @@ QUICK = Sizes(
     growth=(10**3, 10**4, 10**5),
     million=10**5,
     ten_millions=10**5,
-    asks=200,
+    queries=200,
     peer_pictures=30,
 )

@@ -58,9 +58,9 @@ def measured(laboratory: Laboratory, count: int) -> Measured:
         arguments = {"store": str(filled.path), "memory": MEMORY}
         laboratory.progress.note(f"the index of {count:,} vectors")
         built, limit = in_limits(filled, "ours:build_index", arguments)
-        asks = {"asks": str(laboratory.asks_file), "k": K}
+        queries = {"asks": str(laboratory.asks_file), "k": K}
         laboratory.progress.note(f"asking {count:,} vectors")
-        asked, limit = in_limits(filled, "ours:ask", {**arguments, **asks})
+        asked, limit = in_limits(filled, "ours:ask", {**arguments, **queries})
         recall = laboratory.truth(count).recall(asked.result["found"])
         known[count] = Measured(filled, told(built), told(asked), recall, limit)
     return known[count]
@@ -110,7 +110,7 @@ def flat_seconds(laboratory: Laboratory, count: int) -> dict[str, float]:
     vectors = np.ascontiguousarray(laboratory.vectors(count))
     index = faiss.IndexFlatIP(vectors.shape[1])
     index.add(vectors)
-    rows, found = laboratory.asks[:_FLAT_ASKS], {}
+    rows, found = laboratory.queries[:_FLAT_ASKS], {}
     for name, threads in (("flat_one_core_seconds", 1), ("flat_all_cores_seconds", cores())):
         faiss.omp_set_num_threads(threads)
         index.search(rows[:1], K)
@@ -162,7 +162,7 @@ def about(laboratory: Laboratory, count: int) -> str:
     material = laboratory.material
     return (
         f"{count:,} vectors of {material.dimension} values, mixes of {material.source}; "
-        f"{len(laboratory.asks):,} queries by pictures that are in no mix; k {K}"
+        f"{len(laboratory.queries):,} queries by pictures that are in no mix; k {K}"
     )
 
 

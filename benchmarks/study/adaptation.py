@@ -107,6 +107,6 @@ def _judged(
 
 def _loss(lens: Lens, pairs: PairFeatures, options: TrainingOptions) -> float:
     left, right = (
-        torch.from_numpy(applied(lens.apply, side)) for side in (pairs.left, pairs.right)
+        torch.from_numpy(applied(lens.transform, side)) for side in (pairs.left, pairs.right)
     )
     return pair_loss(left, right, options).item()

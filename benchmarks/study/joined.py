@@ -53,29 +53,29 @@ class JoinedPairs:
     def _computed(self, lists: NDArray[np.int64], progress: Ticks) -> NDArray[np.float16]:
         self._decode([self._pairs.left[row] for row in lists[:, 0]])
         self._decode([self._pairs.right[row] for row in np.unique(lists)])
-        asks, answers = np.repeat(lists[:, 0], lists.shape[1]), lists.ravel()
+        queries, gallery = np.repeat(lists[:, 0], lists.shape[1]), lists.ravel()
         maps: NDArray[np.float16] | None = None
-        progress.start("looking at joined pairs", len(asks), "pairs")
+        progress.start("looking at joined pairs", len(queries), "pairs")
         step = pictures_a_pass(self._settings)
-        for start in range(0, len(asks), step):
+        for start in range(0, len(queries), step):
             rows = slice(start, start + step)
-            some = self._look(asks[rows], answers[rows])
+            some = self._look(queries[rows], gallery[rows])
             if maps is None:
                 path = Path(self._folder.name) / f"{len(self._known)}.npy"
-                shape = (len(asks), *some.shape[1:])
+                shape = (len(queries), *some.shape[1:])
                 maps = np.lib.format.open_memmap(path, "w+", np.float16, shape)
             maps[rows] = some
             progress.advance(len(some))
         assert maps is not None
         return maps
 
-    def _look(self, asks: NDArray[np.int64], answers: NDArray[np.int64]) -> NDArray[np.float16]:
+    def _look(self, queries: NDArray[np.int64], gallery: NDArray[np.int64]) -> NDArray[np.float16]:
         joined = np.stack(
             [
                 side_by_side(
                     self._squares[self._pairs.left[ask]], self._squares[self._pairs.right[answer]]
                 )
-                for ask, answer in zip(asks, answers, strict=True)
+                for ask, answer in zip(queries, gallery, strict=True)
             ]
         )
         batch = torch.from_numpy(normalised(joined, self._spec)).to(self._device)

@@ -103,10 +103,10 @@ def measure_on_lists(
     rows = np.sort(np.concatenate([lists[:, 0] for lists in training_lists(laboratory)]))
     fit, seconds = fitted(laboratory, material, options, rows)
     asked = validation_lists(laboratory)
-    asks = applied(fit.lens.asks, material.features.left[asked[:, 0]])
-    answers = applied(fit.lens.answers, material.features.right)
+    queries = applied(fit.lens.encode_query, material.features.left[asked[:, 0]])
+    gallery = applied(fit.lens.encode_gallery, material.features.right)
     return {
-        **_ranked(products(asks, answers, asked)),
+        **_ranked(products(queries, gallery, asked)),
         "training_pairs": len(rows),
         "seconds": round(seconds, 2),
     }

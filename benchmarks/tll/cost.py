@@ -53,7 +53,7 @@ def embedding(
         alone, _ = timed(one_pass.features, seen_small)
         looking, features = timed(backbone.features, seen)
         for name, lens in lenses.items():
-            answering, _ = timed(lens.answers, features)
+            answering, _ = timed(lens.encode_gallery, features)
             if turn:  # the first warms up
                 seconds[name].append(looking + answering)
                 ratios[name].append((looking + answering) / alone)

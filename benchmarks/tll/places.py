@@ -14,7 +14,7 @@ from tll_index.engine.search.search import nearest, new_index
 
 
 @dataclass(frozen=True, eq=False)
-class Places:
+class PublicPaths:
     """Of every pair, as judged by the lens that has not seen it; (n,) each."""
 
     better: NDArray[np.int64]
@@ -29,17 +29,17 @@ class Places:
     """Expected share of matches among the k best of 20 candidates, k from 1 to 20."""
 
 
-def places(material: Material, judged: CrossValidation) -> Places:
+def places(material: Material, judged: CrossValidation) -> PublicPaths:
     """Rank the right pictures of each fold as a query would."""
     count = len(material.pairs)
     better, first, among = (np.zeros(count, np.int64) for _ in range(3))
     margin, chances = np.zeros(count), np.zeros((FOILS + 1, count))
     for fit, rows in zip(judged.fits, judged.rows, strict=True):
-        asks = applied(fit.lens.asks, material.features.left[rows])
-        answers = applied(fit.lens.answers, material.features.right[rows])
-        index = new_index(answers.shape[1])
-        index.add_with_ids(answers, rows)
-        found = nearest(index, asks, len(rows))
+        queries = applied(fit.lens.encode_query, material.features.left[rows])
+        gallery = applied(fit.lens.encode_gallery, material.features.right[rows])
+        index = new_index(gallery.shape[1])
+        index.add_with_ids(gallery, rows)
+        found = nearest(index, queries, len(rows))
         is_match = found.ids == rows[:, None]
         own, others = found.scores[is_match], found.scores[~is_match].reshape(len(rows), -1)
         better[rows] = (others > own[:, None]).sum(axis=1)
@@ -49,20 +49,20 @@ def places(material: Material, judged: CrossValidation) -> Places:
         among[rows] = len(rows)
         for k in range(1, FOILS + 2):
             chances[k - 1, rows] = expected_top_k(better[rows], ties, len(rows) - 1, k=k)
-    return Places(better, first, margin, among, chances.mean(axis=1).tolist())
+    return PublicPaths(better, first, margin, among, chances.mean(axis=1).tolist())
 
 
-def best(ours: Places, count: int) -> list[int]:
+def best(ours: PublicPaths, count: int) -> list[int]:
     """Pairs found with the widest margin."""
     return np.argsort(-ours.margin, kind="stable")[:count].tolist()
 
 
-def worst(ours: Places, count: int) -> list[int]:
+def worst(ours: PublicPaths, count: int) -> list[int]:
     """Pairs whose match stands farthest down, by the margin among equals."""
     return np.lexsort((ours.margin, -ours.better / ours.among))[:count].tolist()
 
 
-def surprising(ours: Places, plain: Places, count: int) -> list[int]:
+def surprising(ours: PublicPaths, plain: PublicPaths, count: int) -> list[int]:
     """Pairs that ours finds first though plain cosine puts them far down, the farthest first."""
     found = np.flatnonzero((ours.better == 0) & (plain.better > 0))
     order = np.lexsort((-ours.margin[found], -plain.better[found] / plain.among[found]))

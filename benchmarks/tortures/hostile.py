@@ -85,7 +85,7 @@ def good_files(warm: Warm, folder: Path) -> dict[str, Path]:
     """A file of each kind that is well."""
     folder.mkdir(parents=True)
     weights, checkpoint = folder / "good.safetensors", folder / "good.pt"
-    shutil.copy(warm.home / "weights" / "tiny.safetensors", weights)
+    shutil.copy(warm.backend / "weights" / "tiny.safetensors", weights)
     warm.ask("loads:good_checkpoint", source=str(weights), out=str(checkpoint))
     lens = make_lens_file(warm, folder)
     tree = make_tree(folder / "tree", warm, 8, more=("--lens", str(lens)))

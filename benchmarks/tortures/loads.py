@@ -34,7 +34,7 @@ def _lens(path: Path) -> str:
     features = np.random.default_rng(0).random((4, 16), np.float32)
     if lens.features != 16:
         return f"a lens of {lens.features} features"
-    return f"{lens.digest} {hashlib.sha256(lens.answers(features).tobytes()).hexdigest()}"
+    return f"{lens.digest} {hashlib.sha256(lens.encode_gallery(features).tobytes()).hexdigest()}"
 
 
 def _store(path: Path) -> str:

@@ -26,7 +26,7 @@ def images_of(reader: Reader) -> tuple[dict[int, str], dict[int, list[str]]]:
     """Digest and paths of each image, by number, from both directions of the catalog."""
     paths: dict[int, list[str]] = {}
     for number, folder in reader.folders():
-        for name, place in reader.places_in(number).items():
+        for name, place in reader.entries_in(number).items():
             paths.setdefault(place.image, []).append(os.fsdecode(os.path.join(folder, name)))
     digests = {}
     for number in reader.image_numbers().tolist():
@@ -86,8 +86,8 @@ def _consistent(reader: Reader, digests: dict[int, str], paths: dict[int, list[s
             problems.append(f"the digest of image {number} leads elsewhere")
         if sorted(map(os.fsdecode, reader.paths_of(number))) != sorted(paths.get(number, [])):
             problems.append(f"image {number} names other paths than name it")
-    if strangers := sorted(set(paths) - set(digests)):
-        problems.append(f"paths show images that are not there: {strangers[:5]}")
+    if background := sorted(set(paths) - set(digests)):
+        problems.append(f"paths show images that are not there: {background[:5]}")
     return problems
 
 

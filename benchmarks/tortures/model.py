@@ -258,7 +258,7 @@ class World(Tree):
         with store.catalog.reading() as reader:
             for number, folder in reader.folders():
                 where = Path(os.fsdecode(folder))
-                for name, place in reader.places_in(number).items():
+                for name, place in reader.entries_in(number).items():
                     record = reader.image(place.image)
                     sha256 = "?" if record is None else record.sha256
                     found[where / os.fsdecode(name)] = known(sha256, place.state)
@@ -308,7 +308,7 @@ class World(Tree):
             return
         asked = sorted(shown)[number % len(shown)] if number % 3 else ""
         data = self.usable[asked] if asked else self.content(number % 500, False)
-        asks = self._embedder.asks(self._pixels(data))[0]
+        asks = self._embedder.encode_query(self._pixels(data))[0]
         scores = {sha256: float(self._vector(sha256) @ asks) for sha256 in shown}
         k = 3 if number % 2 else len(shown)
         best = sorted(scores.values(), reverse=True)[:k]
@@ -333,7 +333,9 @@ class World(Tree):
 
     def _vector(self, sha256: str) -> UnitVectors:
         if sha256 not in self._vectors:
-            self._vectors[sha256] = self._embedder.answers(self._pixels(self.usable[sha256]))[0]
+            self._vectors[sha256] = self._embedder.encode_gallery(
+                self._pixels(self.usable[sha256])
+            )[0]
         return self._vectors[sha256]
 
     def _require(self, holds: bool, what: str) -> None:
@@ -401,6 +403,6 @@ def _install_tiny(scratch: Path) -> None:
         sys.path.append(str(ROOT / "tests"))
     tiny = importlib.import_module("tiny")
     tiny.install()
-    home = scratch / "home"
-    os.environ["TLL_HOME"], os.environ["TLL_RUNTIME"] = str(home), "torch"
-    tiny.write_weights(home / "weights" / "tiny.safetensors")
+    backend = scratch / "home"
+    os.environ["TLL_HOME"], os.environ["TLL_RUNTIME"] = str(backend), "torch"
+    tiny.write_weights(backend / "weights" / "tiny.safetensors")

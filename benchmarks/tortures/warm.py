@@ -74,12 +74,12 @@ class Warm:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._count = 0
-        self.home = folder / "home"
+        self.backend = folder / "home"
         self.control = Control(folder / "control")
         environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("TLL_")},
             **dict.fromkeys(_ONE_THREAD, "1"),
-            "TLL_HOME": str(self.home),
+            "TLL_HOME": str(self.backend),
             "TLL_RUNTIME": "torch",
             "TLL_WORKERS": "1",
             "HF_HUB_OFFLINE": "1",

@@ -73,8 +73,8 @@ def gather(
     """
     settings = settings or load_settings()
     progress = progress or Ticks()
-    look = _Look(backbone.spec, Limits.of(settings), mirrored, grey)
-    kept = _Cache(settings.cache_dir, backbone, look, progress) if cache else None
+    recipe = _Features(backbone.spec, Limits.of(settings), mirrored, grey)
+    kept = _Cache(settings.cache_dir, backbone, recipe, progress) if cache else None
     features = np.empty((len(paths), backbone.spec.dimension), np.float16)
     missing = [slice(at, min(at + CHUNK, len(paths))) for at in range(0, len(paths), CHUNK)]
     batch_size = pictures_a_pass(settings)
@@ -83,14 +83,14 @@ def gather(
         if kept is not None:
             progress.start("reading pictures", len(paths))
             digests: list[bytes] = []
-            for digest in _ahead(threads, look.digest, paths, depth):
+            for digest in _ahead(threads, recipe.digest, paths, depth):
                 digests.append(digest)
                 progress.advance()
             missing = [some for some in missing if not kept.fill(features[some], digests[some])]
         if missing:
             wanted = [path for some in missing for path in paths[some]]
-            progress.start(str(look), len(paths), done=len(paths) - len(wanted))
-            seen = _ahead(threads, look.square, wanted, depth)
+            progress.start(str(recipe), len(paths), done=len(paths) - len(wanted))
+            seen = _ahead(threads, recipe.square, wanted, depth)
             for some in missing:
                 digests = _extract(backbone, seen, features[some], batch_size, progress)
                 if kept is not None:
@@ -121,7 +121,7 @@ def _as_halves(features: Features) -> NDArray[np.float16]:
 
 
 @dataclass(frozen=True)
-class _Look:
+class _Features:
     """How pictures are looked at; its methods are what threads do."""
 
     spec: BackboneSpec
@@ -130,8 +130,8 @@ class _Look:
     grey: bool
 
     def __str__(self) -> str:
-        words = ("mirrored", self.mirrored), ("grey", self.grey)
-        return f"features of {''.join(f'{word} ' for word, is_on in words if is_on)}pictures"
+        flags = ("mirrored", self.mirrored), ("grey", self.grey)
+        return f"features of {''.join(f'{flag} ' for flag, is_on in flags if is_on)}pictures"
 
     def digest(self, path: Path) -> bytes:
         """SHA-256 of a file."""
@@ -167,15 +167,17 @@ class _Cache:
     """Chunks of features in files, each named by all that decides its values: a sealed .npy of
     (n, D) float16."""
 
-    def __init__(self, folder: Path, backbone: Backbone, look: _Look, progress: Ticks) -> None:
+    def __init__(
+        self, folder: Path, backbone: Backbone, recipe: _Features, progress: Ticks
+    ) -> None:
         made_by: dict[str, Any] = {
             "format": FORMAT,
             "backbone": backbone.spec.name,
             "weights_sha256": backbone.weights.sha256,
             **backbone.spec.recipe(),
             "runtime": backbone.runtime.name,
-            "mirrored": look.mirrored,
-            "grey": look.grey,
+            "mirrored": recipe.mirrored,
+            "grey": recipe.grey,
         }
         self._made_by = hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).digest()
         self._files = CacheFolder(folder, f"features/{backbone.spec.name}")

@@ -41,7 +41,9 @@ class PooledNetwork(torch.nn.Module):
     def activations(self, pixels: torch.Tensor) -> list[torch.Tensor]:
         """Those of each layer that have a place, before they are pooled: (n, channels, height,
         width); of one position where a layer has lost all places."""
-        return self.each(pixels, lambda activations, layer: placed(activations, layer, self.prefix))
+        return self.each(
+            pixels, lambda activations, layer: as_maps(activations, layer, self.prefix)
+        )
 
     def _pooled(self, activations: torch.Tensor, layer: Layer) -> torch.Tensor:
         return pooled(activations, layer, self.prefix)
@@ -58,7 +60,7 @@ def pooled(activations: torch.Tensor, layer: Layer, prefix: int = 0) -> torch.Te
     Raises:
         ValueError: they are not what `layer` says.
     """
-    maps = placed(activations, layer, prefix)
+    maps = as_maps(activations, layer, prefix)
     if maps.shape[1] != layer.channels:
         raise ValueError(f"{layer.name} has {maps.shape[1]} channels, not {layer.channels}")
     return torch.cat(
@@ -70,7 +72,7 @@ def pooled(activations: torch.Tensor, layer: Layer, prefix: int = 0) -> torch.Te
     )
 
 
-def placed(activations: torch.Tensor, layer: Layer, prefix: int = 0) -> torch.Tensor:
+def as_maps(activations: torch.Tensor, layer: Layer, prefix: int = 0) -> torch.Tensor:
     """Those of them that have a place, (n, channels, height, width); see `pooled`."""
     has_class = activations.ndim == 3 and prefix > 0
     if not has_class and any(pool.statistic == "class" for pool in layer.pools):

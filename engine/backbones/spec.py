@@ -107,23 +107,25 @@ class BackboneSpec:
     where only those are stated (torch's file names end in eight)."""
     views: tuple[View, ...] = ()
     """Looks at the square, each through all layers, side by side; none is the square itself."""
-    has_words: bool = False
+    has_text_encoder: bool = False
     """Whether texts have a place beside pictures in the space of the last layer; the provider then
-    also has `load_words(spec, weights)`, see `engine.words`."""
+    also has `load_text_encoder(spec, weights)`, see `engine.words`."""
 
     def __post_init__(self) -> None:
-        if self.has_words and self.views:
+        if self.has_text_encoder and self.views:
             raise ValueError(f"{self.name}: a text has one place, not one for each view")
 
     @property
     def joint(self) -> slice | None:
         """Which of the features are the picture's place among texts; None where there are none."""
-        return slice(self.dimension - self.layers[-1].width, None) if self.has_words else None
+        return (
+            slice(self.dimension - self.layers[-1].width, None) if self.has_text_encoder else None
+        )
 
     @property
     def joint_dimension(self) -> int | None:
         """How many these are."""
-        return self.layers[-1].width if self.has_words else None
+        return self.layers[-1].width if self.has_text_encoder else None
 
     @property
     def dimension(self) -> int:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import torch
 
 
-class Words:
-    """The side of a network that reads texts. Made by `load_words`."""
+class TextEncoder:
+    """The side of a network that reads texts. Made by `load_text_encoder`."""
 
     def __init__(self, tower: Callable[[Sequence[str]], torch.Tensor]) -> None:
         """`tower`: n texts -> (n, d) float32, of any length; raises `UsageError` as `vectors`."""
@@ -44,50 +44,50 @@ class Words:
         return unit(np.asarray(self._tower(texts).float().numpy(), np.float32))
 
 
-def load_words(spec: BackboneSpec, weights: Weights) -> Words:
+def load_text_encoder(spec: BackboneSpec, weights: Weights) -> TextEncoder:
     """The texts' side of a backbone, in torch on the CPU: a text is soon read.
 
     Raises:
         UsageError: it has none; says which have.
         WeightsError: as `load_network`.
     """
-    require_words(spec)
+    require_text_space(spec)
     provider = provider_of(spec)
     with hub_unasked():
-        return Words(provider.load_words(spec, weights.path))
+        return TextEncoder(provider.load_text_encoder(spec, weights.path))
 
 
-def require_words(spec: BackboneSpec) -> None:
+def require_text_space(spec: BackboneSpec) -> None:
     """Refuse a backbone without words.
 
     Raises:
         UsageError: says which have some.
     """
-    if not spec.has_words:
+    if not spec.has_text_encoder:
         raise UsageError(
-            f"{spec.name} knows no words; those that do: {_with_words()} ('tll-index build DIR "
+            f"{spec.name} knows no words; those that do: {_text_backbones()} ('tll-index build DIR "
             f"--text --backbone {_first().name} --store NEW')"
         )
 
 
-def choose_with_words(settings: Settings) -> str:
+def choose_text_backbone(settings: Settings) -> str:
     """The first backbone with words whose weights are here.
 
     Raises:
         UsageError: there is none; says how to get one.
     """
     for spec in specs():
-        if spec.has_words and find(spec, settings.weights_dir):
+        if spec.has_text_encoder and find(spec, settings.weights_dir):
             return spec.name
     raise UsageError(
-        f"no weights of a backbone that knows words ({_with_words()}) are here; for "
+        f"no weights of a backbone that knows words ({_text_backbones()}) are here; for "
         f"{_first().name}, {how_to_get(_first())}"
     )
 
 
 def _first() -> BackboneSpec:
-    return next(spec for spec in specs() if spec.has_words)
+    return next(spec for spec in specs() if spec.has_text_encoder)
 
 
-def _with_words() -> str:
-    return ", ".join(spec.name for spec in specs() if spec.has_words)
+def _text_backbones() -> str:
+    return ", ".join(spec.name for spec in specs() if spec.has_text_encoder)

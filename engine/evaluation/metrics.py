@@ -40,35 +40,37 @@ class Standing:
     """How many others there are."""
 
 
-def standing(asks: UnitVectors, answers: UnitVectors) -> Standing:
-    """Rank `answers` (m, d) for each of `asks` (n, d), through the index that queries use; the
+def standing(queries: UnitVectors, gallery: UnitVectors) -> Standing:
+    """Rank `gallery` (m, d) for each of `queries` (n, d), through the index that queries use; the
     match of ask i is answer i, and the answers from n on match nobody.
 
     Raises:
         UsageError: shapes that don't fit, or values that are not finite.
     """
     if (
-        asks.ndim != 2
-        or answers.ndim != 2
-        or asks.shape[1] != answers.shape[1]
-        or not 0 < len(asks) <= len(answers)
+        queries.ndim != 2
+        or gallery.ndim != 2
+        or queries.shape[1] != gallery.shape[1]
+        or not 0 < len(queries) <= len(gallery)
     ):
-        raise UsageError(f"asks {asks.shape} and answers {answers.shape} are not vectors of pairs")
-    index = _index(asks, answers)
-    better, ties = np.empty(len(asks), np.int64), np.empty(len(asks), np.int64)
-    step = max(1, BLOCK // len(answers))
-    for start in range(0, len(asks), step):
-        rows = np.arange(start, min(start + step, len(asks)))
-        found = nearest(index, asks[rows], len(answers))
+        raise UsageError(
+            f"queries {queries.shape} and answers {gallery.shape} are not vectors of pairs"
+        )
+    index = _index(queries, gallery)
+    better, ties = np.empty(len(queries), np.int64), np.empty(len(queries), np.int64)
+    step = max(1, BLOCK // len(gallery))
+    for start in range(0, len(queries), step):
+        rows = np.arange(start, min(start + step, len(queries)))
+        found = nearest(index, queries[rows], len(gallery))
         better[rows], ties[rows] = _ranks(found.ids, found.scores, rows)
-    return Standing(better, ties, len(answers) - 1)
+    return Standing(better, ties, len(gallery) - 1)
 
 
-def _index(asks: UnitVectors, answers: UnitVectors) -> faiss.Index:
-    if not (np.isfinite(asks).all() and np.isfinite(answers).all()):
+def _index(queries: UnitVectors, gallery: UnitVectors) -> faiss.Index:
+    if not (np.isfinite(queries).all() and np.isfinite(gallery).all()):
         raise UsageError("the vectors to evaluate have values that are not finite")
-    index = new_index(answers.shape[1])
-    index.add_with_ids(np.ascontiguousarray(answers, np.float32), np.arange(len(answers)))
+    index = new_index(gallery.shape[1])
+    index.add_with_ids(np.ascontiguousarray(gallery, np.float32), np.arange(len(gallery)))
     return index
 
 
@@ -243,12 +245,12 @@ class Scores:
 
 
 def evaluate(
-    asks: UnitVectors,
-    answers: UnitVectors,
+    queries: UnitVectors,
+    gallery: UnitVectors,
     foils: int = FOILS,
     more: UnitVectors | None = None,
 ) -> Scores:
-    """The scores of n pairs: row i of `asks` (n, d) belongs to row i of `answers` (n, d).
+    """The scores of n pairs: row i of `queries` (n, d) belongs to row i of `gallery` (n, d).
 
     Foils come from the other answers; recall searches all answers, and `more` (m, d), right
     pictures of no pair here, where given.
@@ -256,24 +258,24 @@ def evaluate(
     Raises:
         UsageError: arrays that don't fit, or values that are not finite.
     """
-    if len(asks) != len(answers):
-        raise UsageError(f"{len(asks)} asks and {len(answers)} answers are not pairs")
-    place = standing(asks, answers)
-    per_pair = _offered(place, foils)
+    if len(queries) != len(gallery):
+        raise UsageError(f"{len(queries)} asks and {len(gallery)} answers are not pairs")
+    ranks = standing(queries, gallery)
+    per_pair = _offered(ranks, foils)
     if more is not None:
-        if more.shape[1:] != answers.shape[1:]:
-            raise UsageError(f"answers {answers.shape} and more {more.shape} are not alike")
-        place = standing(asks, np.concatenate([answers, more]))
+        if more.shape[1:] != gallery.shape[1:]:
+            raise UsageError(f"answers {gallery.shape} and more {more.shape} are not alike")
+        ranks = standing(queries, np.concatenate([gallery, more]))
     for name, k in RECALLS.items():
-        per_pair[name] = expected_top_k(place.better, place.ties, place.others, place.others, k)
+        per_pair[name] = expected_top_k(ranks.better, ranks.ties, ranks.others, ranks.others, k)
     return Scores.of(per_pair)
 
 
 def evaluate_candidates(
-    asks: UnitVectors, candidates: UnitVectors, true_index: NDArray[np.int64]
+    queries: UnitVectors, candidates: UnitVectors, true_index: NDArray[np.int64]
 ) -> Scores:
-    """The scores of fixed lists: row i of `asks` (n, d) is offered `candidates[i]` of (n, c, d), of
-    which number `true_index[i]` of (n,) is the match. Equals are in random order here as well.
+    """The scores of fixed lists: row i of `queries` (n, d) is offered `candidates[i]` of (n, c, d),
+    of which number `true_index[i]` of (n,) is the match. Equals are in random order here as well.
 
     Raises:
         UsageError: arrays that don't fit, or values that are not finite.
@@ -281,27 +283,27 @@ def evaluate_candidates(
     n, c = candidates.shape[:2] if candidates.ndim == 3 else (0, 0)
     if (
         not n * c
-        or asks.shape != (n, candidates.shape[2])
+        or queries.shape != (n, candidates.shape[2])
         or true_index.shape != (n,)
         or not ((true_index >= 0) & (true_index < c)).all()
     ):
         raise UsageError(
-            f"asks {asks.shape}, candidates {candidates.shape} and true_index {true_index.shape} "
-            "are not lists of candidates with their matches"
+            f"queries {queries.shape}, candidates {candidates.shape} and true_index "
+            f"{true_index.shape} are not lists of candidates with their matches"
         )
     better, ties = np.empty(n, np.int64), np.empty(n, np.int64)
     for start in range(0, n, LISTS):
         rows = np.arange(start, min(start + LISTS, n))
-        index = _index(asks[rows], candidates[rows].reshape(len(rows) * c, -1))
-        found = nearest(index, asks[rows], len(rows) * c)
+        index = _index(queries[rows], candidates[rows].reshape(len(rows) * c, -1))
+        found = nearest(index, queries[rows], len(rows) * c)
         own = found.ids // c == (rows - start)[:, None]  # c in each row: those of its own list
         ids, scores = found.ids[own].reshape(-1, c) % c, found.scores[own].reshape(-1, c)
         better[rows], ties[rows] = _ranks(ids, scores, true_index[rows])
     return Scores.of(_offered(Standing(better, ties, c - 1), foils=c - 1))
 
 
-def _offered(place: Standing, foils: int) -> dict[str, NDArray[np.float64]]:
-    counts = (place.better, place.ties, place.others, foils)
+def _offered(ranks: Standing, foils: int) -> dict[str, NDArray[np.float64]]:
+    counts = (ranks.better, ranks.ties, ranks.others, foils)
     chances = {f"top{k}": expected_top_k(*counts, k) for k in (1, 2, 5)}
     return {**chances, "mrr": expected_reciprocal_rank(*counts)}
 

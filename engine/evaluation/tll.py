@@ -96,16 +96,16 @@ class Candidates:
             DataError: one is not there; names file and line.
         """
         left, right = (pictures(folder / side) for side in SIDES)
-        for line, asks, offered in zip(self.lines, self.left, self.right, strict=True):
-            _picture(self.file, line, asks, left, folder / "left")
+        for line, queries, offered in zip(self.lines, self.left, self.right, strict=True):
+            _picture(self.file, line, queries, left, folder / "left")
             for name in offered:
                 _picture(self.file, line, name, right, folder / "right")
         names = sorted({name for offered in self.right for name in offered})
-        place = {name: number for number, name in enumerate(names)}
+        number_of = {name: number for number, name in enumerate(names)}
         return Located(
             tuple(left[name] for name in self.left),
             tuple(right[name] for name in names),
-            np.array([[place[name] for name in offered] for offered in self.right], np.int64),
+            np.array([[number_of[name] for name in offered] for offered in self.right], np.int64),
         )
 
     def true_matches(self, pairs: Pairs) -> NDArray[np.int64]:
@@ -116,16 +116,18 @@ class Candidates:
         """
         match = {a.stem: b.stem for a, b in zip(pairs.left, pairs.right, strict=True)}
         true = []
-        for line, asks, offered in zip(self.lines, self.left, self.right, strict=True):
-            if asks not in match:
+        for line, queries, offered in zip(self.lines, self.left, self.right, strict=True):
+            if queries not in match:
                 raise row_error(
-                    self.file, line, f"{asks} is the left picture of no pair in {shown(pairs.root)}"
+                    self.file,
+                    line,
+                    f"{queries} is the left picture of no pair in {shown(pairs.root)}",
                 )
-            if match[asks] not in offered:
+            if match[queries] not in offered:
                 raise row_error(
-                    self.file, line, f"{match[asks]}, the match of {asks}, is not a candidate"
+                    self.file, line, f"{match[queries]}, the match of {queries}, is not a candidate"
                 )
-            true.append(offered.index(match[asks]))
+            true.append(offered.index(match[queries]))
         return np.array(true, np.int64)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.contracts import Features, Pixels
-from ...core.errors import NoPlacesError
+from ...core.errors import NoAttributionError
 from ..backbones.backbone import Backbone, normalised
 from ..backbones.runtime import torch_device
 from ..backbones.spec import BackboneSpec, Layer
@@ -98,26 +98,26 @@ def activations_of(backbone: Backbone, pixels: Pixels, device: str = "auto") -> 
     spec, weights = backbone.spec, backbone.weights
     for layer in spec.layers:
         if any(pool.statistic == "class" for pool in layer.pools):
-            raise _no_places(spec, layer)
+            raise _no_attribution(spec, layer)
     on = torch_device(device)
     network: torch.nn.Module = _network(spec, weights.path, weights.sha256, on)
     if isinstance(network, Views):
         network = network.network
     if not isinstance(network, PooledNetwork):
-        raise NoPlacesError(f"{spec.name} does not say what it pools; use the method mask")
+        raise NoAttributionError(f"{spec.name} does not say what it pools; use the method mask")
     found = []
     with torch.inference_mode():
         square = torch.from_numpy(normalised(pixels, spec)).to(on)
-        for look in [seen(square, view) for view in spec.views] or [square]:
-            for layer, maps in zip(spec.layers, network.activations(look), strict=True):
+        for view in [seen(square, view) for view in spec.views] or [square]:
+            for layer, maps in zip(spec.layers, network.activations(view), strict=True):
                 if maps.shape[2:] == (1, 1):
-                    raise _no_places(spec, layer)
+                    raise _no_attribution(spec, layer)
                 found.append(maps.cpu().double())
     return Activations(spec, tuple(found))
 
 
-def _no_places(spec: BackboneSpec, layer: Layer) -> NoPlacesError:
-    return NoPlacesError(
+def _no_attribution(spec: BackboneSpec, layer: Layer) -> NoAttributionError:
+    return NoAttributionError(
         f"{layer.name} of {spec.name} is of the whole picture, of no place; use the method mask"
     )
 

@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 
 from ...core.config import Settings
 from ...core.contracts import Pixels, UnitVectors
-from ...core.errors import NoPlacesError, TllError, UsageError
+from ...core.errors import NoAttributionError, TllError, UsageError
 from ...core.names import shown
 from ...core.paths import named
 from ...core.progress import Ticks
 from ..backbones.runtime import pictures_a_pass
 from ..lens.embedder import Embedder
-from . import attribution as places
+from . import attribution as attribution
 from . import occlusion as masks
 from .sides import Side, Subject
 
@@ -38,7 +38,7 @@ SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 
 @dataclass(frozen=True, eq=False)
-class Reasons:
+class Explanation:
     """Why two pictures are as alike as they are."""
 
     a: Side
@@ -54,14 +54,14 @@ class Reasons:
     backbone: str
 
     @property
-    def heat_a(self) -> NDArray[np.float32]:
-        """See `Side.heat`."""
-        return self.a.heat
+    def heatmap_a(self) -> NDArray[np.float32]:
+        """See `Side.heatmap`."""
+        return self.a.heatmap
 
     @property
-    def heat_b(self) -> NDArray[np.float32]:
-        """See `Side.heat`."""
-        return self.b.heat
+    def heatmap_b(self) -> NDArray[np.float32]:
+        """See `Side.heatmap`."""
+        return self.b.heatmap
 
     def image(self, side: int = 448) -> Image.Image:
         """Both pictures next to each other, `side` pixels the longer side of each, with the heat
@@ -114,7 +114,7 @@ def format_for(path: str | os.PathLike[str]) -> str:
     return found
 
 
-def reasons(
+def explain(
     embedder: Embedder,
     a: Subject,
     b: Subject,
@@ -122,7 +122,7 @@ def reasons(
     settings: Settings,
     method: str = "auto",
     ticks: Ticks | None = None,
-) -> Reasons:
+) -> Explanation:
     """Which regions make `a` and `b` alike for this backbone and lens.
 
     Args:
@@ -140,21 +140,21 @@ def reasons(
     if method != "mask":
         try:
             found = _by_sum(embedder, pixels, settings.device)
-        except NoPlacesError:
+        except NoAttributionError:
             if method == "sum":
                 raise
-    looks, heats = found or _by_masks(embedder, pixels, pictures_a_pass(settings), ticks)
+    embeddings, heatmaps = found or _by_masks(embedder, pixels, pictures_a_pass(settings), ticks)
     lens, geometry = embedder.lens, embedder.backbone.spec.geometry
     side_a, side_b = (
-        Side(subject, geometry.box(subject.picture.width, subject.picture.height), heat)
-        for subject, heat in zip((a, b), heats, strict=True)
+        Side(subject, geometry.box(subject.picture.width, subject.picture.height), heatmap)
+        for subject, heatmap in zip((a, b), heatmaps, strict=True)
     )
-    inner = lens.asks_of(looks[:1]) @ lens.answers_of(looks[1:]).T
-    return Reasons(
+    inner = lens.query_of(embeddings[:1]) @ lens.gallery_of(embeddings[1:]).T
+    return Explanation(
         side_a,
         side_b,
         score=lens.scale * inner.item(),
-        cosine=(looks[:1] @ looks[1:].T).item(),
+        cosine=(embeddings[:1] @ embeddings[1:].T).item(),
         method="sum" if found else "mask",
         backbone=embedder.backbone.spec.name,
     )
@@ -165,22 +165,22 @@ _Found = tuple[UnitVectors, NDArray[np.float32]]
 
 
 def _by_sum(embedder: Embedder, pixels: Pixels, device: str) -> _Found:
-    activations = places.activations_of(embedder.backbone, embedder.seen(pixels), device)
+    activations = attribution.activations_of(embedder.backbone, embedder.seen(pixels), device)
     features, lens = activations.features(), embedder.lens
-    looks = lens.apply(features)
-    worth = lens.worth(features, looks[::-1])
+    embeddings = lens.transform(features)
+    worth = lens.worth(features, embeddings[::-1])
     centre = np.zeros_like(features) if lens.mean is None else np.tile(lens.mean, (2, 1))
-    return looks, activations.shared_out(worth, centre)
+    return embeddings, activations.shared_out(worth, centre)
 
 
 def _by_masks(embedder: Embedder, pixels: Pixels, batch: int, ticks: Ticks) -> _Found:
-    looks = embedder.looks(pixels)
-    heats = []
+    embeddings = embedder.embed(pixels)
+    heatmaps = []
     ticks.start("blurring", 2 * masks.GRID**2, "cells")
-    for picture, other in zip(pixels, looks[::-1], strict=True):
+    for picture, other in zip(pixels, embeddings[::-1], strict=True):
         found = []
         for piece in masks.losses(embedder, picture, other[None], batch):
             found.append(piece)
             ticks.advance(len(piece))
-        heats.append(np.concatenate(found).reshape(masks.GRID, masks.GRID))
-    return looks, np.stack(heats)
+        heatmaps.append(np.concatenate(found).reshape(masks.GRID, masks.GRID))
+    return embeddings, np.stack(heatmaps)

@@ -47,21 +47,21 @@ def _panel(side: Side, longer: int) -> Image.Image:
     else:
         ground = Image.new("L", (width, height), _UNSEEN)
         ground.paste(_grey(picture.pixels, seen), (left, top))
-    hottest = float(side.heat.max())
-    share = np.maximum(side.heat, 0) / (hottest if hottest > 0 else 1)
-    heat = Image.new("F", (width, height))
-    heat.paste(Image.fromarray(share).resize(seen, Image.Resampling.BICUBIC), (left, top))
-    return Image.fromarray(_coloured(np.asarray(ground, np.float32), np.asarray(heat)))
+    hottest = float(side.heatmap.max())
+    share = np.maximum(side.heatmap, 0) / (hottest if hottest > 0 else 1)
+    heatmap = Image.new("F", (width, height))
+    heatmap.paste(Image.fromarray(share).resize(seen, Image.Resampling.BICUBIC), (left, top))
+    return Image.fromarray(_coloured(np.asarray(ground, np.float32), np.asarray(heatmap)))
 
 
 def _grey(pixels: Pixels, size: tuple[int, int]) -> Image.Image:
     return Image.fromarray(pixels).convert("L").resize(size, Image.Resampling.LANCZOS)
 
 
-def _coloured(grey: NDArray[np.float32], heat: NDArray[np.float32]) -> Pixels:
+def _coloured(grey: NDArray[np.float32], heatmap: NDArray[np.float32]) -> Pixels:
     """(height, width) luma and heat, 0 to 1 (interpolation may leave that) -> RGB."""
-    heat = np.clip(heat, 0, 1)
+    heatmap = np.clip(heatmap, 0, 1)
     steps = np.linspace(0, 1, len(_COLOURS))
-    colour = np.stack([np.interp(heat, steps, channel) for channel in _COLOURS.T], axis=-1)
-    cover = (_STRENGTH * heat**0.75)[..., None]
+    colour = np.stack([np.interp(heatmap, steps, channel) for channel in _COLOURS.T], axis=-1)
+    cover = (_STRENGTH * heatmap**0.75)[..., None]
     return np.round(grey[..., None] * (1 - cover) + colour * cover).astype(np.uint8)

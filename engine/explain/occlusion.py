@@ -29,12 +29,12 @@ def losses(
         pixels: (size, size, 3) uint8 RGB.
         other: (1, d), how the other picture looks.
     """
-    whole = (embedder.looks(pixels[None]) @ other.T).item()
+    whole = (embedder.embed(pixels[None]) @ other.T).item()
     alone = np.eye(GRID**2, dtype=bool).reshape(-1, GRID, GRID)
     hidden = Hiding(pixels)
     for at in range(0, len(alone), batch):
         masked = np.stack([hidden.under(cells) for cells in alone[at : at + batch]])
-        yield (whole - embedder.looks(masked) @ other[0]).astype(np.float32)
+        yield (whole - embedder.embed(masked) @ other[0]).astype(np.float32)
 
 
 class Hiding:

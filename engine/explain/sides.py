@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ...core.contracts import Pixels
 from ..images.decode import Picture
-from . import attribution as places
+from . import attribution as attribution
 
 _THIRDS = (
     ("upper left", "upper middle", "upper right"),
@@ -38,7 +38,7 @@ class Side:
     box: tuple[float, float, float, float]
     """The part of the upright picture that the backbone sees, in its pixels: left, top, right,
     bottom."""
-    heat: NDArray[np.float32]
+    heatmap: NDArray[np.float32]
     """(g, g): what each cell of the box gives to the likeness, the uppermost row first. By *sum*,
     28 x 28 cells whose sum is the cosine; by *mask*, 7 x 7 cells, and what the cosine loses without
     each. Below 0 is what keeps the pictures apart."""
@@ -49,9 +49,13 @@ class Side:
         picture, from left to right; their sum is 1, or 0 where nothing is above 0."""
         picture = self.subject.picture
         left, top, right, bottom = self.box
-        rows = places.overlaps(len(self.heat), top / picture.height, bottom / picture.height, 3)
-        columns = places.overlaps(len(self.heat), left / picture.width, right / picture.width, 3)
-        warm: NDArray[np.float64] = rows @ np.maximum(self.heat, 0) @ columns.T
+        rows = attribution.overlaps(
+            len(self.heatmap), top / picture.height, bottom / picture.height, 3
+        )
+        columns = attribution.overlaps(
+            len(self.heatmap), left / picture.width, right / picture.width, 3
+        )
+        warm: NDArray[np.float64] = rows @ np.maximum(self.heatmap, 0) @ columns.T
         return warm / (warm.sum() or 1)
 
     @property
@@ -70,5 +74,5 @@ class Side:
             "box": [round(edge, 2) for edge in self.box],
             "where": self.where,
             "thirds": [[round(float(share), 4) for share in row] for row in self.thirds],
-            "heat": [[round(float(value), 6) for value in row] for row in self.heat],
+            "heat": [[round(float(value), 6) for value in row] for row in self.heatmap],
         }

@@ -115,7 +115,7 @@ def decode(
         MissingCodecError, OutsidePictureError
     """
 
-    def look(image: Image.Image) -> Picture:
+    def use(image: Image.Image) -> Picture:
         if crop is not None:
             image.load()
             return _part(image, geometry, crop)
@@ -125,7 +125,7 @@ def decode(
         image.load()
         return _fitted(image, geometry, size)
 
-    return read_picture(data, limits, sized, look)
+    return read_picture(data, limits, sized, use)
 
 
 def thumbnail(
@@ -169,7 +169,7 @@ def smaller(
         As `decode`.
     """
 
-    def look(image: Image.Image) -> Image.Image:
+    def use(image: Image.Image) -> Image.Image:
         if crop is not None:
             image.load()
             upright = _cut(image, crop)
@@ -184,7 +184,7 @@ def smaller(
         image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
         return _turned(to_rgb(image), orientation)
 
-    return read_picture(data, limits, sized, look)
+    return read_picture(data, limits, sized, use)
 
 
 def from_image(image: Image.Image, geometry: Geometry, crop: Crop | None = None) -> Picture:

@@ -142,9 +142,9 @@ def read_picture(
     data: bytes,
     limits: Limits,
     sized: Callable[[int, int], None] | None,
-    look: Callable[[Image.Image], _T],
+    use: Callable[[Image.Image], _T],
 ) -> _T:
-    """What `look` makes of the picture, which is opened but not loaded: strictly, or by the first
+    """What `use` makes of the picture, which is opened but not loaded: strictly, or by the first
     other attempt that succeeds."""
     if not data:
         raise EmptyPictureError("is empty (0 bytes)")
@@ -167,7 +167,7 @@ def read_picture(
                         image.format = inside
                     # Headers first: `size` is known before any pixel is.
                     require(image.size)
-                    return look(image)
+                    return use(image)
         except Certain as certain:
             raise certain.error from None
         except (DamagedPictureError, NotAPictureError) as error:

@@ -34,7 +34,7 @@ class Source(NamedTuple):
     """Of the file's bytes, where they are known and all of the picture is looked at."""
 
 
-def looked_at(
+def decoded_source(
     source: PictureSource, geometry: Geometry, limits: Limits, crop: Crop | None = None
 ) -> Source:
     """Decode `source`, or the part of it that `crop` says.

@@ -23,7 +23,7 @@ from ...core.errors import LensError
 
 
 @dataclass(frozen=True, eq=False)
-class HubPenalty:
+class HubnessCorrection:
     """What an answer loses for being near to many."""
 
     bank: UnitVectors
@@ -48,34 +48,34 @@ class HubPenalty:
         near = np.partition(cosines, -self.neighbours, axis=1)[:, -self.neighbours :]
         return np.clip(near.mean(axis=1), -1, 1)
 
-    def answers(self, vectors: UnitVectors) -> UnitVectors:
+    def gallery(self, vectors: UnitVectors) -> UnitVectors:
         """(n, d) -> (n, d + 2): what is stored. The last dimension only keeps the length at 1."""
         crowding = self.crowding(vectors)[:, None]
         lost, rest = self.weight * crowding, self.weight * np.sqrt(1 - crowding**2)
-        return np.hstack([vectors, -lost, rest]).astype(np.float32) / self._answer_length
+        return np.hstack([vectors, -lost, rest]).astype(np.float32) / self._gallery_length
 
-    def asks(self, vectors: UnitVectors) -> UnitVectors:
+    def queries(self, vectors: UnitVectors) -> UnitVectors:
         """(n, d) -> (n, d + 2): what a query searches with."""
         one, zero = np.ones((len(vectors), 1)), np.zeros((len(vectors), 1))
-        return np.hstack([vectors, one, zero]).astype(np.float32) / self._ask_length
+        return np.hstack([vectors, one, zero]).astype(np.float32) / self._query_length
 
-    def plain_asks(self, vectors: UnitVectors) -> UnitVectors:
+    def plain_queries(self, vectors: UnitVectors) -> UnitVectors:
         """(n, d) -> (n, d + 2): what searches by cosine alone, whatever answers lose."""
         return np.pad(vectors, ((0, 0), (0, 2))).astype(np.float32, copy=False)
 
-    def looks_of(self, answers: UnitVectors) -> UnitVectors:
-        """(n, d + 2) as `answers` returns them -> (n, d): what they were made from."""
-        return answers[:, :-2] * self._answer_length
+    def embeddings_of(self, gallery: UnitVectors) -> UnitVectors:
+        """(n, d + 2) as `gallery` returns them -> (n, d): what they were made from."""
+        return gallery[:, :-2] * self._gallery_length
 
     @property
     def scale(self) -> float:
         """The score is this times the inner product of ask and answer."""
-        return float(self._answer_length * self._ask_length)
+        return float(self._gallery_length * self._query_length)
 
     @property
-    def _answer_length(self) -> np.float32:
+    def _gallery_length(self) -> np.float32:
         return np.float32(math.sqrt(1 + self.weight**2))
 
     @property
-    def _ask_length(self) -> np.float32:
+    def _query_length(self) -> np.float32:
         return np.float32(math.sqrt(2))

@@ -33,29 +33,29 @@ class Embedder:
     def __post_init__(self) -> None:
         self.lens.check(self.backbone.spec, self.backbone.weights.sha256)
 
-    def answers(self, pixels: Pixels) -> UnitVectors:
+    def encode_gallery(self, pixels: Pixels) -> UnitVectors:
         """(n, size, size, 3) uint8 RGB -> (n, d) float32 of length 1: what a store keeps."""
-        return self.lens.answers(self._features(pixels))
+        return self.lens.encode_gallery(self._features(pixels))
 
-    def asks(self, pixels: Pixels) -> UnitVectors:
+    def encode_query(self, pixels: Pixels) -> UnitVectors:
         """(n, size, size, 3) uint8 RGB -> (n, d) float32 of length 1: what a query asks with."""
-        return self.lens.asks(self._features(pixels))
+        return self.lens.encode_query(self._features(pixels))
 
-    def looks(self, pixels: Pixels) -> UnitVectors:
+    def embed(self, pixels: Pixels) -> UnitVectors:
         """(n, size, size, 3) uint8 RGB -> (n, d) float32 of length 1: how pictures look, which may
-        be added and subtracted before `Lens.asks_of` makes a question of the sum."""
-        return self.lens.apply(self._features(pixels))
+        be added and subtracted before `Lens.query_of` makes a question of the sum."""
+        return self.lens.transform(self._features(pixels))
 
-    def answers_and_words(self, pixels: Pixels) -> tuple[UnitVectors, UnitVectors]:
-        """`answers`, and of the same pictures (n, j) float32 of length 1: their places among texts,
+    def encode_gallery_with_text(self, pixels: Pixels) -> tuple[UnitVectors, UnitVectors]:
+        """`gallery`, and of the same pictures (n, j) float32 of length 1: their places among texts,
         of the same pass through the network. Only of a backbone with words."""
-        return self._beside_words(pixels, self.lens.answers)
+        return self._with_text(pixels, self.lens.encode_gallery)
 
-    def looks_and_words(self, pixels: Pixels) -> tuple[UnitVectors, UnitVectors]:
+    def embed_with_text(self, pixels: Pixels) -> tuple[UnitVectors, UnitVectors]:
         """`looks`, and the same beside."""
-        return self._beside_words(pixels, self.lens.apply)
+        return self._with_text(pixels, self.lens.transform)
 
-    def _beside_words(
+    def _with_text(
         self, pixels: Pixels, through: Callable[[Features], UnitVectors]
     ) -> tuple[UnitVectors, UnitVectors]:
         features = self._features(pixels)

@@ -237,10 +237,10 @@ def score(material: Material, lens: Lens) -> Scores:
 
 
 def _scores(lens: Lens, features: PairFeatures, rows: NDArray[np.int64]) -> Scores:
-    answers = applied(lens.answers, features.right)
-    others = np.setdiff1d(np.arange(len(answers)), rows)
-    asks = applied(lens.asks, features.left[rows])
-    return evaluate(asks, answers[rows], more=answers[others] if len(others) else None)
+    gallery = applied(lens.encode_gallery, features.right)
+    others = np.setdiff1d(np.arange(len(gallery)), rows)
+    queries = applied(lens.encode_query, features.left[rows])
+    return evaluate(queries, gallery[rows], more=gallery[others] if len(others) else None)
 
 
 def score_candidates(
@@ -263,14 +263,14 @@ def score_candidates(
             (fit.lens, np.flatnonzero(np.isin(rows, held_out)))
             for fit, held_out in zip(lens_of.fits, lens_of.rows, strict=True)
         ]
-    parts, places = [], []
+    parts, rows_of = [], []
     for lens, some in groups:
         if len(some):
-            answers = applied(lens.answers, material.features.right)
-            asks = applied(lens.asks, material.features.left[rows[some]])
-            parts.append(evaluate_candidates(asks, answers[offered[some]], true[some]))
-            places.append(some)
-    return Scores.merged(parts, places)
+            gallery = applied(lens.encode_gallery, material.features.right)
+            queries = applied(lens.encode_query, material.features.left[rows[some]])
+            parts.append(evaluate_candidates(queries, gallery[offered[some]], true[some]))
+            rows_of.append(some)
+    return Scores.merged(parts, rows_of)
 
 
 def rows_of_candidates(
@@ -326,6 +326,6 @@ def rate_candidates(
         gather(backbone, paths, grey=lens.grey, settings=settings, progress=progress)
         for paths in (located.left, located.right)
     )
-    asks, answers = applied(lens.asks, left), applied(lens.answers, right)
-    scores = products(asks, answers, located.offered) * np.float32(lens.scale)
+    queries, gallery = applied(lens.encode_query, left), applied(lens.encode_gallery, right)
+    scores = products(queries, gallery, located.offered) * np.float32(lens.scale)
     return candidates, scores

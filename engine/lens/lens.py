@@ -7,7 +7,7 @@ norm. The method is that of Risser-Maroix et al., ICIP 2021 (arXiv 2206.01417). 
 one backbone and one feature layout, and its file says to which.
 
 Looking alike has a direction: one picture asks, others answer. With a hub penalty the vector that
-a picture asks with and the one that it answers with differ (see `hubs`); without, they are one.
+a picture asks with and the one that it answers with differ (see `csls`); without, they are one.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from ...core.errors import LensError
 from ...core.paths import is_file, named
 from ..backbones.registry import BackboneSpec
 from ..search.normalize import unit
-from .csls import HubPenalty
+from .csls import HubnessCorrection
 
 FORMAT = 2
 """Of the file. 1 had no hub penalty; it is still read."""
@@ -72,7 +72,7 @@ class Lens:
     relu: bool = False
     grey: bool = False
     """Whether it was trained on, and is to be shown, pictures without their colour."""
-    hubs: HubPenalty | None = None
+    csls: HubnessCorrection | None = None
     """What answers lose for being near to many; None is nothing."""
     provenance: dict[str, Any] = field(default_factory=dict)
     """How it was made; JSON values only."""
@@ -96,8 +96,8 @@ class Lens:
                 raise LensError(f"lens: {name} has values that are not finite")
             if name in ("components", "adaptation"):
                 width = array.shape[0]
-        if self.hubs is not None and self.hubs.bank.shape[1] != width:
-            raise LensError(f"lens: the bank is {self.hubs.bank.shape}, expected (b, {width})")
+        if self.csls is not None and self.csls.bank.shape[1] != width:
+            raise LensError(f"lens: the bank is {self.csls.bank.shape}, expected (b, {width})")
 
     @classmethod
     def plain(cls, spec: BackboneSpec) -> Lens:
@@ -107,7 +107,7 @@ class Lens:
     @property
     def trained(self) -> bool:
         """Whether it does more than normalise."""
-        steps = (self.mean, self.components, self.adaptation, self.hubs)
+        steps = (self.mean, self.components, self.adaptation, self.csls)
         return self.relu or self.grey or any(step is not None for step in steps)
 
     @property
@@ -117,13 +117,13 @@ class Lens:
         for array in (self.components, self.adaptation):
             if array is not None:
                 width = int(array.shape[0])
-        return width + (0 if self.hubs is None else 2)
+        return width + (0 if self.csls is None else 2)
 
     @property
     def scale(self) -> float:
         """A score is this times the inner product of an ask and an answer. Without a hub penalty
         it is 1 and the score a cosine."""
-        return 1.0 if self.hubs is None else self.hubs.scale
+        return 1.0 if self.csls is None else self.csls.scale
 
     @cached_property
     def digest(self) -> str:
@@ -134,45 +134,46 @@ class Lens:
             hasher.update(f" {name} {None if array is None else array.shape}".encode())
             if array is not None:
                 hasher.update(np.ascontiguousarray(array, "<f4").ravel().data)
-        if self.hubs is not None:
-            hasher.update(f" hubs {self.hubs.neighbours} {self.hubs.weight!r}".encode())
-            hasher.update(np.ascontiguousarray(self.hubs.bank, "<f4").ravel().data)
+        if self.csls is not None:
+            hasher.update(f" hubs {self.csls.neighbours} {self.csls.weight!r}".encode())
+            hasher.update(np.ascontiguousarray(self.csls.bank, "<f4").ravel().data)
         return hasher.hexdigest()
 
-    def answers(self, features: Features) -> UnitVectors:
+    def encode_gallery(self, features: Features) -> UnitVectors:
         """(n, D) -> (n, dimension): the vectors that a store keeps, each of length 1."""
-        return self.answers_of(self.apply(features))
+        return self.gallery_of(self.transform(features))
 
-    def asks(self, features: Features) -> UnitVectors:
+    def encode_query(self, features: Features) -> UnitVectors:
         """(n, D) -> (n, dimension): the vectors that a query searches with, each of length 1."""
-        return self.asks_of(self.apply(features))
+        return self.query_of(self.transform(features))
 
-    def looks_of(self, answers: UnitVectors) -> UnitVectors:
+    def embeddings_of(self, gallery: UnitVectors) -> UnitVectors:
         """(n, dimension) stored -> (n, d): what `apply` said of the same pictures."""
-        return answers if self.hubs is None else self.hubs.looks_of(answers)
+        return gallery if self.csls is None else self.csls.embeddings_of(gallery)
 
-    def answers_of(self, looks: UnitVectors) -> UnitVectors:
+    def gallery_of(self, embeddings: UnitVectors) -> UnitVectors:
         """(n, d), as `apply` returns them -> (n, dimension): what a store keeps."""
-        return looks if self.hubs is None else self.hubs.answers(looks)
+        return embeddings if self.csls is None else self.csls.gallery(embeddings)
 
-    def asks_of(self, looks: UnitVectors) -> UnitVectors:
+    def query_of(self, embeddings: UnitVectors) -> UnitVectors:
         """(n, d), as `apply` returns them -> (n, dimension): what a query searches with."""
-        return looks if self.hubs is None else self.hubs.asks(looks)
+        return embeddings if self.csls is None else self.csls.queries(embeddings)
 
-    def plain_asks_of(self, looks: UnitVectors) -> UnitVectors:
+    def plain_query_of(self, embeddings: UnitVectors) -> UnitVectors:
         """(n, d), as `apply` returns them -> (n, dimension): what searches by their cosine alone,
         without any hub penalty."""
-        return looks if self.hubs is None else self.hubs.plain_asks(looks)
+        return embeddings if self.csls is None else self.csls.plain_queries(embeddings)
 
-    def apply(self, features: Features) -> UnitVectors:
+    def transform(self, features: Features) -> UnitVectors:
         """(n, D) -> (n, d): how pictures look, without any hub penalty; each row of length 1 (a row
         of zeros stays one)."""
         return unit(self._projected(features))
 
-    def worth(self, features: Features, looks: UnitVectors) -> NDArray[np.floating]:
-        """What each feature is worth to the likeness: the cosine of `apply(features)` and `looks`,
-        row by row, is the sum of worth * (features - mean). Exact for these features; of others
-        only the direction, for the norm (and with a ReLU what is cut off) depends on them.
+    def worth(self, features: Features, embeddings: UnitVectors) -> NDArray[np.floating]:
+        """What each feature is worth to the likeness: the cosine of `transform(features)` and
+        `embeddings`, row by row, is the sum of worth * (features - mean). Exact for these
+        features; of others only the direction, for the norm (and with a ReLU what is cut off)
+        depends on them.
 
         Args:
             features: (n, D), of one picture of each pair.
@@ -183,7 +184,7 @@ class Lens:
         """
         values = self._projected(features)
         lengths = np.linalg.norm(values, axis=1, keepdims=True)
-        worth = looks / np.where(lengths > 0, lengths, np.inf)
+        worth = embeddings / np.where(lengths > 0, lengths, np.inf)
         if self.relu:
             worth = worth * (values > 0)
         for step in (self.adaptation, self.components):
@@ -201,15 +202,15 @@ class Lens:
                 values = values @ step.T
         return np.maximum(values, 0) if self.relu else values
 
-    def with_hubs(self, hubs: HubPenalty) -> Lens:
+    def with_csls(self, csls: HubnessCorrection) -> Lens:
         """The same lens with a hub penalty."""
-        return replace(self, hubs=hubs)
+        return replace(self, csls=csls)
 
     def compact(self) -> Lens:
         """The same lens in less: PCA and adaptation folded into one matrix where that is smaller,
         and numbers rounded to float16, which `save` then writes. Its vectors differ by the
         rounding."""
-        components, adaptation, hubs = self.components, self.adaptation, self.hubs
+        components, adaptation, csls = self.components, self.adaptation, self.csls
         if components is not None and adaptation is not None and len(adaptation) < len(components):
             folded: NDArray[np.float32] = adaptation @ components
             components, adaptation = None, folded
@@ -218,7 +219,7 @@ class Lens:
             mean=_halved(self.mean),
             components=_halved(components, largest=1),
             adaptation=_halved(adaptation, largest=1),
-            hubs=None if hubs is None else replace(hubs, bank=_halved(hubs.bank)),
+            csls=None if csls is None else replace(csls, bank=_halved(csls.bank)),
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -233,8 +234,8 @@ class Lens:
             "grey": self.grey,
             "provenance": self.provenance,
         }
-        if self.hubs is not None:
-            header["hubs"] = {"neighbours": self.hubs.neighbours, "weight": self.hubs.weight}
+        if self.csls is not None:
+            header["hubs"] = {"neighbours": self.csls.neighbours, "weight": self.csls.weight}
         # The archive's list of members has no checksum; this has.
         header["arrays"] = [name for name in _ARRAYS if getattr(self, name) is not None]
         text = json.dumps(header, sort_keys=True).encode()
@@ -242,8 +243,8 @@ class Lens:
         for name in _ARRAYS:
             if (array := getattr(self, name)) is not None:
                 arrays[name] = _smallest(array)
-        if self.hubs is not None:
-            arrays["bank"] = _smallest(self.hubs.bank)
+        if self.csls is not None:
+            arrays["bank"] = _smallest(self.csls.bank)
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
             for name, array in arrays.items():
                 member = io.BytesIO()
@@ -262,25 +263,25 @@ class Lens:
         try:
             if path.stat().st_size > MAX_BYTES:
                 raise LensError(f"{path} is too large for a lens")
-            arrays, strangers = _arrays(path)
+            arrays, background = _arrays(path)
             header = json.loads(arrays["header"].tobytes())
             if header["format"] > FORMAT:
                 raise LensError(
                     f"{path} is a lens of format {header['format']}; this version reads up to "
                     f"{FORMAT}: upgrade tll-index"
                 )
-            if strangers:
-                raise ValueError(f"it holds {strangers[0]!r}")
+            if background:
+                raise ValueError(f"it holds {background[0]!r}")
             if lost := [name for name in header.get("arrays", ()) if name not in arrays]:
                 raise ValueError(f"its {lost[0]} is lost")
-            hubs = header.get("hubs")
+            csls = header.get("hubs")
             return cls(
                 backbone=str(header["backbone"]),
                 features=int(header["features"]),
                 layout=str(header.get("layout", "")),
                 relu=bool(header["relu"]),
                 grey=bool(header.get("grey")),
-                hubs=hubs and HubPenalty(_single(arrays["bank"]), **hubs),
+                csls=csls and HubnessCorrection(_single(arrays["bank"]), **csls),
                 provenance=dict(header["provenance"]),
                 **{name: _single(arrays[name]) for name in _ARRAYS if name in arrays},
             )

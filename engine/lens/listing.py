@@ -23,7 +23,7 @@ def listing(settings: Settings) -> list[dict[str, Any]]:
                 "parameters": spec.parameters,
                 "megabytes": spec.megabytes,
                 "dimension": spec.dimension,
-                "words": spec.has_words,
+                "words": spec.has_text_encoder,
                 "input_size": spec.geometry.size,
                 "licence": spec.licence,
                 "paper": spec.paper,

@@ -24,22 +24,22 @@ _FLOOR = 1e-12
 class Offered:
     """Candidates among pictures without labels, by their rows there."""
 
-    asks: NDArray[np.int64]
+    queries: NDArray[np.int64]
     """(m,): the left pictures; each is there once."""
-    answers: NDArray[np.int64]
+    gallery: NDArray[np.int64]
     """(m, c): what each is offered."""
 
     def __len__(self) -> int:
-        return len(self.asks)
+        return len(self.queries)
 
 
 @dataclass(frozen=True, eq=False)
 class Guessed:
-    """Pairs that a lens made of candidates: row i of `asks` and `answers` is pair i."""
+    """Pairs that a lens made of candidates: row i of `queries` and `gallery` is pair i."""
 
-    asks: NDArray[np.int64]
+    queries: NDArray[np.int64]
     """(p,), rows as in `Offered`."""
-    answers: NDArray[np.int64]
+    gallery: NDArray[np.int64]
     """(p,)"""
     weights: NDArray[np.float32]
     """(p,): how likely each is, 0 to 1."""
@@ -54,8 +54,8 @@ def guess(offered: Offered, scores: NDArray[np.floating]) -> Guessed:
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import maximum_bipartite_matching, min_weight_full_bipartite_matching
 
-    names, columns = np.unique(offered.answers, return_inverse=True)
-    m, c = offered.answers.shape
+    names, columns = np.unique(offered.gallery, return_inverse=True)
+    m, c = offered.gallery.shape
     columns = columns.reshape(m, c)
     chances = likelihoods(scores, columns, len(names))
     cost = 1 - np.log(chances + _FLOOR)  # above 0: an entry of 0 would be no edge
@@ -68,11 +68,11 @@ def guess(offered: Offered, scores: NDArray[np.floating]) -> Guessed:
         chosen = maximum_bipartite_matching(edges, perm_type="column")
         rows = np.flatnonzero(chosen >= 0)
         chosen = chosen[rows]
-    place = (columns[rows] == chosen[:, None]).argmax(axis=1)
+    column = (columns[rows] == chosen[:, None]).argmax(axis=1)
     return Guessed(
-        offered.asks[rows],
-        offered.answers[rows, place],
-        chances[rows, place].astype(np.float32),
+        offered.queries[rows],
+        offered.gallery[rows, column],
+        chances[rows, column].astype(np.float32),
     )
 
 

@@ -14,7 +14,7 @@ from ...core.progress import Ticks
 from ..backbones.registry import BackboneSpec
 from ..evaluation.metrics import expected_top_k, standing
 from ..search.search import products
-from .csls import HubPenalty
+from .csls import HubnessCorrection
 from .lens import Lens, applied
 from .options import TrainingOptions
 from .projection import Projection, canonical_directions, fit_projection
@@ -23,7 +23,7 @@ from .pseudo_pairs import Guessed, Offered, guess
 if TYPE_CHECKING:
     import torch
 
-HUB_NEIGHBOURS = 50
+CSLS_NEIGHBOURS = 50
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,9 +104,9 @@ def fit_lens(
         lens = projection.into(spec, looped.adaptation, relu=options.relu, grey=options.grey)
         lens = lens.compact()
         if options.hubs:
-            bank = lens.apply(pairs.left.astype(np.float32))
-            hubs = HubPenalty(bank, min(HUB_NEIGHBOURS, len(bank)), options.hubs)
-            lens = lens.with_hubs(hubs).compact()
+            bank = lens.transform(pairs.left.astype(np.float32))
+            csls = HubnessCorrection(bank, min(CSLS_NEIGHBOURS, len(bank)), options.hubs)
+            lens = lens.with_csls(csls).compact()
         return Fit(lens, looped.losses, looped.top2, looped.validation_losses, stopped)
 
     lesson = Lesson(sides, np.ones(len(pairs), np.float32), known=len(pairs))
@@ -115,17 +115,19 @@ def fit_lens(
         if (others := pairs.unlabelled) is None:
             raise UsageError("candidates are rows of unlabelled pictures, and there are none")
         guessed = _guessed(pairs.offered, others, fit.lens)
-        left, right = (projection.apply(others[rows]) for rows in (guessed.asks, guessed.answers))
+        left, right = (
+            projection.apply(others[rows]) for rows in (guessed.queries, guessed.gallery)
+        )
         fit = learned(lesson.with_more(left, right, guessed.weights), f"{name}, with guessed pairs")
     return fit
 
 
 def _guessed(offered: Offered, unlabelled: NDArray[np.floating], lens: Lens) -> Guessed:
     """What a lens that learned from the pairs makes of candidates among the unlabelled."""
-    asks = applied(lens.asks, unlabelled[offered.asks])
-    rows, columns = np.unique(offered.answers, return_inverse=True)
-    answers = applied(lens.answers, unlabelled[rows])
-    scores = products(asks, answers, columns.reshape(offered.answers.shape)) * lens.scale
+    queries = applied(lens.encode_query, unlabelled[offered.queries])
+    rows, columns = np.unique(offered.gallery, return_inverse=True)
+    gallery = applied(lens.encode_gallery, unlabelled[rows])
+    scores = products(queries, gallery, columns.reshape(offered.gallery.shape)) * lens.scale
     return guess(offered, scores)
 
 
@@ -197,10 +199,10 @@ class _Judge:
         import torch
 
         lens = Lens("", adaptation.shape[1], adaptation=adaptation, relu=self.options.relu)
-        left, right = lens.apply(self.left), lens.apply(self.right)
+        left, right = lens.transform(self.left), lens.transform(self.right)
         loss = pair_loss(torch.from_numpy(left), torch.from_numpy(right), self.options)
-        place = standing(left, right)
-        return loss.item(), float(expected_top_k(place.better, place.ties, place.others).mean())
+        ranks = standing(left, right)
+        return loss.item(), float(expected_top_k(ranks.better, ranks.ties, ranks.others).mean())
 
 
 class _Loop:

@@ -109,7 +109,7 @@ def likeness_of_parts(
     return found
 
 
-def place_of_part(whole: Outlines, part: Outlines, stretch: float) -> tuple[float, Box]:
+def position_of_part(whole: Outlines, part: Outlines, stretch: float) -> tuple[float, Box]:
     """How well a part (SIDE, SIDE) agrees with the place where it fits best in a whole, and that
     place.
 
@@ -120,12 +120,12 @@ def place_of_part(whole: Outlines, part: Outlines, stretch: float) -> tuple[floa
     best = 0.0, WHOLE
     for height, width in _sizes(SIDE, np.array([stretch])):
         fitted = _resampling(height, SIDE) @ part.astype(np.float32) @ _resampling(width, SIDE).T
-        cosines = wholes.at_places([0], details(fitted[None]))[0]
+        cosines = wholes.at_positions([0], details(fitted[None]))[0]
         top, left = np.unravel_index(int(cosines.argmax()), cosines.shape)
-        place = np.array([left, top, left + width, top + height], float)
-        place[[0, 2]] -= _MARGIN
-        place[[1, 3]] -= _MARGIN
-        best = max(best, (float(cosines.max()), Box(*(place / SIDE).tolist())))
+        corner_box = np.array([left, top, left + width, top + height], float)
+        corner_box[[0, 2]] -= _MARGIN
+        corner_box[[1, 3]] -= _MARGIN
+        best = max(best, (float(cosines.max()), Box(*(corner_box / SIDE).tolist())))
     return best
 
 
@@ -152,7 +152,7 @@ def _best_fit(
     whole = _Wholes.of(details(wholes))
     for (height, width), rows in _sizes(side, stretches).items():
         fitted = _resampling(height, side) @ parts[rows] @ _resampling(width, side).T
-        best[rows] = np.maximum(best[rows], whole.best_places(rows, details(fitted)))
+        best[rows] = np.maximum(best[rows], whole.best_positions(rows, details(fitted)))
     return best
 
 
@@ -189,12 +189,12 @@ class _Wholes:
         squares = np.pad(wholes.astype(np.float64) ** 2, ((0, 0), (1, 0), (1, 0)))
         return cls(fft.rfft2(wholes), squares.cumsum(1).cumsum(2))
 
-    def best_places(self, rows: list[int], parts: Details) -> NDArray[np.float32]:
+    def best_positions(self, rows: list[int], parts: Details) -> NDArray[np.float32]:
         """(r,): the highest cosine of each part's inside with any place of its size in the whole
         of that row."""
-        return np.asarray(self.at_places(rows, parts).max((1, 2)), np.float32)
+        return np.asarray(self.at_positions(rows, parts).max((1, 2)), np.float32)
 
-    def at_places(self, rows: list[int], parts: Details) -> NDArray[np.float64]:
+    def at_positions(self, rows: list[int], parts: Details) -> NDArray[np.float64]:
         """(r, y, x): the cosine of each part's inside with each place."""
         inside = parts[:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
         height, width = inside.shape[1:]

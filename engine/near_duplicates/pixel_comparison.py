@@ -240,10 +240,10 @@ class _Pair:
         return float(likeness(*outlines)[0])
 
 
-def _inside(places: Grey) -> Grey:
+def _inside(positions: Grey) -> Grey:
     """All but the border of (n, n)."""
-    rim = max(3, round(_RIM * len(places)))
-    return places[rim:-rim, rim:-rim]
+    rim = max(3, round(_RIM * len(positions)))
+    return positions[rim:-rim, rim:-rim]
 
 
 def _toned(one: Grey, other: Grey) -> Grey:

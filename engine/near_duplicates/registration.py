@@ -88,8 +88,8 @@ def _cosine(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
 def _weights(size: int, count: int, low: float, high: float) -> NDArray[np.float32]:
     """(count, size): triangles around `count` places between two shares of `size` pixels; beyond
     the picture, its border."""
-    places = low + (np.arange(count) + 0.5) / count * (high - low)
-    at = (places * size - 0.5)[:, None]
+    positions = low + (np.arange(count) + 0.5) / count * (high - low)
+    at = (positions * size - 0.5)[:, None]
     reach = max(1.0, (high - low) * size / count)
     weights = np.maximum(0, 1 - np.abs(np.clip(at, 0, size - 1) - np.arange(size)) / reach)
     return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
-CONNECTS, ANSWERS = 10, 30
+CONNECT_SECONDS, READ_SECONDS = 10, 30
 """Seconds that a host has to take a connection, and to send anything at all."""
 
 _TAGS = (

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from ...core.errors import AddressError, MissingAddressError, TllError, UnreachableError, UsageError
 from .backoff import Outages, TooLong, explained
-from .entries import ANSWERS, CONNECTS, Entry, stamp_of
+from .entries import CONNECT_SECONDS, READ_SECONDS, Entry, stamp_of
 from .urls import family_of, host_of, is_web, require_unsigned, scheme_of, tidied
 
 _Result = TypeVar("_Result")
@@ -26,14 +26,14 @@ _PAUSE = 0.5
 _OPTIONS: dict[str, dict[str, Any]] = {
     "s3": {
         "config_kwargs": {
-            "connect_timeout": CONNECTS,
-            "read_timeout": ANSWERS // 2,  # s3fs asks several times
+            "connect_timeout": CONNECT_SECONDS,
+            "read_timeout": READ_SECONDS // 2,  # s3fs asks several times
             "retries": {"total_max_attempts": 1},
         }
     },
-    "gs": {"requests_timeout": ANSWERS},
-    "sftp": {"timeout": CONNECTS, "banner_timeout": CONNECTS},
-    "ftp": {"timeout": ANSWERS},
+    "gs": {"requests_timeout": READ_SECONDS},
+    "sftp": {"timeout": CONNECT_SECONDS, "banner_timeout": CONNECT_SECONDS},
+    "ftp": {"timeout": READ_SECONDS},
 }
 """What file systems are made with; fsspec's own configuration comes first."""
 _PACKAGES = {

@@ -15,7 +15,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from ...core.errors import AddressError, MissingAddressError, UnreachableError
 from .backoff import TooLong, explained
-from .entries import ANSWERS, CONNECTS, Entry, stamp_of
+from .entries import CONNECT_SECONDS, READ_SECONDS, Entry, stamp_of
 from .urls import KEEPS
 
 _LONGEST = 600
@@ -31,7 +31,9 @@ def options(configured: dict[str, Any]) -> dict[str, Any]:
     import aiohttp
 
     client = {
-        "timeout": aiohttp.ClientTimeout(_LONGEST, sock_connect=CONNECTS, sock_read=ANSWERS),
+        "timeout": aiohttp.ClientTimeout(
+            _LONGEST, sock_connect=CONNECT_SECONDS, sock_read=READ_SECONDS
+        ),
         "trust_env": True,  # proxies, ~/.netrc
         **configured.get("client_kwargs", {}),
         "trace_configs": [_redirects()],
@@ -96,17 +98,17 @@ def _run(system: Any, work: Callable[..., Any], *arguments: Any) -> Any:
 async def _got(system: Any, url: str, address: str, most: int) -> tuple[bytes, dict[str, str]]:
     """The body and the headers, with `url`, where it was in the end."""
     session = await system.set_session()
-    async with session.get(system.encode_url(url), **system.kwargs) as answer:
-        _require_well(answer, address)
-        length = answer.content_length
+    async with session.get(system.encode_url(url), **system.kwargs) as response:
+        _require_well(response, address)
+        length = response.content_length
         if length is not None and length > most:
             raise TooLong(length)
         data = bytearray()
-        async for chunk in answer.content.iter_chunked(_CHUNK):
+        async for chunk in response.content.iter_chunked(_CHUNK):
             data += chunk
             if len(data) > most:
                 raise TooLong(len(data))
-        return bytes(data), _facts(answer)
+        return bytes(data), _facts(response)
 
 
 async def _states(system: Any, folder: str, names: list[str]) -> dict[str, Entry]:
@@ -117,7 +119,7 @@ async def _states(system: Any, folder: str, names: list[str]) -> dict[str, Entry
         async with turn:
             for last in (False, True):
                 try:
-                    facts = await _looked_at(system, f"{folder}/{name}")
+                    facts = await _state_of(system, f"{folder}/{name}")
                     break
                 except MissingAddressError:
                     return None
@@ -139,28 +141,28 @@ async def _states(system: Any, folder: str, names: list[str]) -> dict[str, Entry
     return {one.name: one for one in found if one is not None}
 
 
-async def _looked_at(system: Any, address: str) -> dict[str, str]:
+async def _state_of(system: Any, address: str) -> dict[str, str]:
     """The headers of a file, without its bytes."""
     session = await system.set_session()
     ways = (session.head, session.get)
     for way in ways:
         arguments = {"allow_redirects": True, **system.kwargs}
-        async with way(system.encode_url(address), **arguments) as answer:
-            if answer.status in (405, 501) and way is not ways[-1]:
+        async with way(system.encode_url(address), **arguments) as response:
+            if response.status in (405, 501) and way is not ways[-1]:
                 continue
-            _require_well(answer, address)
-            return _facts(answer)
+            _require_well(response, address)
+            return _facts(response)
     raise AssertionError
 
 
-def _facts(answer: Any) -> dict[str, str]:
-    return {name.lower(): value for name, value in answer.headers.items()} | {
-        "url": str(answer.url)
+def _facts(response: Any) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.headers.items()} | {
+        "url": str(response.url)
     }
 
 
-def _require_well(answer: Any, address: str) -> None:
-    status = answer.status
+def _require_well(response: Any, address: str) -> None:
+    status = response.status
     if status in (404, 410):
         raise MissingAddressError("is not there", address)
     if status in (401, 403, 407):
@@ -168,10 +170,10 @@ def _require_well(answer: Any, address: str) -> None:
             f"access is denied ({status}); a name and password can be in ~/.netrc", address
         )
     if status in (502, 503, 504):
-        raise UnreachableError(f"its host has trouble ({status} {answer.reason})", address)
+        raise UnreachableError(f"its host has trouble ({status} {response.reason})", address)
     if status != 200:
         passes = status >= 500 or status in (408, 429)
-        raise AddressError(f"its host says {status} {answer.reason}", address, passes)
+        raise AddressError(f"its host says {status} {response.reason}", address, passes)
 
 
 @cache

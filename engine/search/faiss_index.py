@@ -98,7 +98,7 @@ class Effort:
     """How many of each it was measured with."""
 
 
-def plan(count: int, dimension: int, memory: int, asked: str = "auto", now: str = "") -> Plan:
+def plan(count: int, dimension: int, memory: int, requested: str = "auto", now: str = "") -> Plan:
     """What index suits `count` vectors of `dimension` values.
 
     Args:
@@ -110,21 +110,21 @@ def plan(count: int, dimension: int, memory: int, asked: str = "auto", now: str 
     Raises:
         UsageError: no such index, or it can't hold vectors of this dimension.
     """
-    if asked == "auto":
+    if requested == "auto":
         most = EXACT_VALUES // dimension
         if now.startswith("IVF") or ",IVF" in now:
             most //= 2
-        asked = "flat" if count <= max(most, EXACT_VECTORS) else "ivf"
-    if asked == "flat":
+        requested = "flat" if count <= max(most, EXACT_VECTORS) else "ivf"
+    if requested == "flat":
         return Plan("Flat")
-    if asked == "ivf":
+    if requested == "ivf":
         return _lists(count, dimension, memory)
-    if asked == "hnsw":
+    if requested == "hnsw":
         return Plan("HNSW32")
-    _new(asked, dimension)
-    lists = re.search(r"IVF(\d+)", asked)
+    _new(requested, dimension)
+    lists = re.search(r"IVF(\d+)", requested)
     number = int(lists[1]) if lists else 0
-    return Plan(asked, max(_PER_LIST * number, 65_536), 0)
+    return Plan(requested, max(_PER_LIST * number, 65_536), 0)
 
 
 def _lists(count: int, dimension: int, memory: int) -> Plan:
@@ -144,14 +144,14 @@ def _lists(count: int, dimension: int, memory: int) -> Plan:
     return Plan(f"{before}IVF{lists},{code}", min(count, training), lists)
 
 
-def require_index(asked: str, dimension: int) -> None:
+def require_index(requested: str, dimension: int) -> None:
     """Refuse what `plan` would refuse, before there are vectors; empty is no wish.
 
     Raises:
         UsageError: FAISS has no index of that name for vectors of this dimension.
     """
-    if asked and asked not in INDEXES:
-        _new(asked, dimension)
+    if requested and requested not in INDEXES:
+        _new(requested, dimension)
 
 
 def make(plan: Plan, dimension: int, sample: UnitVectors) -> faiss.Index:
@@ -252,26 +252,26 @@ def parameter_of(index: faiss.Index) -> str:
 
 
 def candidates(
-    index: faiss.Index, effort: Effort, ask: UnitVectors, count: int
+    index: faiss.Index, effort: Effort, query: UnitVectors, count: int
 ) -> NDArray[np.int64]:
-    """Ids (c,) of up to `count * effort.refine` rows that are probably near `ask` (1, d). Where
+    """Ids (c,) of up to `count * effort.refine` rows that are probably near `query` (1, d). Where
     many are wanted, it looks harder than `effort` says."""
-    ids = candidates_of_many(index, effort, ask, count)[0]
+    ids = candidates_of_many(index, effort, query, count)[0]
     return ids[ids >= 0]
 
 
 def candidates_of_many(
-    index: faiss.Index, effort: Effort, asks: UnitVectors, count: int
+    index: faiss.Index, effort: Effort, queries: UnitVectors, count: int
 ) -> NDArray[np.int64]:
-    """The same for each of `asks` (n, d): (n, c), -1 where there are no more."""
+    """The same for each of `queries` (n, d): (n, c), -1 where there are no more."""
     wanted = min(max(count, RECALL_AT) * effort.refine, index.ntotal)
     if wanted == 0:
-        return np.empty((len(asks), 0), np.int64)
+        return np.empty((len(queries), 0), np.int64)
     if effort.parameter == "reach":
-        return _within_reach(index, effort.value, asks, wanted)
+        return _within_reach(index, effort.value, queries, wanted)
     if effort.parameter:
         ready(index, replace(effort, value=max(effort.value, _harder(index, effort, wanted))))
-    _, found = index.search(asks, wanted)
+    _, found = index.search(queries, wanted)
     return np.asarray(found)
 
 
@@ -289,27 +289,27 @@ def _lists_that_hold(ivf: faiss.IndexIVF, wanted: int) -> int:
 
 
 def _within_reach(
-    index: faiss.Index, reach: float, asks: UnitVectors, wanted: int
+    index: faiss.Index, reach: float, queries: UnitVectors, wanted: int
 ) -> NDArray[np.int64]:
     ivf: Any = index
     if isinstance(index, faiss.IndexPreTransform):
-        asks, ivf = _projected(index, asks), faiss.downcast_index(index.index)
+        queries, ivf = _projected(index, queries), faiss.downcast_index(index.index)
     fewest = min(ivf.nlist, _lists_that_hold(ivf, wanted))
     most = min(ivf.nlist, max(_FEWEST_LISTS, ivf.nlist // _SHARE, fewest))
-    if len(asks) == 1:
-        products = _with_centroids(ivf, asks)
+    if len(queries) == 1:
+        products = _with_centroids(ivf, queries)
         near = np.flatnonzero(products >= products.max() - reach)
         if not fewest <= len(near) <= most:
             near = np.argsort(-products)[: min(max(len(near), fewest), most)]
         lists, products = near[None], products[near][None]
     else:
-        products, lists = ivf.quantizer.search(asks, most)  # best first
+        products, lists = ivf.quantizer.search(queries, most)  # best first
         too_far = products < products[:, :1] - reach
         too_far[:, :fewest] = False
         lists = np.where(too_far, -1, lists)
     ivf.nprobe = lists.shape[1]
-    ivf.parallel_mode = _BESIDE if len(asks) == 1 else 0
-    _, found = ivf.search_preassigned(asks, wanted, lists, products)
+    ivf.parallel_mode = _BESIDE if len(queries) == 1 else 0
+    _, found = ivf.search_preassigned(queries, wanted, lists, products)
     return np.asarray(found)
 
 
@@ -320,16 +320,16 @@ def _projected(index: faiss.IndexPreTransform, rows: UnitVectors) -> UnitVectors
     return rows
 
 
-def _with_centroids(ivf: Any, ask: UnitVectors) -> NDArray[np.float32]:
-    """(lists,): the product of `ask` (1, d) with the centroid of each list."""
+def _with_centroids(ivf: Any, query: UnitVectors) -> NDArray[np.float32]:
+    """(lists,): the product of `query` (1, d) with the centroid of each list."""
     quantizer = faiss.downcast_index(ivf.quantizer)
     if not isinstance(quantizer, faiss.IndexFlat):
-        products: NDArray[np.float32] = quantizer.reconstruct_n(0, ivf.nlist) @ ask[0]
+        products: NDArray[np.float32] = quantizer.reconstruct_n(0, ivf.nlist) @ query[0]
         return products
     # Not NumPy's product: the threads of its OpenBLAS go on spinning for a while, and keep those of
     # FAISS, which come next, from their cores: 8 ms instead of 0.2.
     products = np.empty(ivf.nlist, np.float32)
-    pointers = faiss.swig_ptr(products), faiss.swig_ptr(ask), quantizer.get_xb()
+    pointers = faiss.swig_ptr(products), faiss.swig_ptr(query), quantizer.get_xb()
     faiss.fvec_inner_products_ny(*pointers, ivf.d, ivf.nlist)  # type: ignore[attr-defined]
     return products
 
@@ -342,9 +342,9 @@ Rerank = Callable[[NDArray[np.float32], NDArray[np.int64]], NDArray[np.int64]]
 class Questions:
     """Queries whose exact answers are known."""
 
-    asks: UnitVectors
+    queries: UnitVectors
     """(n, d)."""
-    answers: Sequence[NDArray[np.int64]]
+    gallery: Sequence[NDArray[np.int64]]
     """For each the ids of its `RECALL_AT` nearest."""
     without: NDArray[np.int64]
     """(n,) ids that are not to be found: of the pictures that ask; -1 where none asks."""
@@ -353,19 +353,19 @@ class Questions:
 def tuned(index: faiss.Index, own: Questions, unlike: Questions, rerank: Rerank) -> Effort:
     """The least effort that reaches `TARGET` for the `unlike` questions, or the most there is."""
     parameter = parameter_of(index)
-    if not len(own.asks):
+    if not len(own.queries):
         return Effort(parameter, _UNTUNED[parameter])
 
     def recall(questions: Questions, value: float, refine: int) -> float:
         effort = Effort(parameter, value, refine)
         hits = 0
-        for ask, wanted, itself in zip(
-            questions.asks, questions.answers, questions.without, strict=True
+        for query, wanted, itself in zip(
+            questions.queries, questions.gallery, questions.without, strict=True
         ):
-            ids = candidates(index, effort, ask[None], RECALL_AT + 1)
-            found = rerank(ask, ids[ids != itself])[:RECALL_AT]
+            ids = candidates(index, effort, query[None], RECALL_AT + 1)
+            found = rerank(query, ids[ids != itself])[:RECALL_AT]
             hits += len(np.intersect1d(found, wanted))
-        return hits / max(1, sum(map(len, questions.answers)))
+        return hits / max(1, sum(map(len, questions.gallery)))
 
     values = _VALUES[parameter]
     enough = min(1.0, TARGET + _MARGIN)  # looking everywhere; less must do as well
@@ -386,5 +386,5 @@ def tuned(index: faiss.Index, own: Questions, unlike: Questions, rerank: Rerank)
         refine,
         recall(own, value, refine),
         recall(unlike, value, refine),
-        len(own.asks),
+        len(own.queries),
     )

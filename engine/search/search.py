@@ -32,10 +32,10 @@ def new_index(dimension: int) -> faiss.IndexIDMap2:
     return faiss.IndexIDMap2(faiss.IndexFlatIP(dimension))
 
 
-def ranked(ask: NDArray[np.float32], ids: NDArray[np.int64], vectors: UnitVectors) -> Neighbours:
+def ranked(query: NDArray[np.float32], ids: NDArray[np.int64], vectors: UnitVectors) -> Neighbours:
     """All of the candidates `ids` (c,), with their exact `vectors` (c, d), by inner product with
-    `ask` (d,): what `nearest` would say of an exact index that holds just these."""
-    products: NDArray[np.float32] = vectors @ ask
+    `query` (d,): what `nearest` would say of an exact index that holds just these."""
+    products: NDArray[np.float32] = vectors @ query
     return _best_first(ids, products.astype(np.float64).round(SCORE_DECIMALS))
 
 
@@ -52,11 +52,11 @@ def _best_first(ids: NDArray[np.int64], scores: NDArray[np.float64]) -> Neighbou
 
 
 def products(
-    asks: UnitVectors, answers: UnitVectors, offered: NDArray[np.int64]
+    queries: UnitVectors, gallery: UnitVectors, offered: NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    """(n, c): the inner product of each of `asks` (n, d) with the answers (m, d) that it is
+    """(n, c): the inner product of each of `queries` (n, d) with the answers (m, d) that it is
     offered: rows `offered` (n, c) of them."""
-    return np.stack([answers[some] @ ask for ask, some in zip(asks, offered, strict=True)])
+    return np.stack([gallery[some] @ query for query, some in zip(queries, offered, strict=True)])
 
 
 def nearest(index: faiss.Index, queries: UnitVectors, k: int) -> Neighbours:

@@ -11,10 +11,10 @@ from ...core.errors import UsageError
 from ...core.paths import named
 from ...core.progress import Ticks
 from ...engine.backbones.registry import DEFAULT
-from ...engine.explain.explain import Reasons, reasons
+from ...engine.explain.explain import Explanation, explain
 from ...engine.explain.sides import Subject
 from ...engine.images.decode import Geometry, Limits, Picture
-from ...engine.images.sources import looked_at, name_of
+from ...engine.images.sources import decoded_source, name_of
 from ...engine.lens.embedder import Embedder, load_embedder
 from ..store.store import Store
 
@@ -37,7 +37,7 @@ def why(
     method: str = "auto",
     progress: Ticks | None = None,
     settings: Settings | None = None,
-) -> Reasons:
+) -> Explanation:
     """Which regions make `a` and `b` alike.
 
     Args:
@@ -47,7 +47,7 @@ def why(
         store: whose backbone and lens to use: an open one, or its folder.
         backbone, weights, lens: without a store, what to use instead of the bundled backbone, its
             weights and its lens; see `load_embedder`.
-        method: `sum`, `mask`, or `auto`; see `engine.reasons`.
+        method: `sum`, `mask`, or `auto`; see `engine.explain`.
         progress: hears how far the method mask is.
 
     Raises:
@@ -72,7 +72,7 @@ def why(
         embedder = _embedder_of(store, settings)
     geometry, limits = embedder.backbone.spec.geometry, Limits.of(settings)
     subjects = [_subject(one, geometry, limits) for one in (a, b)]
-    return reasons(embedder, *subjects, settings=settings, method=method, ticks=progress)
+    return explain(embedder, *subjects, settings=settings, method=method, ticks=progress)
 
 
 def _embedder_of(store: Store | str | os.PathLike[str], settings: Settings) -> Embedder:
@@ -88,5 +88,5 @@ def _subject(source: PictureSource | Picture, geometry: Geometry, limits: Limits
         if source.pixels.shape != (size, size, 3):
             raise UsageError(f"a decoded picture must have {size} x {size} pixels here")
         return Subject("-", source)
-    picture, whole = (looked_at(source, fit, limits).picture for fit in (geometry, _DRAWN))
+    picture, whole = (decoded_source(source, fit, limits).picture for fit in (geometry, _DRAWN))
     return Subject(name_of(source), picture, whole.pixels)

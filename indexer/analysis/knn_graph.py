@@ -58,22 +58,22 @@ def neighbourhoods(
         progress.starting("comparing", len(images), "pictures")
         for start in range(0, len(images), block):
             some = images[start : start + block]
-            looks = _looks(reader, some, lens)
+            embeddings = _embeddings(reader, some, lens)
             # The picture itself and orphans may take the places of others.
-            offered = offers.candidates(lens.plain_asks_of(looks), k + 1 + len(orphans))
+            offered = offers.candidates(lens.plain_query_of(embeddings), k + 1 + len(orphans))
             offered[(offered == some[:, None]) | np.isin(offered, orphans)] = -1
-            yield _nearest(reader, some, looks, offered, k, lens)
+            yield _nearest(reader, some, embeddings, offered, k, lens)
             progress.advanced(len(some))
 
 
-def _looks(reader: Reader, images: NDArray[np.int64], lens: Lens) -> UnitVectors:
-    return unit(lens.looks_of(vectors_of(reader, images, lens.dimension)))
+def _embeddings(reader: Reader, images: NDArray[np.int64], lens: Lens) -> UnitVectors:
+    return unit(lens.embeddings_of(vectors_of(reader, images, lens.dimension)))
 
 
 def _nearest(
     reader: Reader,
     images: NDArray[np.int64],
-    looks: UnitVectors,
+    embeddings: UnitVectors,
     offered: NDArray[np.int64],
     k: int,
     lens: Lens,
@@ -81,10 +81,10 @@ def _nearest(
     """The best of what each of `images` is offered, by the exact vectors."""
     numbers, rows = np.unique(offered, return_inverse=True)
     rows = rows.reshape(offered.shape)
-    answers = np.zeros((len(numbers), looks.shape[1]), np.float32)
+    gallery = np.zeros((len(numbers), embeddings.shape[1]), np.float32)
     there = numbers >= 0
-    answers[there] = _looks(reader, numbers[there], lens) if there.any() else 0
-    cosines = products(looks, answers, rows).astype(np.float64).round(SCORE_DECIMALS)
+    gallery[there] = _embeddings(reader, numbers[there], lens) if there.any() else 0
+    cosines = products(embeddings, gallery, rows).astype(np.float64).round(SCORE_DECIMALS)
     cosines[offered < 0] = -np.inf
     order = np.lexsort((offered, -cosines), axis=1)[:, :k]
     cosines = np.take_along_axis(cosines, order, axis=1)

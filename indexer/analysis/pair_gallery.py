@@ -20,11 +20,11 @@ from ...engine.search.normalize import unit
 from ...engine.search.search import SCORE_DECIMALS
 from ..decoding.reread import reread
 from ..store.store import Store
-from .pair_ranking import Alike, Strangers
+from .pair_ranking import Alike, BackgroundPairs
 
 SAME_PICTURE = 0.8
 """Details that agree at least so well are of one picture; less than what counts as a duplicate."""
-_STRANGERS = 2000
+_BACKGROUND = 2000
 """Random pairs whose cosines are measured."""
 
 
@@ -41,7 +41,7 @@ class Gallery:
     """(n,): whether they were looked at."""
     there: NDArray[np.bool_]
     """(n,): whether they could be read."""
-    looks: NDArray[np.float32]
+    embeddings: NDArray[np.float32]
     """(n, d): through the lens, without hub penalty."""
     plain: NDArray[np.float16]
     """(n, D): features, of length 1."""
@@ -54,16 +54,18 @@ class Gallery:
         """For all pictures of these pairs; none is looked at yet."""
         images = np.unique(found.pairs)
         count, embedder = len(images), store.embedder
-        width = embedder.lens.looks_of(np.empty((0, embedder.lens.dimension), np.float32)).shape[1]
+        width = embedder.lens.embeddings_of(
+            np.empty((0, embedder.lens.dimension), np.float32)
+        ).shape[1]
         with (
             scratch((count, embedder.backbone.spec.dimension), np.float16) as plain,
-            scratch((count, width), np.float32) as looks,
+            scratch((count, width), np.float32) as embeddings,
             scratch((count, SIDE, SIDE), np.uint8) as outlines,
         ):
             tried, there = np.zeros(count, bool), np.zeros(count, bool)
-            yield cls(store, progress, images, tried, there, looks, plain, outlines)
+            yield cls(store, progress, images, tried, there, embeddings, plain, outlines)
 
-    def look_at(self, found: Alike) -> Alike:
+    def encode_decoded(self, found: Alike) -> Alike:
         """These pairs with their plain cosines, without those that can't be read."""
         rows = np.searchsorted(self.images, found.pairs)
         self._embed(np.setdiff1d(rows, np.flatnonzero(self.tried)))
@@ -86,21 +88,23 @@ class Gallery:
         with self.store.catalog.reading() as reader:
             known, stored = reader.vectors_there(images)
         if len(known):
-            self.looks[np.searchsorted(self.images, known)] = embedder.lens.looks_of(stored)
+            self.embeddings[np.searchsorted(self.images, known)] = embedder.lens.embeddings_of(
+                stored
+            )
 
-    def strangers(self) -> Strangers:
+    def background(self) -> BackgroundPairs:
         """As random pairs of what was looked at show them."""
         rows = np.flatnonzero(self.there)
         if len(rows) < 2:
-            return Strangers.of(np.empty(0), np.empty(0))
+            return BackgroundPairs.of(np.empty(0), np.empty(0))
         random = np.random.default_rng(0)
-        one = random.integers(len(rows), size=_STRANGERS)
-        other = (one + random.integers(1, len(rows), size=_STRANGERS)) % len(rows)
+        one = random.integers(len(rows), size=_BACKGROUND)
+        other = (one + random.integers(1, len(rows), size=_BACKGROUND)) % len(rows)
         pairs = np.unique(np.sort(np.stack([rows[one], rows[other]], 1), axis=1), axis=0)
         cosines = [
-            [self._cosine(side, *both) for both in pairs] for side in (self.looks, self.plain)
+            [self._cosine(side, *both) for both in pairs] for side in (self.embeddings, self.plain)
         ]
-        return Strangers.of(*map(np.array, cosines))
+        return BackgroundPairs.of(*map(np.array, cosines))
 
     def one_picture(self, found: Alike) -> NDArray[np.bool_]:
         """(n,): whether the two of each pair are the same picture."""

@@ -34,7 +34,7 @@ class Alike:
 
 
 @dataclass(frozen=True)
-class Strangers:
+class BackgroundPairs:
     """Cosines between pictures that have nothing to do with each other: mean and deviation. Plain
     features of one network are all alike, of another they are not."""
 
@@ -42,7 +42,7 @@ class Strangers:
     plain: tuple[float, float]
 
     @classmethod
-    def of(cls, alike: NDArray[np.floating], plain: NDArray[np.floating]) -> Strangers:
+    def of(cls, alike: NDArray[np.floating], plain: NDArray[np.floating]) -> BackgroundPairs:
         """From the cosines of random pairs."""
 
         def measured(some: NDArray[np.floating]) -> tuple[float, float]:

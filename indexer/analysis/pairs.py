@@ -24,7 +24,7 @@ from ..store.info import indexed
 from ..store.store import Store
 from .knn_graph import neighbourhoods
 from .pair_gallery import Gallery
-from .pair_ranking import Alike, Strangers, each_once, mutual
+from .pair_ranking import Alike, BackgroundPairs, each_once, mutual
 
 NEIGHBOURS = 10
 POOL, MOST = 4, 40
@@ -89,17 +89,17 @@ def pairs(
         found = found.rows(slice(MOST * top))
         with Gallery.opened(opened, found, progress) as gallery:
             pool = _different(gallery, found, POOL * top)
-            strangers = gallery.strangers()
-        best = each_once(pool, strangers.scores(pool)).rows(slice(top))
-        return tuple(_described(opened, best, strangers))
+            background = gallery.background()
+        best = each_once(pool, background.scores(pool)).rows(slice(top))
+        return tuple(_described(opened, best, background))
 
 
 def _different(gallery: Gallery, found: Alike, wanted: int) -> Alike:
     """The `wanted` most alike of those that aren't one picture, thing, scene or series."""
     parts = [found.rows(slice(0))]
     for start in range(0, len(found.pairs), wanted):
-        seen = gallery.look_at(found.rows(slice(start, start + wanted)))
-        plainness = gallery.strangers().plainness(seen.plain)
+        seen = gallery.encode_decoded(found.rows(slice(start, start + wanted)))
+        plainness = gallery.background().plainness(seen.plain)
         rest = (plainness < SAME_SCENE) & ~gallery.one_picture(seen)
         rest[rest] = ~_of_series(gallery.store, seen.rows(rest), plainness[rest])
         parts.append(seen.rows(rest))
@@ -131,8 +131,8 @@ def are_near(one: bytes, other: bytes) -> bool:
     return same_rest and abs(int(numbers[0][0]) - int(numbers[1][0])) <= NEAR_NUMBERS
 
 
-def _described(store: Store, best: Alike, strangers: Strangers) -> Iterator[Pair]:
-    figures = np.stack([strangers.scores(best), best.alike, best.plain], axis=1).tolist()
+def _described(store: Store, best: Alike, background: BackgroundPairs) -> Iterator[Pair]:
+    figures = np.stack([background.scores(best), best.alike, best.plain], axis=1).tolist()
     with store.catalog.reading() as reader:
         for rank, (both, (score, alike, plain)) in enumerate(
             zip(best.pairs, figures, strict=True), start=1

@@ -3,7 +3,7 @@
     Home      says what made the store, opens the catalog, makes the indexes
     Indexes   what finds the nearest vectors: for a question `hits`, for very many `offers`
 
-See `interface` for the catalog, and `homes` for which home a store has.
+See `interface` for the catalog, and `resolve` for which home a store has.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ...core.progress import Progress
     from ...engine.lens.lens import Lens
     from ...engine.search.faiss_index import Plan
-    from ..vector_index.hits import Asked
+    from ..vector_index.hits import SearchRequest
     from .metadata import About
 
 
@@ -39,10 +39,10 @@ class Offers(Protocol):
             StoreDamagedError: the catalog lacks a vector that it lists.
         """
 
-    def candidates(self, asks: UnitVectors, count: int) -> NDArray[np.int64]:
-        """For each of `asks` (n, d), images that are probably nearest to it, among them `count` of
-        the nearest where there are so many and the index sees them: (n, c), in no order; -1 where
-        there are no more."""
+    def candidates(self, queries: UnitVectors, count: int) -> NDArray[np.int64]:
+        """For each of `queries` (n, d), images that are probably nearest to it, among them `count`
+        of the nearest where there are so many and the index sees them: (n, c), in no order; -1
+        where there are no more."""
 
 
 class Indexes(ABC):
@@ -53,8 +53,10 @@ class Indexes(ABC):
     """Whether they are files that `save` makes, which takes its time."""
 
     @abstractmethod
-    def hits(self, space: Space, asked: Asked, only: tuple[str, ...]) -> tuple[Hit, ...]:
-        """The best answers; `only` are the patterns of a `PathFilter`.
+    def hits(
+        self, space: Space, request: SearchRequest, filter: tuple[str, ...]
+    ) -> tuple[Hit, ...]:
+        """The best answers; `filter` are the patterns of a `PathFilter`.
 
         Raises:
             UsageError: a pattern is empty.
@@ -83,10 +85,10 @@ class Indexes(ABC):
         """Let the store be told, where the settings say something of its indexes."""
 
 
-class Home(ABC):
+class Backend(ABC):
     """Where one store lives. Safe to use from several threads."""
 
-    place: Location
+    location: Location
 
     @property
     @abstractmethod

@@ -15,7 +15,7 @@ from ...core.location import Location, Milvus, located
 from ...core.names import shown
 from ...core.paths import is_file, is_folder
 from ..catalog.lmdb_environment import translated
-from ..catalog.spaces import VECTORS, WORDS
+from ..catalog.spaces import TEXT_VECTORS, VECTORS
 
 ABOUT, CATALOG, LENS = "store.json", "catalog.mdb", "lens.npz"
 LOCK = "write.lock"
@@ -38,7 +38,9 @@ def next_catalog(name: str) -> str:
 def is_ours(name: str) -> bool:
     """Whether a file of that name may be part of a store, or left of one that was cut short."""
     name = name.removesuffix(".new")
-    return name in (ABOUT, LENS, VECTORS, WORDS, LOCK) or is_catalog(name.removesuffix("-lock"))
+    return name in (ABOUT, LENS, VECTORS, TEXT_VECTORS, LOCK) or is_catalog(
+        name.removesuffix("-lock")
+    )
 
 
 def thumbnails_of(store: bytes, settings: Settings) -> Path:
@@ -137,7 +139,7 @@ def writer_lock(path: Path) -> Iterator[None]:
         lock.release()
 
 
-def place_to_build(path: str | os.PathLike[str] | None, settings: Settings) -> Location:
+def location_to_build(path: str | os.PathLike[str] | None, settings: Settings) -> Location:
     """Where a build puts its store: as `locate_store`, or else here."""
     return locate_store(path, settings) or Path.cwd() / STORE_NAME
 
@@ -150,8 +152,8 @@ def refuse_foreign(path: Path) -> None:
     """
     if not is_folder(path):
         return
-    if strangers := sorted(entry.name for entry in path.iterdir() if not is_ours(entry.name)):
+    if background := sorted(entry.name for entry in path.iterdir() if not is_ours(entry.name)):
         raise StoreError(
-            f"{shown(path)} holds other things ({shown(strangers[0])}) and is no store; "
+            f"{shown(path)} holds other things ({shown(background[0])}) and is no store; "
             "give --store a new or empty folder"
         )

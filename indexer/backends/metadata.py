@@ -19,7 +19,7 @@ from ...core.errors import NoStoreError, StoreDamagedError, StoreError, StoreMis
 from ...core.names import shown
 from ...core.paths import is_file, why_hidden
 from ..catalog.lmdb_environment import translated
-from ..catalog.spaces import Space, looks_space, words_space
+from ..catalog.spaces import Space, lens_space, text_space
 from ..scan.rules import RootRules
 from .layout import ABOUT, CATALOG, is_catalog
 
@@ -34,7 +34,7 @@ values had no checksums; the next build of such a store adds them. 3 is 2 with w
 versions would lose or mix up. 4 is either with rules, which earlier versions would not keep: their
 next build would index what is to be left out. A store without these stays 2 or 3, for those to
 read."""
-_WITHOUT_WORDS, _WITH_WORDS = 2, 3
+_WITHOUT_TEXT, _WITH_TEXT = 2, 3
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ class About:
     which answers with the paths of the pictures wherever it lies."""
     origin: str | None = None
     """Where the vectors came from, in words; None where a build made them."""
-    format: int = _WITHOUT_WORDS
-    words: int | None = None
+    format: int = _WITHOUT_TEXT
+    text: int | None = None
     """How many values a picture's place among texts has; None where the store keeps none."""
     rules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Folder that is built from, relative to the base as in the catalog -> what is looked at there
@@ -75,15 +75,15 @@ class About:
     @cached_property
     def spaces(self) -> tuple[Space, ...]:
         """What it keeps of each picture: how it looks first."""
-        looks = looks_space(self.id, self.dimension)
-        return (looks,) if self.words is None else (looks, words_space(self.id, self.words))
+        embeddings = lens_space(self.id, self.dimension)
+        return (embeddings,) if self.text is None else (embeddings, text_space(self.id, self.text))
 
     @property
     def newest(self) -> int:
         """The format that such a store now gets."""
         if self.rules:
             return FORMAT
-        return _WITHOUT_WORDS if self.words is None else _WITH_WORDS
+        return _WITHOUT_TEXT if self.text is None else _WITH_TEXT
 
     def renewed(self, **changes: Any) -> About:
         """Of the same store, written anew in its newest format."""
@@ -92,7 +92,7 @@ class About:
 
     def is_of_same(self, other: About) -> bool:
         """Whether both are about the same store, made with the same."""
-        return (self.id, self.made_by, self.words) == (other.id, other.made_by, other.words)
+        return (self.id, self.made_by, self.text) == (other.id, other.made_by, other.text)
 
     @property
     def checked(self) -> bool:
@@ -115,7 +115,7 @@ class About:
             "catalog": self.catalog,
             "base": self.base,
             "origin": self.origin,
-            **({} if self.words is None else {"words": self.words}),
+            **({} if self.text is None else {"words": self.text}),
             **({"rules": self.rules} if self.rules else {}),
         }
 
@@ -147,14 +147,14 @@ class About:
                 _text_or_none(document.get("base")),
                 _text_or_none(document.get("origin")),
                 int(document["format"]),
-                None if (words := document.get("words")) is None else int(words),
+                None if (text := document.get("words")) is None else int(text),
                 {str(root): dict(one) for root, one in document.get("rules", {}).items()},
             )
             if about.format < 1 or not isinstance(about.made_by["backbone"], str):
                 raise ValueError("format or backbone")
             if not {"backbone", "lens_sha256", "metric", "weights_sha256"} <= set(about.made_by):
                 raise KeyError("made_by")
-            if about.words is not None and (about.words < 1 or about.format <= _WITHOUT_WORDS):
+            if about.text is not None and (about.text < 1 or about.format <= _WITHOUT_TEXT):
                 raise ValueError("words")
             if about.rules and about.format < FORMAT:
                 raise ValueError("rules")

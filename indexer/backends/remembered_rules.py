@@ -15,42 +15,42 @@ from ...core.errors import UsageError
 from ...engine.remote.urls import is_address
 from ..scan.rules import RootRules, Rules
 from ..scan.walk import below, is_below
-from .base import Home
+from .base import Backend
 
 _MOST_BYTES = 40_000
 """Of all rules, in JSON: a Milvus's texts end at 65,535, and there is more to say of a store."""
 
 
-def remembered(home: Home) -> dict[bytes, RootRules]:
+def remembered(backend: Backend) -> dict[bytes, RootRules]:
     """Folder that is built from, absolute -> its rules; those without any are not in it."""
-    base = _base(home)
+    base = _base(backend)
     return {
         _absolute(root, base): RootRules.from_document(document)
-        for root, document in home.about.rules.items()
+        for root, document in backend.about.rules.items()
     }
 
 
-def remember(home: Home, rules: Mapping[bytes, RootRules]) -> None:
+def remember(backend: Backend, rules: Mapping[bytes, RootRules]) -> None:
     """Have a store remember these rules and no others; for its one writer.
 
     Raises:
         UsageError: they are too long.
         StoreError: it can't be written.
     """
-    base = _base(home)
+    base = _base(backend)
     documents = {
         _relative(root, base): document
         for root, one in sorted(rules.items())
         if (document := one.document())
     }
-    if documents == home.about.rules:
+    if documents == backend.about.rules:
         return
     if len(json.dumps(documents)) > _MOST_BYTES:
         raise UsageError(
             "these rules are too long to be remembered: give fewer or shorter patterns, or move "
             "what is to be left out to a folder of its own"
         )
-    home.set_about(home.about.renewed(rules=documents))
+    backend.set_about(backend.about.renewed(rules=documents))
 
 
 def rules_for(
@@ -121,8 +121,8 @@ def _nearest_above(root: bytes, others: Iterable[bytes]) -> bytes | None:
     return max(above, key=len, default=None)
 
 
-def _base(home: Home) -> bytes | None:
-    return home.about.base_of(home.place) if isinstance(home.place, Path) else None
+def _base(backend: Backend) -> bytes | None:
+    return backend.about.base_of(backend.location) if isinstance(backend.location, Path) else None
 
 
 def _relative(root: bytes, base: bytes | None) -> str:

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from ...core.contracts import UnitVectors
 from ...core.errors import StoreDamagedError
 from ..scan.walk import FileState, is_below
-from .records import ImageRecord, Place, Reject
-from .spaces import LOOKS_TABLE
+from .records import ImageRecord, PathEntry, Reject
+from .spaces import LENS_TABLE
 
 _T = TypeVar("_T")
 
@@ -64,7 +64,7 @@ class Reader(ABC):
 
     @property
     @abstractmethod
-    def places(self) -> int:
+    def entries(self) -> int:
         """How many indexed paths there are."""
 
     @property
@@ -100,7 +100,7 @@ class Reader(ABC):
         """The number of a folder, by absolute path."""
 
     @abstractmethod
-    def places_in(self, folder: int) -> dict[bytes, Place]:
+    def entries_in(self, folder: int) -> dict[bytes, PathEntry]:
         """The indexed files of one folder, by name."""
 
     @abstractmethod
@@ -118,7 +118,7 @@ class Reader(ABC):
         """The unusable files of one folder, by name."""
 
     @abstractmethod
-    def file_in(self, folder: int, name: bytes) -> Place | Reject | None:
+    def file_in(self, folder: int, name: bytes) -> PathEntry | Reject | None:
         """What is known of one file of a folder."""
 
     @abstractmethod
@@ -126,7 +126,7 @@ class Reader(ABC):
         """Absolute paths that show this image, sorted; `at_most` so many of them, any."""
 
     @abstractmethod
-    def entries_of(self, image: int) -> list[tuple[bytes, Place]]:
+    def entries_of(self, image: int) -> list[tuple[bytes, PathEntry]]:
         """The path entries that show this image: absolute path, and what is known of the file
         there; sorted."""
 
@@ -247,7 +247,7 @@ class Writer(Reader):
         sha256: bytes,
         record: ImageRecord,
         vector: np.ndarray,
-        words: np.ndarray | None = None,
+        text: np.ndarray | None = None,
     ) -> int:
         """Add an image; returns its number. Content that is already there keeps its number and
         vectors.
@@ -258,17 +258,17 @@ class Writer(Reader):
         """
 
     @abstractmethod
-    def set_place(self, folder: int, name: bytes, state: FileState, image: int) -> None:
+    def set_entry(self, folder: int, name: bytes, state: FileState, image: int) -> None:
         """Say that the file `name` in `folder` shows `image`."""
 
     @abstractmethod
-    def remove_place(self, folder: int, name: bytes) -> None:
+    def remove_entry(self, folder: int, name: bytes) -> None:
         """Forget a path; the image stays until `Catalog.remove_orphans`."""
 
     def remove_path(self, path: bytes) -> None:
-        """`remove_place` by absolute path; an emptied folder is forgotten with it."""
+        """`remove_entry` by absolute path; an emptied folder is forgotten with it."""
         if (folder := self.folder_number(os.path.dirname(path))) is not None:
-            self.remove_place(folder, os.path.basename(path))
+            self.remove_entry(folder, os.path.basename(path))
             self.remove_empty_folder(folder)
 
     @abstractmethod
@@ -287,7 +287,7 @@ class Catalog(ABC):
     """So many new pictures make a write worth its while."""
 
     @abstractmethod
-    def reading(self, space: str = LOOKS_TABLE) -> AbstractContextManager[Reader]:
+    def reading(self, space: str = LENS_TABLE) -> AbstractContextManager[Reader]:
         """Ask it; never blocks a writer, nor waits for one.
 
         Args:

@@ -20,7 +20,7 @@ from .lmdb_environment import Environment
 from .lmdb_reader import LmdbReader
 from .lmdb_writer import LmdbWriter
 from .records import SEVERAL_VALUES, TABLES
-from .spaces import LOOKS_TABLE
+from .spaces import LENS_TABLE
 
 _T = TypeVar("_T")
 
@@ -67,7 +67,7 @@ class LmdbCatalog(Catalog):
         return self._environment.path
 
     @contextmanager
-    def reading(self, space: str = LOOKS_TABLE) -> Iterator[LmdbReader]:
+    def reading(self, space: str = LENS_TABLE) -> Iterator[LmdbReader]:
         """A consistent snapshot; never blocks a writer, nor waits for one.
 
         Args:

@@ -18,8 +18,8 @@ from ...core.errors import StoreDamagedError
 from ...engine.remote.urls import is_address
 from .base import Reader
 from .checksums import BYTES, is_whole, without_check
-from .records import LONGEST_KEY, NUMBER, ImageRecord, Place, Reject, number_of, path_key
-from .spaces import LOOKS_TABLE
+from .records import LONGEST_KEY, NUMBER, ImageRecord, PathEntry, Reject, number_of, path_key
+from .spaces import LENS_TABLE
 
 
 def _numbers(packed: Iterable[bytes]) -> NDArray[np.int64]:
@@ -49,7 +49,7 @@ class LmdbReader(Reader):
         tables: dict[str, Any],
         base: bytes,
         checked: bool = True,
-        space: str = LOOKS_TABLE,
+        space: str = LENS_TABLE,
     ) -> None:
         """
         Args:
@@ -122,7 +122,7 @@ class LmdbReader(Reader):
         return self._count("orphans")
 
     @property
-    def places(self) -> int:
+    def entries(self) -> int:
         """How many indexed paths there are."""
         return self._count("places")
 
@@ -157,10 +157,10 @@ class LmdbReader(Reader):
                 return number_of(value)
         return None
 
-    def places_in(self, folder: int) -> dict[bytes, Place]:
+    def entries_in(self, folder: int) -> dict[bytes, PathEntry]:
         """The indexed files of one folder, by name."""
         return {
-            key[NUMBER.size :]: Place.unpack(value)
+            key[NUMBER.size :]: PathEntry.unpack(value)
             for key, value in self._scan("places", NUMBER.pack(folder))
         }
 
@@ -176,29 +176,29 @@ class LmdbReader(Reader):
             for key, value in self._scan("rejects", NUMBER.pack(folder))
         }
 
-    def file_in(self, folder: int, name: bytes) -> Place | Reject | None:
+    def file_in(self, folder: int, name: bytes) -> PathEntry | Reject | None:
         """What is known of one file of a folder."""
         key = NUMBER.pack(folder) + name
         if len(key) > LONGEST_KEY:
             return None
         if (value := self._get("places", key)) is not None:
-            return Place.unpack(value)
+            return PathEntry.unpack(value)
         return None if (value := self._get("rejects", key)) is None else Reject.unpack(value)
 
     def paths_of(self, image: int, at_most: int | None = None) -> list[bytes]:
         """Absolute paths that show this image, sorted; `at_most` so many of them, any."""
-        return sorted(self._path(key) for key in self._place_keys(image, at_most))
+        return sorted(self._path(key) for key in self._entry_keys(image, at_most))
 
-    def entries_of(self, image: int) -> list[tuple[bytes, Place]]:
+    def entries_of(self, image: int) -> list[tuple[bytes, PathEntry]]:
         """The path entries that show this image: absolute path, and what is known of the file
         there; sorted."""
         found = []
-        for key in self._place_keys(image):
+        for key in self._entry_keys(image):
             if (value := self._get("places", key)) is not None:
-                found.append((self._path(key), Place.unpack(value)))
+                found.append((self._path(key), PathEntry.unpack(value)))
         return sorted(found)
 
-    def _place_keys(self, image: int, at_most: int | None = None) -> list[bytes]:
+    def _entry_keys(self, image: int, at_most: int | None = None) -> list[bytes]:
         handle = self._tables.get("place_of")
         if handle is None:
             return []
@@ -207,9 +207,9 @@ class LmdbReader(Reader):
                 return []
             return [self._content(key, one) for one in islice(cursor.iternext_dup(), at_most)]
 
-    def _path(self, place: bytes) -> bytes:
-        folder = self._get("folders", place[: NUMBER.size])
-        return os.path.join(self._absolute(folder or b""), place[NUMBER.size :])
+    def _path(self, entry: bytes) -> bytes:
+        folder = self._get("folders", entry[: NUMBER.size])
+        return os.path.join(self._absolute(folder or b""), entry[NUMBER.size :])
 
     def _absolute(self, stored: bytes) -> bytes:
         if is_address(stored):

@@ -15,7 +15,7 @@ from ..scan.walk import FileState
 from .base import Writer
 from .checksums import with_check
 from .lmdb_reader import LmdbReader
-from .records import NUMBER, ImageRecord, Place, Reject, number_of, path_key
+from .records import NUMBER, ImageRecord, PathEntry, Reject, number_of, path_key
 
 _HISTORY = 4096
 """Generations whose tokens are kept, besides those that derived files cover (see `covers`)."""
@@ -107,7 +107,7 @@ class LmdbWriter(LmdbReader, Writer):
         sha256: bytes,
         record: ImageRecord,
         vector: np.ndarray,
-        words: np.ndarray | None = None,
+        text: np.ndarray | None = None,
     ) -> int:
         """Add an image; returns its number. Content that is already there keeps its number and
         vectors.
@@ -122,23 +122,23 @@ class LmdbWriter(LmdbReader, Writer):
         key = NUMBER.pack(number)
         self._put("images", key, record.pack())
         self._put("vectors", key, np.ascontiguousarray(vector, "<f4").tobytes())
-        if words is not None:
-            self._put("words", key, np.ascontiguousarray(words, "<f4").tobytes())
+        if text is not None:
+            self._put("words", key, np.ascontiguousarray(text, "<f4").tobytes())
         self._put("contents", sha256, key)
         self._put("orphans", key, b"")
         self._vectors_changed = True
         return number
 
-    def set_place(self, folder: int, name: bytes, state: FileState, image: int) -> None:
+    def set_entry(self, folder: int, name: bytes, state: FileState, image: int) -> None:
         """Say that the file `name` in `folder` shows `image`."""
         key = NUMBER.pack(folder) + name
         self._release(key, keep=image)
         self._delete("rejects", key)
-        self._put("places", key, Place(state, image).pack())
+        self._put("places", key, PathEntry(state, image).pack())
         self._put("place_of", NUMBER.pack(image), key)
         self._delete("orphans", NUMBER.pack(image))
 
-    def remove_place(self, folder: int, name: bytes) -> None:
+    def remove_entry(self, folder: int, name: bytes) -> None:
         """Forget a path; the image stays until `remove_orphans`."""
         key = NUMBER.pack(folder) + name
         self._release(key)
@@ -147,7 +147,7 @@ class LmdbWriter(LmdbReader, Writer):
 
     def reject(self, folder: int, name: bytes, reject: Reject) -> None:
         """Say that a file can't be used, so that it isn't opened again until it changes."""
-        self.remove_place(folder, name)
+        self.remove_entry(folder, name)
         self._put("rejects", NUMBER.pack(folder) + name, reject.pack())
 
     def remove_orphans(self, at_most: int) -> int:
@@ -171,12 +171,12 @@ class LmdbWriter(LmdbReader, Writer):
             self._delete("folder_numbers", path_key(relative))
             self._delete("folders", prefix)
 
-    def _release(self, place: bytes, keep: int | None = None) -> None:
-        if (value := self._get("places", place)) is None:
+    def _release(self, entry: bytes, keep: int | None = None) -> None:
+        if (value := self._get("places", entry)) is None:
             return
-        image = Place.unpack(value).image
+        image = PathEntry.unpack(value).image
         if image == keep:
             return
-        self._delete("place_of", NUMBER.pack(image), place)
-        if not self._place_keys(image, at_most=1):
+        self._delete("place_of", NUMBER.pack(image), entry)
+        if not self._entry_keys(image, at_most=1):
             self._put("orphans", NUMBER.pack(image), b"")

@@ -2,7 +2,7 @@
 
     folders    folder number -> path          folder_numbers  BLAKE2b of path -> folder number
     places     folder number + name -> size, mtime_ns, image number
-    place_of   image number -> keys in `places` (several for copies)
+    place_of   image number -> keys in `entries` (several for copies)
     contents   SHA-256 -> image number        images          image number -> JSON metadata
     vectors    image number -> float32 values words           the same in the space of texts
     orphans    images that no place shows any more
@@ -27,7 +27,7 @@ from ..scan.walk import LONGEST_NAME, FileState
 NUMBER = struct.Struct(">Q")
 LONGEST_KEY = NUMBER.size + LONGEST_NAME
 """LMDB's limit."""
-_PLACE = struct.Struct(">QqQ")  # size, mtime_ns, image number
+_ENTRY = struct.Struct(">QqQ")  # size, mtime_ns, image number
 
 TABLES = (
     *("folders", "folder_numbers", "places", "place_of", "contents", "images", "vectors", "words"),
@@ -37,7 +37,7 @@ SEVERAL_VALUES = ("place_of",)
 """Tables that hold several values for one key."""
 
 
-class Place(NamedTuple):
+class PathEntry(NamedTuple):
     """Where a picture was seen, in which state."""
 
     state: FileState
@@ -45,12 +45,12 @@ class Place(NamedTuple):
 
     def pack(self) -> bytes:
         """As the table holds it."""
-        return _PLACE.pack(*self.state, self.image)
+        return _ENTRY.pack(*self.state, self.image)
 
     @classmethod
-    def unpack(cls, value: bytes) -> Place:
+    def unpack(cls, value: bytes) -> PathEntry:
         """What `pack` made."""
-        size, mtime_ns, image = _PLACE.unpack(value)
+        size, mtime_ns, image = _ENTRY.unpack(value)
         return cls(FileState(size, mtime_ns), image)
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-LOOKS_TABLE, WORDS_TABLE = "vectors", "words"
-VECTORS, WORDS = "vectors.faiss", "words.faiss"
+LENS_TABLE, TEXT_TABLE = "vectors", "words"
+VECTORS, TEXT_VECTORS = "vectors.faiss", "words.faiss"
 """The files of their indexes in the folder of a store."""
 
 
@@ -27,12 +27,12 @@ class Space:
     dimension: int
 
 
-def looks_space(store_id: bytes, dimension: int) -> Space:
+def lens_space(store_id: bytes, dimension: int) -> Space:
     """How pictures look, through the store's lens."""
-    return Space(LOOKS_TABLE, VECTORS, store_id, dimension)
+    return Space(LENS_TABLE, VECTORS, store_id, dimension)
 
 
-def words_space(store_id: bytes, dimension: int) -> Space:
+def text_space(store_id: bytes, dimension: int) -> Space:
     """Where pictures are among texts."""
-    file_id = hashlib.sha256(store_id + WORDS_TABLE.encode()).digest()[:16]
-    return Space(WORDS_TABLE, WORDS, file_id, dimension)
+    file_id = hashlib.sha256(store_id + TEXT_TABLE.encode()).digest()[:16]
+    return Space(TEXT_TABLE, TEXT_VECTORS, file_id, dimension)

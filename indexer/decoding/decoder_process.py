@@ -2,8 +2,8 @@
 
 Each is a plain child process that reads requests from its standard input and answers on its
 standard output; when the parent goes away, however it goes, its input ends and so does it. What it
-may use is limited (`fence.py`), and what it says is not believed unless it makes sense. Raw bytes
-travel, never pickles:
+may use is limited (`rlimits.py`), and what it says is not believed unless it makes sense. Raw
+bytes travel, never pickles:
 
     once      the child: "ready"
     request   length of task, length of file; task (JSON: crop, or side of a thumbnail); the file
@@ -31,11 +31,11 @@ from ...core.child_processes import command
 from ...core.errors import DecoderFailedError, PictureError, TllError
 from ...engine.images.crops import Crop
 from ...engine.images.decode import Geometry, Limits, Picture, decode, thumbnail, without_threads
-from .rlimits import OUT_OF_TIME, Fence
+from .rlimits import OUT_OF_TIME, ResourceLimits
 
 _T = TypeVar("_T")
 _REQUEST = struct.Struct("<IQ")
-_ANSWER = struct.Struct("<IQ")
+_REPLY = struct.Struct("<IQ")
 _READY = b"ready"
 _START_SECONDS = 60
 _LONGEST_HEADER = 1 << 16
@@ -121,7 +121,7 @@ class Decoder:
             PictureError: as `decode`.
         """
         most = 3 * side**2 + _BESIDE_PIXELS
-        return self._twice(lambda: self._ask(data, {"side": side}, 1, most)[1])
+        return self._twice(lambda: self._request(data, {"side": side}, 1, most)[1])
 
     def kill(self) -> None:
         """End the process now and for good, from any thread: whoever waits for it gets an error."""
@@ -141,15 +141,15 @@ class Decoder:
                     with contextlib.suppress(OSError):
                         pipe.close()
 
-    def _twice(self, ask: Callable[[], _T]) -> _T:
+    def _twice(self, request: Callable[[], _T]) -> _T:
         try:
             try:
-                return ask()
+                return request()
             except _Died:
                 if self._is_over:
                     raise
                 self.stop()
-                return ask()
+                return request()
         except (_Died, _Hangs) as error:
             self.stop()
             raise DecoderFailedError(f"made the decoder fail ({error})") from None
@@ -157,14 +157,14 @@ class Decoder:
     def _picture(self, data: bytes, crop: Crop | None) -> Picture:
         size = 3 * self._size**2
         task = {} if crop is None else {"crop": asdict(crop)}
-        told, pixels = self._ask(data, task, size, size)
+        told, pixels = self._request(data, task, size, size)
         square = np.frombuffer(pixels, np.uint8).reshape(self._size, self._size, 3)
         try:
             return Picture(square, int(told["width"]), int(told["height"]), str(told["format"]))
         except (ValueError, LookupError, TypeError):
             raise _Died(_SENSELESS) from None
 
-    def _ask(
+    def _request(
         self, data: bytes, task: dict[str, Any], least: int, most: int
     ) -> tuple[dict[str, Any], bytes]:
         """Header and body of the answer; a body has `least` to `most` bytes.
@@ -180,7 +180,7 @@ class Decoder:
         text = json.dumps(task).encode()
         _send(process, _REQUEST.pack(len(text), len(data)) + text, deadline)
         _send(process, data, deadline)
-        header_size, body_size = _ANSWER.unpack(_receive(process, _ANSWER.size, deadline))
+        header_size, body_size = _REPLY.unpack(_receive(process, _REPLY.size, deadline))
         if header_size > _LONGEST_HEADER or not (body_size == 0 or least <= body_size <= most):
             raise _Died(_SENSELESS)
         told = _header(_receive(process, header_size, deadline))
@@ -246,23 +246,27 @@ def _end_of(process: subprocess.Popen[bytes]) -> _Died | _Hangs:
 
 
 def serve(
-    requests: IO[bytes], answers: IO[bytes], geometry: Geometry, limits: Limits, fence: Fence
+    requests: IO[bytes],
+    replies: IO[bytes],
+    geometry: Geometry,
+    limits: Limits,
+    resources: ResourceLimits,
 ) -> None:
     """Answer requests until there are no more, or until this process has grown too much."""
     is_fit = True
     while is_fit and (lengths := requests.read(_REQUEST.size)):
         task_size, size = _REQUEST.unpack(lengths)
         task = json.loads(requests.read(task_size))
-        fence.begin(size)
+        resources.begin(size)
         body = b""
         header: dict[str, Any] = {}
         try:
             data = requests.read(size)
             if "side" in task:
-                body = thumbnail(data, task["side"], limits, fence.sized)
+                body = thumbnail(data, task["side"], limits, resources.sized)
             else:
                 crop = Crop(**task["crop"]) if "crop" in task else None
-                picture = decode(data, geometry, limits, fence.sized, crop)
+                picture = decode(data, geometry, limits, resources.sized, crop)
                 body = picture.pixels.tobytes()
                 header = {
                     "width": picture.width,
@@ -271,21 +275,21 @@ def serve(
                 }
         except PictureError as error:
             header = {"error": type(error).__name__, "message": error.message}
-        is_fit = fence.end()
+        is_fit = resources.end()
         text = json.dumps(header).encode()
-        answers.write(_ANSWER.pack(len(text), len(body)) + text + body)
-        answers.flush()
+        replies.write(_REPLY.pack(len(text), len(body)) + text + body)
+        replies.flush()
 
 
 def main() -> None:
     """Be a decoder process."""
     geometry, limits, seconds = json.loads(sys.argv[1])
     without_threads()
-    answers = os.fdopen(os.dup(1), "wb")
+    replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a decoder library prints must not get among the answers
     with contextlib.suppress(BrokenPipeError):  # the parent is gone
-        fence = Fence(Limits(**limits), seconds)
-        answers.write(_READY)
-        answers.flush()
-        serve(sys.stdin.buffer, answers, Geometry(**geometry), Limits(**limits), fence)
+        resources = ResourceLimits(Limits(**limits), seconds)
+        replies.write(_READY)
+        replies.flush()
+        serve(sys.stdin.buffer, replies, Geometry(**geometry), Limits(**limits), resources)
     os._exit(0)

@@ -17,7 +17,7 @@ from ...core.errors import PictureError
 from ...core.threads import calm_blas
 from ...engine.images.decode import Limits, Picture
 from ...engine.images.file_bytes import FileBytes, read_file
-from ..catalog.records import Place
+from ..catalog.records import PathEntry
 from ..scan.walk import FileState
 from .decoder_process import Decoder
 
@@ -52,9 +52,9 @@ class File:
 class Listed(File):
     """A file to look at, and what is known of it."""
 
-    place: Place | None
+    entry: PathEntry | None
     """As the catalog has it; None where this path is not indexed."""
-    asked_ns: int
+    listed_ns: int
     """When it was handed out, since 1970: its bytes are read later."""
 
 

@@ -35,7 +35,7 @@ _LEFT_BEHIND = 192 << 20
 pictures can make libraries leak, and the next would have less. Whole ones leave at most 50 MB."""
 
 
-class Fence:
+class ResourceLimits:
     """The limits of this process; make it when everything is loaded, before the first picture."""
 
     def __init__(self, limits: Limits, seconds: float) -> None:

@@ -30,7 +30,7 @@ _SHARE = 2
 _NICE = 10
 
 
-class Keeper:
+class BackgroundIndexer:
     """Of one store, for the thread that writes it. Stop it, or use it in `with`."""
 
     def __init__(self, store: Store, step: int = STEP) -> None:
@@ -40,7 +40,7 @@ class Keeper:
         self._in_files = store.indexes.in_files
         self._images = self._count() if self._in_files else 0
 
-    def __enter__(self) -> Keeper:
+    def __enter__(self) -> BackgroundIndexer:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -107,13 +107,13 @@ class Keeper:
         with self._store.catalog.reading() as reader:
             return reader.images
 
-    def _start(self, answers: int) -> subprocess.Popen[str]:
+    def _start(self, replies: int) -> subprocess.Popen[str]:
         self.stop()
         wanted = {"index": self._store.settings.index, "memory": self._store.settings.memory}
         return subprocess.Popen(
             command(__name__, [os.fspath(self._store.path), wanted]),
             stdin=subprocess.PIPE,  # which ends with us
-            stdout=answers,
+            stdout=replies,
             stderr=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C goes to the whole group: here the parent decides
             text=True,

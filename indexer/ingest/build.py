@@ -16,13 +16,13 @@ from ...core.names import shown
 from ...core.progress import Progress
 from ...engine.backbones.registry import spec_of
 from ...engine.backbones.runtime import pictures_a_pass
-from ...engine.backbones.text_encoder import choose_with_words, require_words
+from ...engine.backbones.text_encoder import choose_text_backbone, require_text_space
 from ...engine.backbones.weights import digest
 from ...engine.images.decode import SUFFIXES, Limits, codecs
 from ...engine.lens.embedder import Embedder, choose_backbone, conversion_of, load_embedder
 from ...engine.lens.lens import Lens
 from ...engine.remote.urls import is_address
-from ..backends.layout import place_to_build
+from ..backends.layout import location_to_build
 from ..backends.remembered_rules import remember, remembered, rules_for, without
 from ..decoding.decoder_process import Decoder
 from ..decoding.pipeline import Pipeline
@@ -33,10 +33,10 @@ from ..scan.patterns import require_patterns
 from ..scan.presence import require_folder
 from ..scan.rules import RootRules, Rules
 from ..scan.walk import as_known, is_below, roots_of
-from ..store import resolve as homes
+from ..store import resolve as resolve
 from ..store.imported import require_not_imported
 from ..store.store import Store
-from .background_indexer import Keeper
+from .background_indexer import BackgroundIndexer
 from .commit import Intake
 from .diff import Comparison, Tally
 from .report import BuildReport, LeftOut
@@ -124,7 +124,7 @@ class Builder:
         Raises:
             UsageError: a pattern is empty.
         """
-        self.location = place_to_build(store, settings)
+        self.location = location_to_build(store, settings)
         self._named = roots_of(folders)
         self._recipe = recipe
         self._said = rules
@@ -157,7 +157,7 @@ class Builder:
                 return Comparison(
                     plan.roots,
                     plan.rules,
-                    homes.folder_in_use(self.location),
+                    resolve.folder_in_use(self.location),
                     catalog,
                     tried_by,
                     allow_empty,
@@ -172,8 +172,8 @@ class Builder:
                 if dry_run:
                     return plan.noted(_foretold(tally))
             if known is None:
-                homes.may_be_made(self.location)
-            stack.enter_context(homes.only_writer(self.location))
+                resolve.may_be_made(self.location)
+            stack.enter_context(resolve.only_writer(self.location))
             store_now = known or self._open_known(stack)
             if store_now is None:
                 store_now = _create(self.location, self._recipe, settings, progress)
@@ -184,7 +184,7 @@ class Builder:
                 settle(store_now, progress)
                 if self._recipe.weights is not None:
                     store_now.use_weights(self._recipe.weights)
-            remember(store_now.home, plan.to_remember())
+            remember(store_now.backend, plan.to_remember())
             comparison = compare(store_now, plan)
             report = _bring_in_step(store_now, comparison, plan, tally, progress, self._on)
             self._embedder = store_now.loaded
@@ -213,38 +213,38 @@ class Builder:
             StoreMismatchError: it was made with another.
             StoreError: it can't be opened.
         """
-        if not homes.is_there(self.location):
+        if not resolve.is_there(self.location):
             return None
         store = stack.enter_context(Store.open(self.location, settings=self._settings))
         require_not_imported(store.location, store.about)
-        _require_same_recipe(store, self._asked)
+        _require_same_recipe(store, self._wanted)
         if self._recipe.text:
-            store.require_words()
+            store.require_text_space()
         if self._embedder is not None:
             store.lend(self._embedder)
         return store
 
     @cached_property
-    def _asked(self) -> dict[str, object]:
+    def _wanted(self) -> dict[str, object]:
         """What the recipe says of a store's `made_by`, without loading a network."""
         recipe = self._recipe
-        asked: dict[str, object] = {}
+        wanted: dict[str, object] = {}
         if recipe.backbone != "auto":
-            asked["backbone"] = spec_of(recipe.backbone).name
+            wanted["backbone"] = spec_of(recipe.backbone).name
         if recipe.weights is not None:
-            asked["weights_sha256"] = digest(recipe.weights)
+            wanted["weights_sha256"] = digest(recipe.weights)
         if recipe.lens is not None:
             lens = recipe.lens
             if not isinstance(lens, Lens) and lens != "none":
                 lens = Lens.load(lens)
-            asked["lens_sha256"] = lens.digest if isinstance(lens, Lens) and lens.trained else None
-        return asked
+            wanted["lens_sha256"] = lens.digest if isinstance(lens, Lens) and lens.trained else None
+        return wanted
 
     def _plan(self, known: Store | None, may_be_absent: bool) -> _Plan:
         """What to walk: the folders that are named and, of those that the store was built from, the
         ones below them; or, where none is named, all that it was built from. And by which rules."""
         before = [] if known is None else known.roots()
-        memory = {} if known is None else remembered(known.home)
+        memory = {} if known is None else remembered(known.backend)
         if not self._named and not before:
             raise UsageError("name at least one folder of pictures")
         named = [as_known(root, before) for root in self._named]
@@ -297,7 +297,7 @@ def _bring_in_step(
 ) -> BuildReport:
     tally = tally or comparison.tally(progress)
     report = BuildReport(unchanged=tally.unchanged, skipped=tally.skipped, left_out=tally.left_out)
-    keeper = Keeper(store)
+    indexer = BackgroundIndexer(store)
     try:
         store.indexes.remember_wanted()
         roots = sorted({*store.roots(), *plan.roots} - plan.left_out)
@@ -305,9 +305,9 @@ def _bring_in_step(
         if tally.to_do:
             if on is None:
                 progress.working(tally.to_do)
-                _embed(store, comparison, report, progress, keeper)
+                _embed(store, comparison, report, progress, indexer)
             else:
-                _embed_on(on, store, comparison, tally.to_do, report, progress, keeper)
+                _embed_on(on, store, comparison, tally.to_do, report, progress, indexer)
         if tally.gone or tally.stale:
             report.removed += comparison.sweep()
         store.catalog.remove_orphans()
@@ -317,11 +317,11 @@ def _bring_in_step(
                 lambda root: root not in missing if is_address(root) else os.path.isdir(root)
             )
         )
-        keeper.finish(progress)
+        indexer.finish(progress)
     except KeyboardInterrupt:
         report.stopped = True
     finally:
-        keeper.stop()
+        indexer.stop()
     return report
 
 
@@ -330,10 +330,10 @@ def _embed(
     comparison: Comparison,
     report: BuildReport,
     progress: Progress,
-    keeper: Keeper,
+    indexer: BackgroundIndexer,
 ) -> None:
     settings, limits = store.settings, Limits.of(store.settings)
-    intake = Intake(store, comparison.codecs, report, progress, keeper.grown)
+    intake = Intake(store, comparison.codecs, report, progress, indexer.grown)
     made_by = store.about.made_by
     geometry = spec_of(made_by["backbone"]).converting(conversion_of(made_by)).geometry
     decoders = [
@@ -353,12 +353,12 @@ def _embed_on(
     total: int,
     report: BuildReport,
     progress: Progress,
-    keeper: Keeper,
+    indexer: BackgroundIndexer,
 ) -> None:
     with on.connected(store.settings, progress) as cluster:
         spreading = Spreading(store, cluster, codecs())
         intake = Intake(
-            store, comparison.codecs, report, progress, keeper.grown, batch_size=spreading.block
+            store, comparison.codecs, report, progress, indexer.grown, batch_size=spreading.block
         )
         progress.working(total)
         with closing(spreading.run(comparison.to_do())) as prepared:
@@ -368,24 +368,24 @@ def _embed_on(
 def _create(location: Location, recipe: Recipe, settings: Settings, progress: Progress) -> Store:
     name, why = recipe.backbone, ""
     if recipe.text:
-        name = choose_with_words(settings) if name == "auto" else name
-        require_words(spec_of(name))
+        name = choose_text_backbone(settings) if name == "auto" else name
+        require_text_space(spec_of(name))
         why = " (knows words, and its weights are here)" if recipe.backbone == "auto" else ""
     elif name == "auto":
         choice = choose_backbone(settings)
         name = choice.backbone
         why = f" ({choice.why})"
     embedder = load_embedder(name, settings, weights=recipe.weights, lens=recipe.lens)
-    homes.require_index(location, settings.index, embedder.lens.dimension)
+    resolve.require_index(location, settings.index, embedder.lens.dimension)
     if recipe.text and (joint := embedder.backbone.spec.joint_dimension) is not None:
-        homes.require_index(location, settings.index, joint)
+        resolve.require_index(location, settings.index, joint)
     progress.note(f"backbone: {name}{why}")
-    return Store.create(location, embedder, settings, recipe.weights, words=recipe.text)
+    return Store.create(location, embedder, settings, recipe.weights, text=recipe.text)
 
 
-def _require_same_recipe(store: Store, asked: dict[str, object]) -> None:
+def _require_same_recipe(store: Store, wanted: dict[str, object]) -> None:
     made_by = store.about.made_by
-    for key, value in asked.items():
+    for key, value in wanted.items():
         if value != made_by[key]:
             what = key.removesuffix("_sha256")
             raise StoreMismatchError(

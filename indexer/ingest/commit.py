@@ -13,7 +13,7 @@ from ...core.contracts import UnitVectors
 from ...core.progress import Progress
 from ...engine.backbones.runtime import pictures_a_pass
 from ..catalog.base import Writer
-from ..catalog.records import ImageRecord, Place, Reject
+from ..catalog.records import ImageRecord, PathEntry, Reject
 from ..decoding.pipeline import File, Listed, Prepared
 from ..scan.presence import is_absent, is_gone
 from ..scan.same_files import again_of_one_file
@@ -27,7 +27,7 @@ _CHEAP_PER_TRANSACTION = 1024
 _PASSING = ("missing", "unreadable")
 """Reasons that may be gone next time though the file is the same: never remembered."""
 
-_LOOKED_AT = 16
+_EXAMINED = 16
 """Of a picture's other paths, how many are looked at to tell a move from a copy: some pictures
 have ten thousand copies."""
 
@@ -130,7 +130,7 @@ class Intake:
             pictures = [batch.fresh[sha256].picture for sha256 in some]
             pixels = np.stack([picture.pixels for picture in pictures if picture is not None])
             # The network is loaded here and not before: a build that only moves never needs it.
-            spaces = self._store.embed(pixels)
+            spaces = self._store.encode_gallery(pixels)
             vectors.update(zip(some, zip(*spaces, strict=True), strict=True))
         return vectors
 
@@ -148,7 +148,7 @@ class Intake:
                 image = writer.image_of(prepared.sha256)
                 if image is None:
                     image = _add(writer, batch.fresh[prepared.sha256], vectors[prepared.sha256])
-                _place(writer, prepared, image, self._was_left, counts)
+                _set_entry(writer, prepared, image, self._was_left, counts)
             elif prepared.error.reason not in _PASSING:
                 error = prepared.error
                 writer.reject(
@@ -168,7 +168,7 @@ def _add(writer: Writer, prepared: Prepared, vectors: tuple[UnitVectors, ...]) -
     return writer.add_image(prepared.sha256, record, *vectors)
 
 
-def _place(
+def _set_entry(
     writer: Writer,
     prepared: Prepared,
     image: int,
@@ -176,14 +176,14 @@ def _place(
     counts: BuildReport,
 ) -> None:
     file = prepared.file
-    known = file.place if isinstance(file, Listed) else None
-    now = Place(state_of(file), image)
+    known = file.entry if isinstance(file, Listed) else None
+    now = PathEntry(state_of(file), image)
     if known is not None and known.image == image:
         counts.unchanged += 1
         if known != now:
-            writer.set_place(writer.folder(file.folder), file.name, *now)
+            writer.set_entry(writer.folder(file.folder), file.name, *now)
         return
-    known_paths = writer.paths_of(image, at_most=_LOOKED_AT)
+    known_paths = writer.paths_of(image, at_most=_EXAMINED)
     elsewhere = [path for path in known_paths if path != file.path]
     left = next((path for path in elsewhere if was_left(path)), None)
     if left is not None:
@@ -197,9 +197,9 @@ def _place(
         counts.added += 1
         counts.copies += bool(elsewhere)
         counts.links += again_of_one_file([*elsewhere, file.path])[-1]
-    writer.set_place(writer.folder(file.folder), file.name, *now)
+    writer.set_entry(writer.folder(file.folder), file.name, *now)
 
 
 def state_of(file: File) -> FileState:
     """To remember."""
-    return file.state.to_record(file.asked_ns) if isinstance(file, Listed) else file.state
+    return file.state.to_record(file.listed_ns) if isinstance(file, Listed) else file.state

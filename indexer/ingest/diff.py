@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from ...core.progress import Progress
 from ...engine.remote.urls import is_address
 from ..catalog.base import Catalog, Reader, Writer
-from ..catalog.records import Place
+from ..catalog.records import PathEntry
 from ..decoding.pipeline import Listed
 from ..scan.remote_walk import walk_of
 from ..scan.rules import RootRules, Rules
@@ -114,7 +114,7 @@ class Comparison:
         if self.catalog is not None:
             with self.catalog.reading() as reader:
                 for number, path in self._unseen(reader, walks, seen):
-                    tally.gone += (count := len(reader.places_in(number)))
+                    tally.gone += (count := len(reader.entries_in(number)))
                     tally.stale += len(reader.rejects_in(number))
                     if self._skips(walks, path):
                         tally.left_out.indexed += count
@@ -125,7 +125,7 @@ class Comparison:
         """The files that must be opened, folder by folder."""
         for one in self._differences(self._walks(), set()):
             for file in one.to_do:
-                yield replace(file, asked_ns=time.time_ns())
+                yield replace(file, listed_ns=time.time_ns())
 
     def sweep(self) -> int:
         """Remove paths that are gone from the catalog; returns how many there were."""
@@ -140,7 +140,7 @@ class Comparison:
             unseen = [number for number, _ in self._unseen(reader, walks, seen)]
         for number in unseen:
             with self.catalog.reading() as reader:
-                names = [*reader.places_in(number), *reader.rejects_in(number)]
+                names = [*reader.entries_in(number), *reader.rejects_in(number)]
             removed += self.catalog.write(_removal(number, names))
         return removed
 
@@ -182,7 +182,7 @@ class Comparison:
             return
         with self.catalog.reading() as reader:
             known = sum(
-                len(reader.places_in(number))
+                len(reader.entries_in(number))
                 for number, path in reader.folders()
                 if is_below(path, walk.root)
             )
@@ -200,23 +200,23 @@ class Comparison:
             return _Difference(None, new, 0, [], [], 0, [])
         with self.catalog.reading() as reader:
             number = reader.folder_number(folder.path)
-            places = {} if number is None else reader.places_in(number)
+            entries = {} if number is None else reader.entries_in(number)
             rejects = {} if number is None else reader.rejects_in(number)
         if number is not None:
             seen.add(number)
         to_do, unusable, unchanged = [], [], 0
         for name, state in folder.files.items():
-            place = places.get(name)
-            if place is not None and place.state == state and not self.checksum:
+            entry = entries.get(name)
+            if entry is not None and entry.state == state and not self.checksum:
                 unchanged += 1  # most of them: nothing is made for these
                 continue
-            file, reject = _listed(folder, name, state, place), rejects.get(name)
+            file, reject = _listed(folder, name, state, entry), rejects.get(name)
             refused = reject and (reject.state, reject.codecs) == (state, self.codecs)
             if reject and refused and not self.checksum:
                 unusable.append(Skipped(file.path, reject.reason, reject.message))
             else:
                 to_do.append(file)
-        gone = [name for name in places if name not in folder.files] if folder.complete else []
+        gone = [name for name in entries if name not in folder.files] if folder.complete else []
         stale = [name for name in rejects if name not in folder.files] if folder.complete else []
         where = below(folder.path, walk.root)
         excluded = sum(walk.selection.skips(os.path.join(where, name), False) for name in gone)
@@ -252,22 +252,22 @@ def _note_left_out(walks: Sequence[Walk], left_out: LeftOut) -> None:
     left_out.unused = {typed: root for typed, root in given.items() if typed not in used}
 
 
-def _listed(folder: Folder, name: bytes, state: FileState, place: Place | None) -> Listed:
-    return Listed(folder.path, name, state, place is None, place, asked_ns=0)
+def _listed(folder: Folder, name: bytes, state: FileState, entry: PathEntry | None) -> Listed:
+    return Listed(folder.path, name, state, entry is None, entry, listed_ns=0)
 
 
 def _seems_unchanged(file: Listed) -> bool:
-    return file.place is not None and file.place.state in (file.state, file.state.doubtful)
+    return file.entry is not None and file.entry.state in (file.state, file.state.doubtful)
 
 
 def _removal(folder: int, names: Sequence[bytes]) -> Callable[[Writer], int]:
     """Work for one transaction: forget these files of a folder; returns how many were places."""
 
     def work(writer: Writer) -> int:
-        places = writer.places_in(folder)
+        entries = writer.entries_in(folder)
         for name in names:
-            writer.remove_place(folder, name)
+            writer.remove_entry(folder, name)
         writer.remove_empty_folder(folder)
-        return sum(name in places for name in set(names))
+        return sum(name in entries for name in set(names))
 
     return work

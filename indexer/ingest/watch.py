@@ -13,10 +13,10 @@ from ...core.errors import NoPicturesError, StoreBusyError, StoreFullError, TllE
 from ...core.names import shown
 from ...core.progress import Progress
 from ...engine.remote.urls import is_address
-from ..scan.events import Bell, Observer
+from ..scan.events import ChangeSignal, Observer
 from ..scan.rules import Rules
 from ..scan.walk import roots_of
-from ..store import resolve as homes
+from ..store import resolve as resolve
 from .build import Builder, Recipe
 from .report import BuildReport, Skipped
 
@@ -110,7 +110,7 @@ class _Watch:
         self._poll = poll
         self._listener = listener
         self._stop = stop
-        self._bell = Bell(QUIET, PATIENCE)
+        self._changed = ChangeSignal(QUIET, PATIENCE)
         self._observer: Observer | None = None
         self._listening = ExitStack()
         self._rules = builder.rules()
@@ -131,16 +131,16 @@ class _Watch:
             while not self._stop.is_set():
                 now = time.monotonic()
                 # While resting, changes can wait.
-                due = self._next if self._rest else min(self._next, self._bell.due())
+                due = self._next if self._rest else min(self._next, self._changed.due())
                 if now < due:
-                    self._bell.wait(min(due - now, _LOOK))
+                    self._changed.wait(min(due - now, _LOOK))
                     self._listen(self._look_at_roots)
                 elif not self._build(Progress() if self._began else progress):
                     return
 
     def _begin_listening(self) -> None:
-        store = homes.folder_in_use(self._builder.location)
-        self._observer = Observer(self._rules.__getitem__, store, self._bell.ring)
+        store = resolve.folder_in_use(self._builder.location)
+        self._observer = Observer(self._rules.__getitem__, store, self._changed.ring)
         self._listening.enter_context(self._observer)
         self._observer.observe(self._roots)
         self._observer.require_room()
@@ -166,7 +166,7 @@ class _Watch:
 
     def _build(self, progress: Progress) -> bool:
         """Bring the store in step; whether to go on."""
-        self._bell.hush()
+        self._changed.hush()
         try:
             report = self._builder.build(progress)
             rules = self._builder.rules()

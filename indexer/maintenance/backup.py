@@ -7,7 +7,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from ...core.atomic_files import new_folder, place_for, replace_file
+from ...core.atomic_files import destination_for, new_folder, replace_file
 from ...core.config import Settings, load_settings
 from ...core.errors import StoreError
 from ...core.names import shown
@@ -44,7 +44,7 @@ def backup(
         StoreError: the store can't be opened or is damaged, or the copy can't be written.
     """
     progress = progress or Progress()
-    path = place_for(destination, new=True)
+    path = destination_for(destination, new=True)
     with Store.open(store, settings=settings or load_settings()) as opened:
         try:
             with new_folder(path) as part:
@@ -69,6 +69,6 @@ def _copy(store: Store, part: Path, progress: Progress) -> None:
         raise StoreError(f"{shown(store.path)} has lost its {LENS}; 'tll-index repair' mends it")
     base = os.fsdecode(about.base_of(store.path))
     copied = about.renewed(catalog=CATALOG, base=base)
-    rewritten(folder_of(store.home).catalog, part / CATALOG, copied, progress)
+    rewritten(folder_of(store.backend).catalog, part / CATALOG, copied, progress)
     (part / f"{CATALOG}-lock").unlink(missing_ok=True)
     replace_file(part / ABOUT, lambda new: write_about(new, copied))

@@ -20,7 +20,7 @@ from ...core.progress import Progress
 from ..backends.layout import thumbnails_of
 from ..backends.remembered_rules import remember, remembered
 from ..catalog.base import Reader, Writer
-from ..catalog.records import Place
+from ..catalog.records import PathEntry
 from ..scan.patterns import same_name
 from ..scan.presence import still_there
 from ..scan.walk import absolute, is_below
@@ -126,13 +126,13 @@ def settle(store: Store, progress: Progress, *, copying: bool = False) -> None:
             f"{shown(store.location)} is a copy that is not whole; end it first, with "
             "'tll-index copy'"
         )
-    store.home.tidy()
+    store.backend.tidy()
     with store.catalog.reading() as reader:
         wiping = reader.wiping
     if wiping:
         wipe(store, progress)
     else:
-        store.home.renew(progress)
+        store.backend.renew(progress)
     if not copying:
         unsign(store, progress)
 
@@ -152,7 +152,7 @@ def wipe(store: Store, progress: Progress) -> None:
     """Leave no byte of what was removed in any file of the store, nor a thumbnail in this user's
     cache; for its one writer."""
     store.save_index(progress, afresh=True)
-    store.home.wipe(progress)
+    store.backend.wipe(progress)
     shutil.rmtree(thumbnails_of(store.about.id, store.settings), ignore_errors=True)
 
 
@@ -184,7 +184,7 @@ def _at(reader: Reader, path: bytes) -> Iterator[tuple[tuple[bytes, bytes], int]
     folder, name = os.path.split(path)
     number = reader.folder_number(folder)
     if number is not None and (file := reader.file_in(number, name)) is not None:
-        yield (folder, name), file.image if isinstance(file, Place) else 0
+        yield (folder, name), file.image if isinstance(file, PathEntry) else 0
     same = same_name(path)
     same_folder, name = os.path.split(same)
     for number, below in reader.folders():
@@ -201,8 +201,8 @@ def _at(reader: Reader, path: bytes) -> Iterator[tuple[tuple[bytes, bytes], int]
 
 def _in(reader: Reader, number: int) -> Iterator[tuple[bytes, int]]:
     """Every file that is known of a folder."""
-    for name, place in reader.places_in(number).items():
-        yield name, place.image
+    for name, entry in reader.entries_in(number).items():
+        yield name, entry.image
     for name in reader.rejects_in(number):
         yield name, 0
 
@@ -224,6 +224,8 @@ def _remove(store: Store, chosen: _Chosen, named: Sequence[bytes]) -> int:
                 writer.remove_path(os.path.join(folder, name))
 
         store.catalog.write(remove)
-    rules = remembered(store.home)
-    remember(store.home, {root: one for root, one in rules.items() if not _is_named(root, named)})
+    rules = remembered(store.backend)
+    remember(
+        store.backend, {root: one for root, one in rules.items() if not _is_named(root, named)}
+    )
     return store.catalog.remove_orphans()

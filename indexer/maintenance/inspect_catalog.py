@@ -28,11 +28,11 @@ from ..catalog.records import (
     SEVERAL_VALUES,
     TABLES,
     ImageRecord,
-    Place,
+    PathEntry,
     number_of,
     path_key,
 )
-from ..catalog.spaces import WORDS_TABLE, Space
+from ..catalog.spaces import TEXT_TABLE, Space
 
 _NORM = 1e-3
 """A vector's length may differ from 1 by so much; that of a picture without any features is 0."""
@@ -83,9 +83,9 @@ class _Inspection:
             images = self._images()
             for space in self._about.spaces:
                 self._vectors(space, images)
-            if self._about.words is None and counts.get(WORDS_TABLE):
+            if self._about.text is None and counts.get(TEXT_TABLE):
                 self._note("places among texts are kept, which the store has none of", b"")
-            self._places(folders, images)
+            self._entries(folders, images)
             for table in ("rejects", "history", "removals"):
                 for key, _ in self._records(table):
                     if table == "rejects" and number_of(key[: NUMBER.size]) not in folders:
@@ -186,17 +186,17 @@ class _Inspection:
         if found != len(images):
             self._note(f"an image has no vector {where}", b"")
 
-    def _places(self, folders: set[int], images: set[int]) -> None:
-        places, shown = 0, set()
+    def _entries(self, folders: set[int], images: set[int]) -> None:
+        entries, shown = 0, set()
         for key, value in self._records("places"):
-            places += 1
+            entries += 1
             name = key[NUMBER.size :]
             if number_of(key[: NUMBER.size]) not in folders:
                 self._note("a path is in a folder that is not there", key)
             if not name or b"/" in name or b"\0" in name:
                 self._note("a path makes no sense", key)
             try:
-                image = Place.unpack(value).image
+                image = PathEntry.unpack(value).image
             except struct.error:
                 self._note("a path's record makes no sense", key)
                 continue
@@ -204,12 +204,12 @@ class _Inspection:
             if image not in images:
                 self._note("a path shows an image that is not there", key)
         listed = 0
-        for key, place in self._records("place_of"):
+        for key, entry in self._records("place_of"):
             listed += 1
-            found = self._get("places", place)
-            if found is None or Place.unpack(found).image != number_of(key):
+            found = self._get("places", entry)
+            if found is None or PathEntry.unpack(found).image != number_of(key):
                 self._note("an image is said to be where it isn't", key)
-        if listed != places:
+        if listed != entries:
             self._note("paths can't be found by their image", b"")
         orphans = {number_of(key) for key, _ in self._records("orphans")}
         if orphans != images - shown:

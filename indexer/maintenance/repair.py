@@ -15,7 +15,7 @@ from ...core.paths import is_folder
 from ...core.progress import Progress
 from ...engine.lens.lens import Lens, find_lenses
 from ..backends.folder.lens_file import own_lens
-from ..backends.folder.store_folder import StoreFolder, about_of, replace_about
+from ..backends.folder.store_folder import FolderBackend, about_of, replace_about
 from ..backends.layout import ABOUT, LENS, next_catalog, require_folder, require_store, writer_lock
 from ..backends.metadata import About, no_store
 from ..catalog.lmdb_environment import is_lost
@@ -94,7 +94,7 @@ def _catalog(path: Path, about: About, done: list[str], progress: Progress) -> t
     about = about.renewed(catalog=new.name)
     replace_about(path, about)
     done.append(f"catalog written anew ({wrong[0]}{f'; {len(wrong) - 1} more' * (len(wrong) > 1)})")
-    folder = StoreFolder.open(path)
+    folder = FolderBackend.open(path)
     try:
         folder.remove_others()
     finally:

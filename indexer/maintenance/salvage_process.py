@@ -25,7 +25,7 @@ from ..catalog.records import (
     SEVERAL_VALUES,
     TABLES,
     ImageRecord,
-    Place,
+    PathEntry,
     number_of,
     path_key,
 )
@@ -122,8 +122,8 @@ class _Salvage:
         try:
             self._folder_tables()
             self._image_tables()
-            self._fill("places", self._places())
-            self._fill("place_of", self._places_of())
+            self._fill("places", self._entries())
+            self._fill("place_of", self._entry_keys_of())
             self._fill("orphans", ((key, b"") for key in self._orphans()))
             self._fill("rejects", self._rejects())
             self._meta_tables()
@@ -176,7 +176,7 @@ class _Salvage:
     def _is_of_image(self, key: bytes) -> bool:
         return len(key) == NUMBER.size and number_of(key) in self._images
 
-    def _places(self) -> Iterator[tuple[bytes, bytes]]:
+    def _entries(self) -> Iterator[tuple[bytes, bytes]]:
         for key, value in self._old.records("places"):
             folder = self._folders.get(_folder_of(key))
             image = _image_in(value)
@@ -187,7 +187,7 @@ class _Salvage:
                 path = os.path.join(self._base, folder, key[NUMBER.size :])
                 say("lost", os.fsdecode(os.path.normpath(path)))
 
-    def _places_of(self) -> Iterator[tuple[bytes, bytes]]:
+    def _entry_keys_of(self) -> Iterator[tuple[bytes, bytes]]:
         for key, value in self._old.records("places"):
             if _folder_of(key) in self._folders and _is_name(key[NUMBER.size :]):
                 image = _image_in(value)
@@ -230,9 +230,9 @@ def _is_name(name: bytes) -> bool:
     return bool(name) and b"/" not in name and b"\0" not in name and name not in (b".", b"..")
 
 
-def _image_in(place: bytes) -> int:
+def _image_in(entry: bytes) -> int:
     try:
-        return Place.unpack(place).image
+        return PathEntry.unpack(entry).image
     except struct.error:
         return 0
 
@@ -263,10 +263,10 @@ class _Lines(Progress):
 
 def main() -> None:
     """Be the process."""
-    old, new, place, document, limits = json.loads(sys.argv[1])
+    old, new, entry, document, limits = json.loads(sys.argv[1])
     try:
         about = About.of(document, "store.json")
-        with open(place, "r+b") as file:
+        with open(entry, "r+b") as file:
             position = mmap.mmap(file.fileno(), 0)
         damaged = _Damaged(Path(old), about.checked, limits, position)
         _Salvage(damaged, Path(new), about.renewed()).run()

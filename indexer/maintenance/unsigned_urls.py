@@ -9,7 +9,7 @@ from itertools import count
 
 from ...engine.remote.urls import is_address, is_signed, unsigned
 from ..catalog.base import Catalog, Reader, Writer
-from ..catalog.records import Place
+from ..catalog.records import PathEntry
 
 _FOLDERS = 4096
 """Whose files are looked at together."""
@@ -46,10 +46,10 @@ def _rename(writer: Writer, some: Sequence[_Signed]) -> None:
     writer.set_wiping(True)
     for number, name, path in some:
         known = writer.file_in(number, name)
-        if isinstance(known, Place):
+        if isinstance(known, PathEntry):
             folder, now = os.path.split(_free(writer, unsigned(path), known.image))
-            writer.set_place(writer.folder(folder), now, *known)
-            writer.remove_place(number, name)
+            writer.set_entry(writer.folder(folder), now, *known)
+            writer.remove_entry(number, name)
     for number in {number for number, _, _ in some}:
         writer.remove_empty_folder(number)
 
@@ -63,6 +63,6 @@ def _free(writer: Writer, address: bytes, image: int) -> bytes:
         folder, name = os.path.split(path)
         inside = writer.folder_number(folder)
         known = None if inside is None else writer.file_in(inside, name)
-        if not isinstance(known, Place) or known.image == image:
+        if not isinstance(known, PathEntry) or known.image == image:
             break
     return path

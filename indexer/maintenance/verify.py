@@ -25,7 +25,7 @@ from ..backends.metadata import About
 from ..catalog.lmdb_environment import is_lost
 from ..catalog.lmdb_reader import LmdbReader
 from ..catalog.records import ImageRecord
-from ..catalog.spaces import LOOKS_TABLE, Space
+from ..catalog.spaces import LENS_TABLE, Space
 from ..store.store import Store
 from ..vector_index.faiss_file import load
 from ..vector_index.live_index import CHUNK
@@ -133,7 +133,7 @@ def _index(store: Store, space: Space, checked: dict[str, int]) -> Iterator[Find
     there = os.path.lexists(path)
     # Before the catalog: what it covers is then known there.
     file = load(path, space.file_id, space.dimension)
-    with folder_of(store.home).catalog.reading(space.table) as reader:
+    with folder_of(store.backend).catalog.reading(space.table) as reader:
         if not reader.images or not there:
             return  # queries make what they need; a build writes it
         if file is None:
@@ -143,7 +143,7 @@ def _index(store: Store, space: Space, checked: dict[str, int]) -> Iterator[Find
             yield Finding("index", f"{name} is of another past of this store", "build")
             return
         ids = ids_in(file.index)
-        checked["index" if space.table == LOOKS_TABLE else "words index"] = len(ids)
+        checked["index" if space.table == LENS_TABLE else "words index"] = len(ids)
         numbers = reader.image_numbers()
         covered = numbers[numbers <= file.notes.last]
         gone = reader.removed_since(file.covered.generation)
@@ -165,7 +165,7 @@ def _index(store: Store, space: Space, checked: dict[str, int]) -> Iterator[Find
 
 def _pictures(store: Store, checked: dict[str, int], progress: Progress) -> Iterator[Finding]:
     """Every indexed path: whether it still shows what was indexed."""
-    with folder_of(store.home).catalog.reading() as reader:
+    with folder_of(store.backend).catalog.reading() as reader:
         numbers = reader.image_numbers()
     some = 0 if store.about.imported else _AGAIN
     again = set(np.random.default_rng(0).permutation(numbers)[:some].tolist())
@@ -173,7 +173,7 @@ def _pictures(store: Store, checked: dict[str, int], progress: Progress) -> Iter
     checked["pictures"] = 0
     for number in numbers.tolist():
         with folder_of(
-            store.home
+            store.backend
         ).catalog.reading() as reader:  # a short look: a long one would keep old pages
             record = reader.image(number)
             paths = reader.paths_of(number)
@@ -220,5 +220,5 @@ def _again(store: Store, data: bytes, vectors: Sequence[UnitVectors]) -> float:
         picture = decode(data, geometry, Limits.of(store.settings))
     except PictureError:
         return 0.0
-    now = store.embed(picture.pixels[None])
+    now = store.encode_gallery(picture.pixels[None])
     return min(float(old[0] @ new[0]) for old, new in zip(vectors, now, strict=True))

@@ -25,9 +25,9 @@ from ..catalog.base import Reader
 from ..decoding.pipeline import Listed, Prepared
 from ..store.store import Store
 from .cluster import Cluster
-from .rows import Asked, answers_of, asked_table
+from .rows import FileTask, results_of, task_table
 from .session import quiet_logs
-from .weights_files import Shelf
+from .weights_files import WeightsHolder
 from .worker import CALLS, Sample, Task, Worker, carried
 
 _WINDOW, _WINDOW_A_WORKER = 100_000, 10_000
@@ -83,36 +83,38 @@ class Spreading:
         store, cluster, ray = self._store, self._cluster, self._cluster.ray
         embedder = store.embedder
         weights = embedder.backbone.weights.path
-        shelf = None
+        weights_holder = None
         if not (cluster.is_ours or embedder.backbone.spec.package):
             here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
                 ray.get_runtime_context().get_node_id(), soft=False
             )
-            kind = ray.remote(num_cpus=0, max_concurrency=4, scheduling_strategy=here)(Shelf)
-            shelf = kind.remote(str(weights))
+            kind = ray.remote(num_cpus=0, max_concurrency=4, scheduling_strategy=here)(
+                WeightsHolder
+            )
+            weights_holder = kind.remote(str(weights))
         lens = ray.put(replace(embedder.lens))  # one that has not computed its digest yet
-        self._held = [lens, shelf]  # as long as workers may begin
+        self._held = [lens, weights_holder]  # as long as workers may begin
         return Task(
             made_by=store.about.made_by,
-            words=store.about.words is not None,
+            text=store.about.text is not None,
             settings=carried(store.settings, cluster.device, batch),
             codecs=codecs,
             sample=_sample(store),
             cores=cluster.cores,
             weights_hint=str(weights),
             lens=lens,
-            shelf=shelf,
+            weights_holder=weights_holder,
         )
 
-    def _asked(self, window: Sequence[Listed]) -> Iterator[Any]:
+    def _tasks(self, window: Sequence[Listed]) -> Iterator[Any]:
         """Tables of files, a block each."""
         for start in range(0, len(window), self.block):
             files = window[start : start + self.block]
             with self._store.catalog.reading() as reader:
                 known = [_known(reader, file) for file in files]
-            yield asked_table(
+            yield task_table(
                 [
-                    Asked(start + i, file, digest)
+                    FileTask(start + i, file, digest)
                     for i, (file, digest) in enumerate(zip(files, known, strict=True))
                 ]
             )
@@ -121,11 +123,11 @@ class Spreading:
         """Tables of answers, as they come."""
         data = extra("ray.data", "ray", "a build on Ray")
         with _settings_of(data.DataContext.get_current()):
-            asked = data.from_blocks(list(self._asked(window)))
+            tasks = data.from_blocks(list(self._tasks(window)))
             quiet_logs()
             blocks = -(-len(window) // self.block)
             workers = min(self._cluster.workers, blocks)
-            answered = asked.map_batches(
+            embedded = tasks.map_batches(
                 Worker,
                 fn_constructor_args=(self._task,),
                 batch_size=None,
@@ -141,12 +143,12 @@ class Spreading:
                 num_cpus=self._cluster.cores,
                 num_gpus=self._cluster.gpus or None,
             )
-            yield from _pumped(answered, self._cluster)
+            yield from _pumped(embedded, self._cluster)
 
 
 def _known(reader: Reader, file: Listed) -> bytes:
     """SHA-256 of what the catalog has at the file's path."""
-    record = None if file.place is None else reader.image(file.place.image)
+    record = None if file.entry is None else reader.image(file.entry.image)
     return b"" if record is None else bytes.fromhex(record.sha256)
 
 
@@ -154,14 +156,14 @@ def taken(table: Any, waiting: dict[int, Listed]) -> Iterator[Prepared]:
     """The answers in a table, to files that are still `waiting`, which they then are no more.
 
     Raises:
-        TllError: see `answers_of`.
+        TllError: see `results_of`.
     """
-    for number, prepared in answers_of(table, waiting):
+    for number, prepared in results_of(table, waiting):
         del waiting[number]
         yield prepared
 
 
-def _pumped(answered: Any, cluster: Cluster) -> Iterator[Any]:
+def _pumped(embedded: Any, cluster: Cluster) -> Iterator[Any]:
     """Tables of a dataset, read by a thread: so the main one hears Ctrl-C, and sees that nobody is
     left to work, while Ray waits."""
     tables: queue.Queue[Any] = queue.Queue(_AHEAD)
@@ -175,7 +177,7 @@ def _pumped(answered: Any, cluster: Cluster) -> Iterator[Any]:
         return False
 
     def read() -> None:
-        found = answered.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1)
+        found = embedded.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1)
         try:
             with contextlib.closing(iter(found)) as batches:
                 if not all(map(put, batches)):
@@ -202,7 +204,7 @@ def _pumped(answered: Any, cluster: Cluster) -> Iterator[Any]:
             yield item
     finally:
         is_over.set()
-        if (executor := getattr(answered, "_current_executor", None)) is not None:
+        if (executor := getattr(embedded, "_current_executor", None)) is not None:
             with contextlib.suppress(Exception):
                 executor.shutdown(force=True)
 
@@ -229,4 +231,4 @@ def _sample(store: Store) -> Sample:
     Image.fromarray((127 * waves + 128).astype(np.uint8)).save(out, "JPEG", quality=90)
     data = out.getvalue()
     picture = decode(data, store.embedder.backbone.spec.geometry, Limits.of(store.settings))
-    return Sample(data, store.embed(picture.pixels[None]))
+    return Sample(data, store.encode_gallery(picture.pixels[None]))

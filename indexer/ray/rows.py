@@ -32,7 +32,7 @@ class ThereError(Exception):
 
 
 @dataclass(frozen=True)
-class Asked:
+class FileTask:
     """A file to look at, as a worker gets it."""
 
     number: int
@@ -42,30 +42,32 @@ class Asked:
     """SHA-256 of what the catalog has of it; empty where that is nothing."""
 
 
-def asked_table(asked: Sequence[Asked]) -> Any:
+def task_table(tasks: Sequence[FileTask]) -> Any:
     """A `pyarrow.Table` for a worker."""
     arrow = _arrow()
     return arrow.table(
         {
-            "number": arrow.array([one.number for one in asked], arrow.int64()),
-            "folder": arrow.array([one.file.folder for one in asked], arrow.binary()),
-            "name": arrow.array([one.file.name for one in asked], arrow.binary()),
-            "known": arrow.array([one.known for one in asked], arrow.binary()),
+            "number": arrow.array([one.number for one in tasks], arrow.int64()),
+            "folder": arrow.array([one.file.folder for one in tasks], arrow.binary()),
+            "name": arrow.array([one.file.name for one in tasks], arrow.binary()),
+            "known": arrow.array([one.known for one in tasks], arrow.binary()),
         }
     )
 
 
-def asked_of(table: Any) -> list[Asked]:
-    """What `asked_table` was made of, but for the states of files: a worker reads its own."""
+def tasks_of(table: Any) -> list[FileTask]:
+    """What `task_table` was made of, but for the states of files: a worker reads its own."""
     return [
-        Asked(row["number"], File(row["folder"], row["name"], FileState(0, 0), True), row["known"])
+        FileTask(
+            row["number"], File(row["folder"], row["name"], FileState(0, 0), True), row["known"]
+        )
         for row in table.to_pylist()
     ]
 
 
-def answer_table(answers: Sequence[tuple[int, Prepared]]) -> Any:
+def result_table(results: Sequence[tuple[int, Prepared]]) -> Any:
     """A `pyarrow.Table` for the driver. Files with a picture have vectors as well; pixels stay."""
-    return _table(_answer_row(number, prepared) for number, prepared in answers)
+    return _table(_result_row(number, prepared) for number, prepared in results)
 
 
 def broken_table(kind: str, message: str) -> Any:
@@ -80,8 +82,8 @@ def broken_table(kind: str, message: str) -> Any:
     )
 
 
-def answers_of(table: Any, files: Mapping[int, File]) -> Iterator[tuple[int, Prepared]]:
-    """What `answer_table` was made of.
+def results_of(table: Any, files: Mapping[int, File]) -> Iterator[tuple[int, Prepared]]:
+    """What `result_table` was made of.
 
     Args:
         files: by number, those that were asked for and not answered yet; answers about others are
@@ -107,7 +109,7 @@ _NOTHING: dict[str, Any] = {
 }
 
 
-def _answer_row(number: int, prepared: Prepared) -> dict[str, Any]:
+def _result_row(number: int, prepared: Prepared) -> dict[str, Any]:
     row = {
         **_NOTHING,
         "number": number,

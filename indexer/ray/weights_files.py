@@ -18,7 +18,7 @@ from ...engine.backbones.registry import BackboneSpec
 from ...engine.backbones.weights import digest, find
 
 
-class Shelf:
+class WeightsHolder:
     """An actor beside the build that reads the weights file when the first worker asks for it, and
     puts it among Ray's objects, whence all others get it."""
 

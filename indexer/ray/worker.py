@@ -25,7 +25,7 @@ from ...engine.images.decode import Limits, codecs
 from ...engine.lens.embedder import conversion_of, load_embedder, require_same
 from ..decoding.decoder_process import Decoder
 from ..decoding.pipeline import Pipeline, Prepared
-from .rows import Asked, answer_table, asked_of, broken_table
+from .rows import FileTask, broken_table, result_table, tasks_of
 from .weights_files import weights_there
 
 CALLS = 2
@@ -53,7 +53,7 @@ class Task:
 
     made_by: dict[str, Any]
     """Of the store: what its vectors must be made by."""
-    words: bool
+    text: bool
     """Whether the store keeps words as well."""
     settings: dict[str, Any]
     """See `carried`."""
@@ -65,7 +65,7 @@ class Task:
     """Where the weights were found at the start; nodes that share that disk take them there."""
     lens: Any
     """A reference to the `Lens`, kept by Ray."""
-    shelf: Any
+    weights_holder: Any
     """The actor that hands out the weights; None where each node has them."""
     version: str = __version__
 
@@ -88,10 +88,10 @@ class Worker:
             self._broken = _told(error)
 
     def __call__(self, table: Any) -> Any:
-        """`asked_table` -> `answer_table`, or `broken_table`."""
+        """`task_table` -> `result_table`, or `broken_table`."""
         if self._broken is None:
             try:
-                return answer_table(self._answers(asked_of(table)))
+                return result_table(self._results(tasks_of(table)))
             except Exception as error:
                 self._broken = _told(error)
         return broken_table(*self._broken)
@@ -116,9 +116,9 @@ class Worker:
         wanted = task.made_by["weights_sha256"]
 
         def fetched() -> bytes:
-            if task.shelf is None:
+            if task.weights_holder is None:
                 raise WeightsError(f"the weights of {spec.name} are missing or other ones")
-            (held,) = ray.get(task.shelf.weights.remote())
+            (held,) = ray.get(task.weights_holder.weights.remote())
             data: bytes = ray.get(held)
             return data
 
@@ -129,7 +129,7 @@ class Worker:
             spec.name, self._settings, weights=file, lens=lens, conversion=conversion
         )
         require_same(task.made_by, self._embedder.identity)
-        self._words = task.words
+        self._text = task.text
         limits, seconds = Limits.of(self._settings), self._settings.decode_seconds
         decoders = [
             Decoder(spec.geometry, limits, seconds) for _ in range(self._settings.decoders())
@@ -139,36 +139,36 @@ class Worker:
         picture = decoders[0].decode(task.sample.data)
         require_alike(task.sample.vectors, self._vectors(picture.pixels[None]))
 
-    def _answers(self, asked: Sequence[Asked]) -> list[tuple[int, Prepared]]:
-        known = {one.known for one in asked}
-        files = [one.file for one in asked]
-        answers: list[Prepared] = []
+    def _results(self, tasks: Sequence[FileTask]) -> list[tuple[int, Prepared]]:
+        known = {one.known for one in tasks}
+        files = [one.file for one in tasks]
+        results: list[Prepared] = []
         waiting: list[int] = []
         for prepared in self._pipeline.run(files, known.__contains__):
             if prepared.picture is not None:
-                waiting.append(len(answers))
-            answers.append(prepared)
+                waiting.append(len(results))
+            results.append(prepared)
             if len(waiting) >= self._settings.batch_size:
-                self._embed(answers, waiting)
-        self._embed(answers, waiting)
-        return [(one.number, answer) for one, answer in zip(asked, answers, strict=True)]
+                self._embed(results, waiting)
+        self._embed(results, waiting)
+        return [(one.number, result) for one, result in zip(tasks, results, strict=True)]
 
-    def _embed(self, answers: list[Prepared], waiting: list[int]) -> None:
+    def _embed(self, results: list[Prepared], waiting: list[int]) -> None:
         """Give their vectors to those that wait."""
         if not waiting:
             return
-        pixels = np.stack([one.picture.pixels for i in waiting if (one := answers[i]).picture])
+        pixels = np.stack([one.picture.pixels for i in waiting if (one := results[i]).picture])
         with self._lock:
             spaces = self._vectors(pixels)
         for i, vectors in zip(waiting, zip(*spaces, strict=True), strict=True):
-            answers[i] = replace(answers[i], vectors=vectors)
+            results[i] = replace(results[i], vectors=vectors)
         waiting.clear()
 
     def _vectors(self, pixels: Pixels) -> tuple[UnitVectors, ...]:
         """As `Store.embed`."""
-        if self._words:
-            return self._embedder.answers_and_words(pixels)
-        return (self._embedder.answers(pixels),)
+        if self._text:
+            return self._embedder.encode_gallery_with_text(pixels)
+        return (self._embedder.encode_gallery(pixels),)
 
 
 def require_alike(there: Sequence[UnitVectors], here: Sequence[UnitVectors]) -> None:

@@ -23,7 +23,7 @@ _HARMLESS = ("opened", "closed_no_write")
 """Kinds of events that change nothing: a build causes them itself."""
 
 
-class Bell:
+class ChangeSignal:
     """Is rung by whoever sees a change; says when it has been quiet for long enough. Safe to use
     from several threads."""
 

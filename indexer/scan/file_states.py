@@ -31,7 +31,7 @@ UNCHECKED = "unchecked"
 """Nothing says whether it is still what it was."""
 
 
-class PathEntry(NamedTuple):
+class IndexedPath(NamedTuple):
     """An indexed file, as the store knows it."""
 
     path: bytes
@@ -49,10 +49,10 @@ class PathState(NamedTuple):
     """Of the file that the path leads to; None at an address, and where it isn't `OK`."""
 
 
-def states_now(entries: Iterable[PathEntry], limits: Limits) -> dict[bytes, PathState]:
+def states_now(entries: Iterable[IndexedPath], limits: Limits) -> dict[bytes, PathState]:
     """What is at each of these paths now, by path."""
     found: dict[bytes, PathState] = {}
-    folders: dict[bytes, list[PathEntry]] = defaultdict(list)
+    folders: dict[bytes, list[IndexedPath]] = defaultdict(list)
     for entry in entries:
         if is_address(entry.path):
             folders[os.path.dirname(entry.path)].append(entry)
@@ -63,7 +63,7 @@ def states_now(entries: Iterable[PathEntry], limits: Limits) -> dict[bytes, Path
     return found
 
 
-def _on_disk(entry: PathEntry, limits: Limits) -> PathState:
+def _on_disk(entry: IndexedPath, limits: Limits) -> PathState:
     try:
         status = os.stat(entry.path)
     except OSError as error:
@@ -77,7 +77,7 @@ def _on_disk(entry: PathEntry, limits: Limits) -> PathState:
     return PathState(entry.path, state, status if state == OK else None)
 
 
-def _at_addresses(folder: bytes, entries: list[PathEntry], limits: Limits) -> Iterable[PathState]:
+def _at_addresses(folder: bytes, entries: list[IndexedPath], limits: Limits) -> Iterable[PathState]:
     names = {os.path.basename(entry.path) for entry in entries}
     try:
         now = listed_states(folder, names)
@@ -91,7 +91,7 @@ def _at_addresses(folder: bytes, entries: list[PathEntry], limits: Limits) -> It
     ]
 
 
-def _listed(entry: PathEntry, now: FileState | None, limits: Limits) -> str:
+def _listed(entry: IndexedPath, now: FileState | None, limits: Limits) -> str:
     if now is None:
         return GONE
     if entry.state not in (now, now.doubtful):
@@ -101,7 +101,7 @@ def _listed(entry: PathEntry, now: FileState | None, limits: Limits) -> str:
     return _by_content(entry, limits)
 
 
-def _by_content(entry: PathEntry, limits: Limits) -> str:
+def _by_content(entry: IndexedPath, limits: Limits) -> str:
     try:
         data = read_bytes(entry.path, limits)
     except PictureError:

@@ -170,7 +170,7 @@ class Selection:
         self._unused = {one.typed for one in rules.patterns if not one.takes_back}
 
     @property
-    def asks_for_paths(self) -> bool:
+    def names_paths(self) -> bool:
         """Whether where links lead matters."""
         return bool(self._below) or bool(self._elsewhere)
 

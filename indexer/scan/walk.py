@@ -53,8 +53,8 @@ class FileState(NamedTuple):
         """A state that no file is in, for one that was in this: so it is looked at again."""
         return FileState(self.size | _INT64, self.mtime_ns)
 
-    def to_record(self, asked_ns: int) -> FileState:
-        """What to remember of a file in this state whose bytes were read after `asked_ns` (since
+    def to_record(self, listed_ns: int) -> FileState:
+        """What to remember of a file in this state whose bytes were read after `listed_ns` (since
         1970, by the system's clock).
 
         A file that is changed twice within one step of its clock has the same time after both. So
@@ -64,7 +64,7 @@ class FileState(NamedTuple):
         if self.mtime_ns == UNKNOWN_TIME:
             return self.doubtful
         granule = _GRANULE if self.mtime_ns % _SECOND else _COARSE_GRANULE
-        is_young = asked_ns - granule < self.mtime_ns < asked_ns + _CLOCKS_APART
+        is_young = listed_ns - granule < self.mtime_ns < listed_ns + _CLOCKS_APART
         return self.doubtful if is_young else self
 
 
@@ -169,7 +169,7 @@ class Walk:
         """Whether the rules leave a folder or picture out, by its path or by where links lead."""
         if self.skips_name(entry.path, entry.name, is_folder):
             return True
-        if not self.selection.asks_for_paths:
+        if not self.selection.names_paths:
             return False
         if self.selection.skips_path(below(entry.path, self.root), is_folder):
             return True

@@ -11,9 +11,9 @@ from ...core.config import Settings
 from ...core.location import Location
 from ...core.version import __version__
 from ...engine.lens.lens import Lens
-from ..backends.base import Home
+from ..backends.base import Backend
 from ..backends.metadata import About
-from . import resolve as homes
+from . import resolve as resolve
 
 
 def new_store(
@@ -23,8 +23,8 @@ def new_store(
     settings: Settings,
     weights_file: str | os.PathLike[str] | None = None,
     origin: str | None = None,
-    words: int | None = None,
-) -> Home:
+    text: int | None = None,
+) -> Backend:
     """Make an empty store; for its one writer.
 
     Args:
@@ -42,6 +42,6 @@ def new_store(
         made_by=made_by,
         weights_file=None if weights_file is None else os.path.abspath(weights_file),
         origin=origin,
-        words=words,
+        text=text,
     ).renewed()
-    return homes.made(location, about, lens, settings)
+    return resolve.made(location, about, lens, settings)

@@ -16,7 +16,7 @@ from ...engine.images.file_bytes import read_bytes
 from ...engine.images.sources import name_of
 from ...engine.remote.urls import is_address
 from ..backends.metadata import About
-from ..catalog.records import Place
+from ..catalog.records import PathEntry
 from ..scan.walk import absolute
 
 if TYPE_CHECKING:
@@ -78,5 +78,5 @@ def known_content(
 def _content_at(reader: Reader, path: bytes) -> str | None:
     folder, name = os.path.split(path)
     number = reader.folder_number(folder)
-    place = None if number is None else reader.file_in(number, name)
-    return reader.record(place.image).sha256 if isinstance(place, Place) else None
+    location = None if number is None else reader.file_in(number, name)
+    return reader.record(location.image).sha256 if isinstance(location, PathEntry) else None

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...core.contracts import Indexed
 from ...core.errors import NotIndexedError
-from ..backends.base import Home
+from ..backends.base import Backend
 from ..backends.remembered_rules import remembered
 from ..catalog.base import Reader
 from ..scan.same_files import again_of_one_file
@@ -65,8 +65,8 @@ def files_of(reader: Reader) -> int | None:
     """How many files the indexed paths are of, as links are now; None where that would take long.
     A path at which nothing can be looked at counts as a file."""
     again = 0
-    if reader.places > reader.images - reader.orphans:
-        if reader.places > _MOST_PATHS:
+    if reader.entries > reader.images - reader.orphans:
+        if reader.entries > _MOST_PATHS:
             return None
         numbers = reader.image_numbers().tolist()
         for start in range(0, len(numbers), _AT_A_TIME):
@@ -74,22 +74,24 @@ def files_of(reader: Reader) -> int | None:
             for number in some:
                 if len(paths := reader.paths_of(number)) > 1:
                     again += sum(again_of_one_file(paths))
-    return reader.places - again
+    return reader.entries - again
 
 
-def about_store(home: Home, reader: Reader) -> dict[str, Any]:
+def about_store(backend: Backend, reader: Reader) -> dict[str, Any]:
     """What made a store, what it holds and what it takes (bytes); JSON values."""
-    about = home.about
+    about = backend.about
     made_by = about.made_by
     return {
-        "store": os.fspath(home.place),
+        "store": os.fspath(backend.location),
         "format": about.format,
         "created": about.created,
         "made_with": about.made_with,
         "folders": [os.fsdecode(root) for root in reader.roots()],
-        "rules": {os.fsdecode(root): one.said.options() for root, one in remembered(home).items()},
+        "rules": {
+            os.fsdecode(root): one.said.options() for root, one in remembered(backend).items()
+        },
         "images": reader.images - reader.orphans,
-        "paths": reader.places,
+        "paths": reader.entries,
         "files": files_of(reader),
         "unusable_files": reader.rejected,
         "generation": reader.generation,
@@ -100,6 +102,6 @@ def about_store(home: Home, reader: Reader) -> dict[str, Any]:
         "metric": made_by["metric"],
         **({"model": made_by["model"]} if about.imported else {}),
         **({"origin": about.origin} if about.origin else {}),
-        **home.info(),
+        **backend.info(),
         **({UNFINISHED: True} if reader.settings().get(UNFINISHED) else {}),
     }

@@ -9,7 +9,7 @@ from pathlib import Path
 from ...core.config import Settings
 from ...core.paths import is_file
 from ...engine.backbones.registry import spec_of
-from ...engine.backbones.text_encoder import Words, load_words
+from ...engine.backbones.text_encoder import TextEncoder, load_text_encoder
 from ...engine.backbones.weights import locate
 from ...engine.lens.embedder import (
     Embedder,
@@ -20,7 +20,7 @@ from ...engine.lens.embedder import (
     require_same,
 )
 from ...engine.lens.lens import Lens
-from ..backends.base import Home
+from ..backends.base import Backend
 from .imported import require_not_imported
 
 
@@ -29,7 +29,7 @@ class Loading:
 
     def __init__(
         self,
-        home: Home,
+        backend: Backend,
         settings: Settings,
         weights: Path | None,
     ) -> None:
@@ -39,11 +39,11 @@ class Loading:
             weights: where the weights are, if they have moved.
         """
         self.weights = weights
-        self._home = home
+        self._backend = backend
         self._settings = settings
         self._lock = threading.Lock()
         self._embedder: Embedder | None = None
-        self._words: Words | None = None
+        self._text: TextEncoder | None = None
 
     @property
     def loaded(self) -> Embedder | None:
@@ -52,7 +52,7 @@ class Loading:
 
     def lend(self, embedder: Embedder) -> None:
         """See `Store.lend`."""
-        if difference(self._home.about.made_by, embedder.identity) is None:
+        if difference(self._backend.about.made_by, embedder.identity) is None:
             self._embedder = embedder
 
     @property
@@ -60,8 +60,8 @@ class Loading:
         """See `Store.embedder`."""
         with self._lock:
             if self._embedder is None:
-                require_not_imported(self._home.place, self._home.about)
-                made_by = self._home.about.made_by
+                require_not_imported(self._backend.location, self._backend.about)
+                made_by = self._backend.about.made_by
                 embedder = load_embedder(
                     made_by["backbone"],
                     self._settings,
@@ -74,30 +74,30 @@ class Loading:
             return self._embedder
 
     @property
-    def words(self) -> Words:
+    def text(self) -> TextEncoder:
         """What reads texts for it; raises as `Store.embedder`."""
         with self._lock:
-            if self._words is None:
-                made_by = self._home.about.made_by
+            if self._text is None:
+                made_by = self._backend.about.made_by
                 spec = spec_of(made_by["backbone"]).converting(conversion_of(made_by))
                 if self._embedder is not None:
                     weights = self._embedder.backbone.weights
                 else:
                     weights = locate(spec, self._settings.weights_dir, self._file())
                     require_same(made_by, identity_of(spec, weights, self.lens))
-                self._words = load_words(spec, weights)
-            return self._words
+                self._text = load_text_encoder(spec, weights)
+            return self._text
 
     @cached_property
     def lens(self) -> Lens:
         """What made the vectors, without its backbone."""
         if self._embedder is not None:
             return self._embedder.lens
-        return self._home.lens()
+        return self._backend.lens()
 
     def _file(self) -> Path | None:
         """Of the weights, where they are known to be; None is wherever they are found."""
-        hint = self._home.about.weights_file
+        hint = self._backend.about.weights_file
         if self.weights is None and hint is not None and is_file(hint):
             return Path(hint)
         return self.weights

@@ -13,8 +13,8 @@ from ...core.config import Settings
 from ...core.location import Location
 from ...engine.lens.lens import Lens
 from ...engine.search import faiss_index as indexes
-from ..backends.base import Home
-from ..backends.folder.store_folder import StoreFolder
+from ..backends.base import Backend
+from ..backends.folder.store_folder import FolderBackend
 from ..backends.layout import ABOUT, refuse_foreign, writer_lock
 from ..backends.metadata import About
 
@@ -27,25 +27,25 @@ def is_there(location: Location) -> bool:
     """
     if isinstance(location, Path):
         return os.path.lexists(location / ABOUT)
-    from ..backends.milvus import backend as home
+    from ..backends.milvus import backend as backend
 
-    return home.is_there(location)
+    return backend.is_there(location)
 
 
-def opened(location: Location, settings: Settings) -> Home:
+def opened(location: Location, settings: Settings) -> Backend:
     """The store's home.
 
     Raises:
         NoStoreError, StoreMismatchError (a newer format), StoreDamagedError, StoreError
     """
     if isinstance(location, Path):
-        return StoreFolder.open(location)
-    from ..backends.milvus.backend import MilvusHome
+        return FolderBackend.open(location)
+    from ..backends.milvus.backend import MilvusBackend
 
-    return MilvusHome.open(location, settings)
+    return MilvusBackend.open(location, settings)
 
 
-def made(location: Location, about: About, lens: Lens, settings: Settings) -> Home:
+def made(location: Location, about: About, lens: Lens, settings: Settings) -> Backend:
     """A home for a new store that holds nothing yet; for its one writer.
 
     Raises:
@@ -53,10 +53,10 @@ def made(location: Location, about: About, lens: Lens, settings: Settings) -> Ho
     """
     if isinstance(location, Path):
         refuse_foreign(location)
-        return StoreFolder.made(location, about, lens)
-    from ..backends.milvus.backend import MilvusHome
+        return FolderBackend.made(location, about, lens)
+    from ..backends.milvus.backend import MilvusBackend
 
-    return MilvusHome.made(location, about, lens, settings)
+    return MilvusBackend.made(location, about, lens, settings)
 
 
 def may_be_made(location: Location) -> None:

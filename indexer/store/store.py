@@ -20,25 +20,25 @@ from ...core.paths import named
 from ...core.progress import Progress
 from ...core.threads import calm_blas
 from ...engine.backbones.registry import spec_of
-from ...engine.backbones.text_encoder import require_words
+from ...engine.backbones.text_encoder import require_text_space
 from ...engine.images.crops import Crop
 from ...engine.images.decode import Limits, Picture
-from ...engine.images.sources import looked_at, name_of
+from ...engine.images.sources import decoded_source, name_of
 from ...engine.lens.embedder import Embedder
 from ...engine.lens.lens import Lens
 from ...engine.search.normalize import unit
-from ..backends.base import Home, Indexes
+from ..backends.base import Backend, Indexes
 from ..backends.layout import require_folder, require_store
 from ..backends.metadata import About
 from ..catalog.base import Catalog
-from ..catalog.spaces import WORDS_TABLE
-from ..vector_index.hits import Asked
-from . import resolve as homes
+from ..catalog.spaces import TEXT_TABLE
+from ..vector_index.hits import SearchRequest
+from . import resolve as resolve
 from .create import new_store
 from .imported import known_content, require_not_imported
 from .info import UNFINISHED, about_store, indexed, number_of, sampled
 from .models import Loading
-from .query import Look, blend, names_of, need_words
+from .query import QueryEmbedding, blend, names_of, need_text
 
 if TYPE_CHECKING:
     from ...engine.images.sources import PictureSource
@@ -47,11 +47,11 @@ if TYPE_CHECKING:
 class Store:
     """An open store. Safe to use from several threads; close it or use it in `with`."""
 
-    def __init__(self, home: Home, settings: Settings, weights: Path | None = None) -> None:
-        self.home = home
-        self.location = home.place
+    def __init__(self, backend: Backend, settings: Settings, weights: Path | None = None) -> None:
+        self.backend = backend
+        self.location = backend.location
         self.settings = settings
-        self._made_by = Loading(home, settings, weights)
+        self._made_by = Loading(backend, settings, weights)
 
     # -- opening -------------------------------------------------------------
 
@@ -74,8 +74,8 @@ class Store:
             NoStoreError, StoreMismatchError (a newer format), StoreDamagedError
         """
         settings = settings or load_settings()
-        home = homes.opened(require_store(path, settings), settings)
-        return cls(home, settings, None if weights is None else named(weights))
+        backend = resolve.opened(require_store(path, settings), settings)
+        return cls(backend, settings, None if weights is None else named(weights))
 
     @classmethod
     def create(
@@ -85,10 +85,10 @@ class Store:
         settings: Settings,
         weights_file: Path | None = None,
         *,
-        words: bool = False,
+        text: bool = False,
     ) -> Store:
         """Make an empty store for what `embedder` will put in. The caller is its
-        `homes.only_writer`.
+        `resolve.only_writer`.
 
         Args:
             words: keep also where pictures are among texts; of a backbone that has these.
@@ -96,18 +96,18 @@ class Store:
         Raises:
             StoreError: something else is there, or it can't be written.
         """
-        width = embedder.backbone.spec.joint_dimension if words else None
-        home = new_store(
-            location, embedder.identity, embedder.lens, settings, weights_file, words=width
+        width = embedder.backbone.spec.joint_dimension if text else None
+        backend = new_store(
+            location, embedder.identity, embedder.lens, settings, weights_file, text=width
         )
-        store = cls(home, settings)
+        store = cls(backend, settings)
         store._made_by.lend(embedder)
         return store
 
     @property
     def about(self) -> About:
         """Which store it is, and what made it."""
-        return self.home.about
+        return self.backend.about
 
     @property
     def path(self) -> Path:
@@ -121,11 +121,11 @@ class Store:
     @property
     def catalog(self) -> Catalog:
         """The truth about what is indexed."""
-        return self.home.catalog
+        return self.backend.catalog
 
     def close(self) -> None:
         """Let go of the files, or of the connection."""
-        self.home.close()
+        self.backend.close()
 
     def __enter__(self) -> Store:
         return self
@@ -143,7 +143,7 @@ class Store:
         text: str | Sequence[str] = (),
         minus: Sequence[PictureSource] = (),
         crop: Crop | None = None,
-        only: Sequence[str] = (),
+        filter: Sequence[str] = (),
         min_score: float | None = None,
         include_self: bool = False,
         name: str = "",
@@ -153,30 +153,32 @@ class Store:
         Args:
             picture: a path (text or `Path`), the bytes of a picture file, a Pillow image, or
                 (height, width, 3) uint8 RGB pixels; or a list of such: pictures that look like all
-                of them. `ask` weighs them. None with a text alone.
+                of them. `query` weighs them. None with a text alone.
             k: at least 1; fewer hits come back where the store holds fewer.
-            text: what the pictures show, in words, or several such texts; see `text_look`.
+            text: what the pictures show, in words, or several such texts; see `encode_text`.
             minus: answers should look less like these.
             crop: the part of each picture to look at.
-            only, min_score, include_self, name: see `ask`.
+            only, min_score, include_self, name: see `query`.
 
         Raises:
-            UsageError: see `ask`.
+            UsageError: see `query`.
             PictureError: a picture can't be used.
             StoreMismatchError, WeightsError: what made the store is not what is here.
         """
         _require_k(k)
         like = picture if isinstance(picture, list) else [] if picture is None else [picture]
         texts = [text] if isinstance(text, str) else text
-        looks = [self.text_look(one) for one in texts]
-        looks += [self.look(one, crop=crop) for one in like]
-        looks += [self.look(one, crop=crop).weighing(-1) for one in minus]
-        return self.ask(
-            looks, k, only=only, min_score=min_score, include_self=include_self, name=name
+        embeddings = [self.encode_text(one) for one in texts]
+        embeddings += [self.encode_query(one, crop=crop) for one in like]
+        embeddings += [self.encode_query(one, crop=crop).weighing(-1) for one in minus]
+        return self.query_blend(
+            embeddings, k, filter=filter, min_score=min_score, include_self=include_self, name=name
         )
 
-    def look(self, picture: PictureSource, *, crop: Crop | None = None, name: str = "") -> Look:
-        """How a picture looks through the store's lens, to `ask` with.
+    def encode_query(
+        self, picture: PictureSource, *, crop: Crop | None = None, name: str = ""
+    ) -> QueryEmbedding:
+        """How a picture looks through the store's lens, to `query` with.
 
         Args:
             picture, crop: see `query`.
@@ -187,14 +189,18 @@ class Store:
         """
         if self.about.imported:
             limits = Limits.of(self.settings)
-            return self.indexed_look(
+            return self.encode_indexed(
                 known_content(self.catalog, self.location, limits, picture, crop)
             )
         geometry = self.embedder.backbone.spec.geometry
-        found = looked_at(picture, geometry, Limits.of(self.settings), crop)
-        return self.look_at(found.picture, sha256=found.sha256, name=name or name_of(picture))
+        found = decoded_source(picture, geometry, Limits.of(self.settings), crop)
+        return self.encode_decoded(
+            found.picture, sha256=found.sha256, name=name or name_of(picture)
+        )
 
-    def look_at(self, picture: Picture, *, sha256: bytes | None = None, name: str = "-") -> Look:
+    def encode_decoded(
+        self, picture: Picture, *, sha256: bytes | None = None, name: str = "-"
+    ) -> QueryEmbedding:
         """The same of a picture that was decoded already, to the size of the store's backbone.
 
         Args:
@@ -202,13 +208,13 @@ class Store:
         """
         pixels = picture.pixels[None]
         with calm_blas():
-            if self.about.words is None:
-                return Look(name, self.embedder.looks(pixels), sha256)
-            vector, words = self.embedder.looks_and_words(pixels)
-            return Look(name, vector, sha256, words=words)
+            if self.about.text is None:
+                return QueryEmbedding(name, self.embedder.embed(pixels), sha256)
+            vector, text = self.embedder.embed_with_text(pixels)
+            return QueryEmbedding(name, vector, sha256, text=text)
 
-    def text_look(self, text: str) -> Look:
-        """A text in words, to `ask` with: where it is among pictures, by the network that knows
+    def encode_text(self, text: str) -> QueryEmbedding:
+        """A text in words, to `query` with: where it is among pictures, by the network that knows
         both. Only for a store that was built with words.
 
         Raises:
@@ -216,25 +222,25 @@ class Store:
                 longer than the network reads.
             StoreMismatchError, WeightsError: as `query`.
         """
-        self.require_words()
-        return Look(repr(text), None, words=self._made_by.words.vectors([text]))
+        self.require_text_space()
+        return QueryEmbedding(repr(text), None, text=self._made_by.text.vectors([text]))
 
-    def require_words(self) -> None:
+    def require_text_space(self) -> None:
         """Refuse a store that can't be asked with texts.
 
         Raises:
             UsageError: says what to build.
         """
-        if self.about.words is None:
+        if self.about.text is None:
             require_not_imported(self.location, self.about)
             name = self.about.made_by["backbone"]
-            require_words(spec_of(name))
+            require_text_space(spec_of(name))
             raise UsageError(
                 f"{shown(self.location)} was built without words; build another with "
                 f"'tll-index build DIR --text --backbone {name} --store NEW'"
             )
 
-    def indexed_look(self, sha256: str) -> Look:
+    def encode_indexed(self, sha256: str) -> QueryEmbedding:
         """The same of an indexed picture, from its stored vector; no file is opened.
 
         Args:
@@ -246,24 +252,24 @@ class Store:
         with self.catalog.reading() as reader:
             found = indexed(reader, number := number_of(reader, sha256))
             stored = reader.vectors([number])
-            keeps = self.about.words is not None
-            words = reader.of_space(WORDS_TABLE).vectors([number]) if keeps else None
-        vector = unit(self.lens.looks_of(stored))
-        return Look(found.paths[0], vector, bytes.fromhex(sha256), words=words)
+            keeps = self.about.text is not None
+            text = reader.of_space(TEXT_TABLE).vectors([number]) if keeps else None
+        vector = unit(self.lens.embeddings_of(stored))
+        return QueryEmbedding(found.paths[0], vector, bytes.fromhex(sha256), text=text)
 
-    def ask(
+    def query_blend(
         self,
-        looks: Sequence[Look],
+        embeddings: Sequence[QueryEmbedding],
         k: int = 10,
         *,
-        only: Sequence[str] = (),
+        filter: Sequence[str] = (),
         min_score: float | None = None,
         include_self: bool = False,
         name: str = "",
     ) -> Hits:
-        """The `k` indexed pictures that look most like the sum of `looks`, each by its weight. With
-        a text among them, all are compared by the network that knows texts: scores are then its
-        cosines, which are low between a text and a picture that fits it.
+        """The `k` indexed pictures that look most like the sum of `embeddings`, each by its weight.
+        With a text among them, all are compared by the network that knows texts: scores are then
+        its cosines, which are low between a text and a picture that fits it.
 
         Args:
             only: patterns, as in a .gitignore: just pictures with a path that they let through
@@ -275,15 +281,15 @@ class Store:
         Raises:
             UsageError: `k` below 1, no look, looks that cancel each other out, an empty pattern.
         """
-        vector = blend(looks)
-        own = frozenset() if include_self else {look.sha256 for look in looks if look.sha256}
-        words = need_words(looks)
+        vector = blend(embeddings)
+        own = frozenset() if include_self else {look.sha256 for look in embeddings if look.sha256}
+        text = need_text(embeddings)
         with calm_blas():
-            ask = vector if words else self.lens.asks_of(vector)
-            hits = self.search(ask, k, without=own, only=only, words=words)
+            query = vector if text else self.lens.query_of(vector)
+            hits = self.search(query, k, without=own, filter=filter, text=text)
         if min_score is not None:
             hits = tuple(hit for hit in hits if hit.score >= min_score)
-        return Hits(name or names_of(looks), hits)
+        return Hits(name or names_of(embeddings), hits)
 
     def picture(self, sha256: str) -> Indexed:
         """What the store knows of the picture with this content (see `Hit.sha256`).
@@ -314,12 +320,12 @@ class Store:
         """Have it use one that is loaded already, if that is the one that made it."""
         self._made_by.lend(embedder)
 
-    def embed(self, pixels: Pixels) -> tuple[UnitVectors, ...]:
+    def encode_gallery(self, pixels: Pixels) -> tuple[UnitVectors, ...]:
         """(n, size, size, 3) uint8 RGB -> what the store keeps of these pictures in each of its
         `About.spaces`: (n, dimension) float32 of length 1. Raises as `embedder`."""
-        if self.about.words is None:
-            return (self.embedder.answers(pixels),)
-        return self.embedder.answers_and_words(pixels)
+        if self.about.text is None:
+            return (self.embedder.encode_gallery(pixels),)
+        return self.embedder.encode_gallery_with_text(pixels)
 
     def sample(self, count: int, seed: int = 0) -> list[str]:
         """Paths of `count` indexed pictures (or all there are), by chance but the same each time,
@@ -336,7 +342,7 @@ class Store:
         """Look for the weights in `file` from now on; only for the store's one writer."""
         self._made_by.weights = file
         if (named := os.path.abspath(file)) != self.about.weights_file:
-            self.home.set_about(replace(self.about, weights_file=named))
+            self.backend.set_about(replace(self.about, weights_file=named))
 
     @property
     def unfinished(self) -> bool:
@@ -352,42 +358,42 @@ class Store:
     def info(self) -> dict[str, Any]:
         """What made the store, what it holds and what it takes on disk (bytes); JSON values."""
         with self.catalog.reading() as reader:
-            return about_store(self.home, reader)
+            return about_store(self.backend, reader)
 
     # -- the derived index -----------------------------------------------------
 
     def search(
         self,
-        ask: UnitVectors,
+        query: UnitVectors,
         k: int = 10,
         *,
         without: Collection[bytes] = (),
-        only: Sequence[str] = (),
-        words: bool = False,
+        filter: Sequence[str] = (),
+        text: bool = False,
     ) -> tuple[Hit, ...]:
-        """The `k` indexed pictures with the largest inner product, best first; what `ask` does
+        """The `k` indexed pictures with the largest inner product, best first; what `query` does
         with its pictures' vector.
 
         Args:
-            ask: (1, d) or (d,) float32 of length 1, as `Lens.asks_of` gives it.
+            ask: (1, d) or (d,) float32 of length 1, as `Lens.query_of` gives it.
             without: SHA-256 of contents; those pictures are left out.
-            only: see `ask`.
-            words: `ask` is a place among texts (`Look.words`), where the store keeps these.
+            only: see `query`.
+            words: `query` is in the text space (`QueryEmbedding.text`), where the store keeps one.
 
         Raises:
-            UsageError: `k` below 1, an `ask` of another length, an empty pattern, no words.
+            UsageError: `k` below 1, an `query` of another length, an empty pattern, no words.
         """
         _require_k(k)
-        if words:
-            self.require_words()
-        ask = np.ascontiguousarray(np.atleast_2d(ask), np.float32)
-        space = self.about.spaces[words]
-        if ask.shape != (1, space.dimension):
+        if text:
+            self.require_text_space()
+        query = np.ascontiguousarray(np.atleast_2d(query), np.float32)
+        space = self.about.spaces[text]
+        if query.shape != (1, space.dimension):
             raise UsageError(
-                f"a query has {space.dimension} values, not {ask.shape[-1]} times {len(ask)}"
+                f"a query has {space.dimension} values, not {query.shape[-1]} times {len(query)}"
             )
-        asked = Asked(ask, k, self.indexes.lens_of(space).scale, frozenset(without))
-        return self.indexes.hits(space, asked, tuple(only))
+        request = SearchRequest(query, k, self.indexes.lens_of(space).scale, frozenset(without))
+        return self.indexes.hits(space, request, tuple(filter))
 
     def save_index(self, progress: Progress | None = None, *, afresh: bool = False) -> None:
         """Bring each FAISS file up to the catalog, or make the one that now suits it; only for the
@@ -405,7 +411,7 @@ class Store:
     @cached_property
     def indexes(self) -> Indexes:
         """What is derived from the catalog."""
-        return self.home.indexes(lambda: self.lens, self.settings)
+        return self.backend.indexes(lambda: self.lens, self.settings)
 
     @property
     def lens(self) -> Lens:

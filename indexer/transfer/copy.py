@@ -21,14 +21,14 @@ from ...core.errors import StoreError, UsageError
 from ...core.location import Location
 from ...core.names import shown
 from ...core.progress import Progress
-from ..backends.layout import place_to_build, require_store
+from ..backends.layout import location_to_build, require_store
 from ..backends.remembered_rules import remember, remembered
 from ..catalog.base import Reader, Writer
-from ..catalog.records import Place, Reject
-from ..catalog.spaces import LOOKS_TABLE
-from ..ingest.background_indexer import Keeper
+from ..catalog.records import PathEntry, Reject
+from ..catalog.spaces import LENS_TABLE
+from ..ingest.background_indexer import BackgroundIndexer
 from ..maintenance.forget import settle
-from ..store import resolve as homes
+from ..store import resolve as resolve
 from ..store.create import new_store
 from ..store.info import UNFINISHED
 from ..store.store import Store
@@ -63,8 +63,8 @@ class Copied:
     """Vectors that were compared, and found equal in every bit."""
     recall: float = 1.0
     """Of the ten best answers of the source, the share that the copy gives as well: the mean over
-    `asked` pictures."""
-    asked: int = 0
+    `compared` pictures."""
+    compared: int = 0
     source_changed: bool = False
     """Whether the source was written to meanwhile. The copy then is what a source in a folder was
     when the copy began; how both answer is only reported. The next copy brings it in step."""
@@ -75,7 +75,7 @@ class _Difference:
     """Of one folder: what is to be written, and what to be removed."""
 
     folder: bytes
-    files: list[tuple[bytes, Place | Reject]] = field(default_factory=list)
+    files: list[tuple[bytes, PathEntry | Reject]] = field(default_factory=list)
     gone: list[bytes] = field(default_factory=list)
 
 
@@ -101,22 +101,22 @@ def copy_store(
             knows no snapshots, to the source.
     """
     settings, progress = settings or load_settings(), progress or Progress()
-    here, there = require_store(source, settings), place_to_build(destination, settings)
+    here, there = require_store(source, settings), location_to_build(destination, settings)
     if here == there:
         raise UsageError(f"{shown(here)} can't be copied onto itself")
     with ExitStack() as stack:
         one = stack.enter_context(Store.open(here, settings=settings))
         if not isinstance(here, Path) and not _share_a_lock(here, there):
-            stack.enter_context(homes.only_writer(here))
-        if not homes.is_there(there):
-            homes.may_be_made(there)
-        stack.enter_context(homes.only_writer(there))
+            stack.enter_context(resolve.only_writer(here))
+        if not resolve.is_there(there):
+            resolve.may_be_made(there)
+        stack.enter_context(resolve.only_writer(there))
         copied = Copied()
         reader = stack.enter_context(one.catalog.reading())
         other = stack.enter_context(_destination(one, reader, there, settings, progress))
-        with Keeper(other) as keeper:
-            _bring_in_step(reader, one, other, copied, keeper, progress)
-            keeper.finish(progress)
+        with BackgroundIndexer(other) as indexer:
+            _bring_in_step(reader, one, other, copied, indexer, progress)
+            indexer.finish(progress)
             _verify(reader, one, other, copied)
             other.catalog.write(lambda writer: _mark(writer, reader, one, unfinished=False))
         return copied
@@ -124,7 +124,7 @@ def copy_store(
 
 def _share_a_lock(one: Location, other: Location) -> bool:
     """Whether who writes to one writes to the other: both are in one Milvus Lite."""
-    files = [None if isinstance(place, Path) else place.file for place in (one, other)]
+    files = [None if isinstance(entry, Path) else entry.file for entry in (one, other)]
     return files[0] is not None and files[0] == files[1]
 
 
@@ -132,13 +132,13 @@ def _destination(
     one: Store, reader: Reader, there: Location, settings: Settings, progress: Progress
 ) -> Store:
     about = one.about
-    if homes.is_there(there):
+    if resolve.is_there(there):
         other = Store.open(there, settings=settings)
         try:
             with other.catalog.reading() as copy:
                 origin = copy.settings().get(_ORIGIN)
-                is_new = origin is None and not copy.places and not copy.rejected
-            same = (other.about.made_by, other.about.words) == (about.made_by, about.words)
+                is_new = origin is None and not copy.entries and not copy.rejected
+            same = (other.about.made_by, other.about.text) == (about.made_by, about.text)
             if not same or not (is_new or origin == about.id.hex()):
                 raise StoreError(
                     f"{shown(there)} holds a store that is no copy of {shown(one.location)}; give "
@@ -156,7 +156,7 @@ def _destination(
             _for_index(one, reader, there, settings),
             about.weights_file,
             about.origin,
-            about.words,
+            about.text,
         )
         other = Store(made, settings)
     other.catalog.write(lambda writer: _mark(writer, reader, one, unfinished=True))
@@ -168,7 +168,7 @@ def _for_index(one: Store, reader: Reader, there: Location, settings: Settings) 
     told = settings.index or reader.settings().get("index", "")
     try:
         for space in one.about.spaces:
-            homes.require_index(there, told or "auto", space.dimension)
+            resolve.require_index(there, told or "auto", space.dimension)
     except UsageError:
         if settings.index:
             raise
@@ -183,12 +183,17 @@ def _mark(writer: Writer, reader: Reader, one: Store, *, unfinished: bool) -> No
 
 
 def _bring_in_step(
-    reader: Reader, one: Store, other: Store, copied: Copied, keeper: Keeper, progress: Progress
+    reader: Reader,
+    one: Store,
+    other: Store,
+    copied: Copied,
+    indexer: BackgroundIndexer,
+    progress: Progress,
 ) -> None:
-    progress.starting("copying", reader.places + reader.rejected, "paths")
+    progress.starting("copying", reader.entries + reader.rejected, "paths")
     spaces = [reader.of_space(space.table) for space in one.about.spaces]
     roots = reader.roots()
-    remember(other.home, remembered(one.home))
+    remember(other.backend, remembered(one.backend))
     other.catalog.write(lambda writer: writer.set_roots(roots))
     for difference in _differences(reader, other, progress):
         for start in range(0, len(difference.files), _PER_WRITE):
@@ -197,14 +202,14 @@ def _bring_in_step(
             def record(
                 writer: Writer,
                 folder: bytes = difference.folder,
-                files: Sequence[tuple[bytes, Place | Reject]] = files,
+                files: Sequence[tuple[bytes, PathEntry | Reject]] = files,
             ) -> int:
                 return _record(writer, reader, spaces, folder, files)
 
             copied.sent += other.catalog.write(record)
             copied.changed += len(files)
             progress.advanced(len(files))
-            keeper.grown()
+            indexer.grown()
         if difference.gone:
             copied.removed += other.catalog.write(
                 lambda writer, one=difference: _remove(writer, one)  # type: ignore[misc]
@@ -238,22 +243,22 @@ def _differences(reader: Reader, other: Store, progress: Progress) -> Iterator[_
 
 def _forgetful(reader: Reader) -> Reader:
     """Of the same moment; what it remembers of a catalog that is far away goes with it."""
-    return reader.of_space(LOOKS_TABLE)
+    return reader.of_space(LENS_TABLE)
 
 
-def _files_in(reader: Reader, number: int | None) -> dict[bytes, tuple[Place | Reject, object]]:
+def _files_in(reader: Reader, number: int | None) -> dict[bytes, tuple[PathEntry | Reject, object]]:
     """The files of a folder, each with what is the same in both stores if it is the same."""
     if number is None:
         return {}
-    places, rejects = reader.places_in(number), reader.rejects_in(number)
-    found: dict[bytes, tuple[Place | Reject, object]] = {
+    entries, rejects = reader.entries_in(number), reader.rejects_in(number)
+    found: dict[bytes, tuple[PathEntry | Reject, object]] = {
         name: (reject, reject) for name, reject in rejects.items()
     }
-    reader.fetch((place.image for place in places.values()), paths=False)
-    for name, place in places.items():
-        record = reader.image(place.image)
+    reader.fetch((entry.image for entry in entries.values()), paths=False)
+    for name, entry in entries.items():
+        record = reader.image(entry.image)
         # One that is lost is like no other: it is sent again.
-        found[name] = (place, object() if record is None else (place.state, record.sha256))
+        found[name] = (entry, object() if record is None else (entry.state, record.sha256))
     return found
 
 
@@ -262,13 +267,13 @@ def _record(
     reader: Reader,
     spaces: Sequence[Reader],
     folder: bytes,
-    files: Sequence[tuple[bytes, Place | Reject]],
+    files: Sequence[tuple[bytes, PathEntry | Reject]],
 ) -> int:
     """Work for one write; returns how many pictures were new."""
     reader = _forgetful(reader)
-    reader.fetch((said.image for _, said in files if isinstance(said, Place)), paths=False)
+    reader.fetch((said.image for _, said in files if isinstance(said, PathEntry)), paths=False)
     records = {
-        said.image: reader.record(said.image) for _, said in files if isinstance(said, Place)
+        said.image: reader.record(said.image) for _, said in files if isinstance(said, PathEntry)
     }
     contents = {image: bytes.fromhex(record.sha256) for image, record in records.items()}
     writer.foresee(contents.values(), (os.path.join(folder, name) for name, _ in files))
@@ -285,7 +290,7 @@ def _record(
             continue
         image = numbers.get(said.image) or writer.image_of(contents[said.image])
         assert image is not None
-        writer.set_place(number, name, said.state, image)
+        writer.set_entry(number, name, said.state, image)
     return len(fresh)
 
 
@@ -307,12 +312,12 @@ def _verify(reader: Reader, one: Store, other: Store, copied: Copied) -> None:
     with other.catalog.reading() as copy:
         for what, wanted, found in (
             ("pictures", reader.images - reader.orphans, copy.images - copy.orphans),
-            ("paths", reader.places, copy.places),
+            ("paths", reader.entries, copy.entries),
             ("unusable files", reader.rejected, copy.rejected),
         ):
             if wanted != found:
                 raise _differ(other, f"{found:,} {what}, its source {wanted:,}")
-        copied.images, copied.paths = copy.images - copy.orphans, copy.places
+        copied.images, copied.paths = copy.images - copy.orphans, copy.entries
         copied.unusable = copy.rejected
         numbers = reader.image_numbers()
         chosen = random.sample(range(len(numbers)), min(_VECTORS, len(numbers)))
@@ -327,7 +332,7 @@ def _verify(reader: Reader, one: Store, other: Store, copied: Copied) -> None:
                 if not np.array_equal(mine.vectors([int(numbers[row])]), theirs.vectors([number])):
                     raise _differ(other, f"another vector of picture {content}")
             copied.vectors += len(chosen)
-    _compare_answers(one, other, contents[:_ASKED], copied)
+    _compare_hits(one, other, contents[:_ASKED], copied)
     with one.catalog.reading() as now:
         copied.source_changed = now.transaction != reader.transaction
     if copied.recall < LEAST_RECALL and not copied.source_changed:
@@ -338,14 +343,16 @@ def _verify(reader: Reader, one: Store, other: Store, copied: Copied) -> None:
         )
 
 
-def _compare_answers(one: Store, other: Store, contents: Sequence[str], copied: Copied) -> None:
+def _compare_hits(one: Store, other: Store, contents: Sequence[str], copied: Copied) -> None:
     shares = []
     for content in contents:
-        look = other.indexed_look(content)  # which is what its source had
-        mine, theirs = ({hit.sha256 for hit in s.ask([look], _NEAREST)} for s in (one, other))
+        look = other.encode_indexed(content)  # which is what its source had
+        mine, theirs = (
+            {hit.sha256 for hit in s.query_blend([look], _NEAREST)} for s in (one, other)
+        )
         if mine:
             shares.append(len(mine & theirs) / len(mine))
-    copied.asked = len(shares)
+    copied.compared = len(shares)
     copied.recall = float(np.mean(shares)) if shares else 1.0
 
 

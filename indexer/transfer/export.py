@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ...core.atomic_files import new_folder, place_for, replace_file
+from ...core.atomic_files import destination_for, new_folder, replace_file
 from ...core.config import Settings, load_settings
 from ...core.errors import TllError, UsageError
 from ...core.names import shown
@@ -66,7 +66,7 @@ def export(
         raise UsageError(f"there is no layout {layout!r} with vectors {vectors!r}")
     if layout != "npz":
         parquet("Parquet")  # before anything is begun
-    path = place_for(destination, new=layout == "clip-retrieval")
+    path = destination_for(destination, new=layout == "clip-retrieval")
     settings = settings or load_settings()
     with Store.open(store, settings=settings) as opened, opened.catalog.reading() as reader:
         about = opened.about
@@ -102,7 +102,7 @@ def _layout_of(destination: str | os.PathLike[str]) -> Layout:
 
 def _looks(lens: Lens) -> int:
     """The length of a look."""
-    return lens.dimension if lens.hubs is None else lens.hubs.bank.shape[1]
+    return lens.dimension if lens.csls is None else lens.csls.bank.shape[1]
 
 
 def _write(

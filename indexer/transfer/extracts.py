@@ -70,7 +70,7 @@ class Extract:
     @property
     def paths(self) -> int:
         """The same, by path."""
-        return self.reader.places
+        return self.reader.entries
 
     def parts(self) -> Iterator[Part]:
         """
@@ -105,7 +105,7 @@ class Extract:
         records = [self.reader.record(numbers[row]) for row in shown]
         vectors = vectors[shown]
         if self.lens is not None and len(shown):
-            vectors = self.lens.looks_of(vectors)
+            vectors = self.lens.embeddings_of(vectors)
         if vectors.shape[1:] != (self.dimension,) and len(shown):
             raise StoreDamagedError(
                 f"the catalog's vectors are damaged: {vectors.shape[1]} values, expected "

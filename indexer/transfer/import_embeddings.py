@@ -27,19 +27,19 @@ from ...core.progress import Progress
 from ...engine.backbones.registry import spec_of
 from ...engine.images.decode import Geometry, Limits
 from ...engine.images.file_bytes import FileBytes, read_file
-from ...engine.images.sources import looked_at
+from ...engine.images.sources import decoded_source
 from ...engine.lens.embedder import Embedder, difference, load_embedder
 from ...engine.lens.lens import Lens
 from ...engine.remote.urls import is_address, is_secret
-from ..backends.layout import place_to_build
+from ..backends.layout import location_to_build
 from ..backends.metadata import IMPORTED
 from ..catalog.base import Writer
 from ..decoding.decoder_process import Decoder
 from ..decoding.pipeline import Pipeline, Prepared
-from ..ingest.background_indexer import Keeper
+from ..ingest.background_indexer import BackgroundIndexer
 from ..maintenance.forget import settle
 from ..scan.walk import LONGEST_NAME, FileState, absolute
-from ..store import resolve as homes
+from ..store import resolve as resolve
 from ..store.create import new_store
 from ..store.store import Store
 from .clip_retrieval import Row, Shard, shards_in
@@ -103,13 +103,13 @@ def import_embeddings(
         embedder = _joint(backbone, dimension, weights_file, settings)
         origin += f", {_compared(shards, embedder, settings)}"
         made_by, lens = embedder.identity, embedder.lens
-    path = place_to_build(store, settings)
+    path = location_to_build(store, settings)
     with ExitStack() as stack:
-        there = homes.is_there(path)
+        there = resolve.is_there(path)
         known = stack.enter_context(Store.open(path, settings=settings)) if there else None
         if known is not None:
             _require_alike(known, made_by, model)
-        stack.enter_context(homes.only_writer(path))
+        stack.enter_context(resolve.only_writer(path))
         if known is None:
             about = new_store(path, made_by, lens, settings, weights_file, origin)
             known = stack.enter_context(Store(about, settings))
@@ -178,10 +178,10 @@ def _compared(shards: Sequence[Shard], embedder: Embedder, settings: Settings) -
         if is_address(row.path):
             continue  # there may be as many hosts as rows
         try:
-            picture = looked_at(os.fsdecode(row.path), geometry, limits).picture
+            picture = decoded_source(os.fsdecode(row.path), geometry, limits).picture
         except PictureError:
             continue
-        cosines.append(float(embedder.looks(picture.pixels[None])[0] @ row.vector))
+        cosines.append(float(embedder.embed(picture.pixels[None])[0] @ row.vector))
         if len(cosines) == _COMPARED:
             break
     name = embedder.backbone.spec.name
@@ -208,7 +208,7 @@ def _require_alike(store: Store, made_by: dict[str, Any], model: str) -> None:
             f"{shown(store.location)} was made with another {found.what} ({found.one}, here "
             f"{found.other}); import into another store with --store"
         )
-    if store.about.words is not None:
+    if store.about.text is not None:
         raise StoreMismatchError(
             f"{shown(store.location)} also keeps where pictures are among texts, which the layout "
             "has not; import into another store with --store"
@@ -292,7 +292,7 @@ def _take_in(
             return reader.image_of(sha256) is not None
 
     with (
-        Keeper(store) as keeper,
+        BackgroundIndexer(store) as indexer,
         Pipeline(decoders, limits, 4 * len(decoders), read=_read_here) as pipeline,
     ):
         prepared = pipeline.run(_rows(shards, counts), is_known)
@@ -305,9 +305,9 @@ def _take_in(
             for name in ("images", "paths", "known", "absent", "nameless", "renamed"):
                 setattr(counts, name, getattr(counts, name) + getattr(came, name))
             progress.advanced(len(batch))
-            keeper.grown()
+            indexer.grown()
         store.catalog.remove_orphans()
-        keeper.finish(progress)
+        indexer.finish(progress)
     return counts
 
 

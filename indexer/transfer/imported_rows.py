@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..catalog.base import Reader, Writer
-from ..catalog.records import ImageRecord, Place
+from ..catalog.records import ImageRecord, PathEntry
 from ..decoding.pipeline import Listed, Prepared
 from ..ingest.commit import state_of
 from ..scan.walk import LONGEST_NAME, FileState
@@ -80,7 +80,7 @@ def record_rows(writer: Writer, batch: Sequence[Prepared]) -> Imported:
         counts.known += shown == image
         counts.paths += shown != image
         folder, name = os.path.split(one.path)
-        writer.set_place(writer.folder(folder), name, one.state, image)
+        writer.set_entry(writer.folder(folder), name, one.state, image)
     return counts
 
 
@@ -153,7 +153,7 @@ def _image_at(reader: Reader, path: bytes) -> int | None:
     folder, name = os.path.split(path)
     number = reader.folder_number(folder)
     known = None if number is None else reader.file_in(number, name)
-    return known.image if isinstance(known, Place) else None
+    return known.image if isinstance(known, PathEntry) else None
 
 
 def _vectors_known(writer: Writer, rows: Iterable[_Intended]) -> dict[int, NDArray[np.float32]]:

@@ -20,14 +20,14 @@ from ...core.location import Location
 from ...core.names import shown
 from ...core.progress import Progress
 from ...engine.lens.embedder import difference
-from ..backends.layout import place_to_build
+from ..backends.layout import location_to_build
 from ..backends.remembered_rules import remember, remembered
 from ..catalog.base import Reader, Writer
-from ..catalog.records import Place, Reject
-from ..ingest.background_indexer import Keeper
+from ..catalog.records import PathEntry, Reject
+from ..ingest.background_indexer import BackgroundIndexer
 from ..maintenance.forget import settle, unsign
 from ..scan.walk import FileState
-from ..store import resolve as homes
+from ..store import resolve as resolve
 from ..store.create import new_store
 from ..store.store import Store
 
@@ -62,7 +62,7 @@ class _Item(NamedTuple):
 
     folder: bytes
     name: bytes
-    known: Place | Reject
+    known: PathEntry | Reject
 
 
 def merge(
@@ -90,7 +90,7 @@ def merge(
     """
     settings = settings or load_settings()
     progress = progress or Progress()
-    path = place_to_build(store, settings)
+    path = location_to_build(store, settings)
     with ExitStack() as stack:
         others = [stack.enter_context(Store.open(source, settings=settings)) for source in sources]
         if not others:
@@ -99,7 +99,7 @@ def merge(
             raise UsageError(f"{shown(path)} can't be merged into itself")
         known = _open_known(path, settings, stack)
         _require_alike(others, known or others[0])
-        stack.enter_context(homes.only_writer(path))
+        stack.enter_context(resolve.only_writer(path))
         if opened := known or _open_known(path, settings, stack):
             _require_alike(others, opened)
             settle(opened, progress)
@@ -108,17 +108,17 @@ def merge(
         opened.indexes.remember_wanted()
         progress.starting("merging", sum(map(_count, others)), "paths")
         merged = Merged()
-        with Keeper(opened) as keeper:
+        with BackgroundIndexer(opened) as indexer:
             for other in others:
-                merged += _take_over(other, opened, keeper, progress)
+                merged += _take_over(other, opened, indexer, progress)
             opened.catalog.remove_orphans()
-            keeper.finish(progress)
+            indexer.finish(progress)
         unsign(opened, progress)  # the others are only read, and may be older
     return merged
 
 
 def _open_known(path: Location, settings: Settings, stack: ExitStack) -> Store | None:
-    if not homes.is_there(path):
+    if not resolve.is_there(path):
         return None
     return stack.enter_context(Store.open(path, settings=settings))
 
@@ -131,7 +131,7 @@ def _require_alike(stores: Sequence[Store], like: Store) -> None:
                 f"{shown(like.location)} ({found.one}, there {found.other}); vectors of the "
                 "two can't be compared: build one of them again"
             )
-        if like.about.words and not store.about.words:
+        if like.about.text and not store.about.text:
             raise StoreMismatchError(
                 f"{shown(store.location)} was built without words and {shown(like.location)} with: "
                 "build the former again, with --text"
@@ -141,24 +141,28 @@ def _require_alike(stores: Sequence[Store], like: Store) -> None:
 def _made_like(other: Store, path: Location, settings: Settings) -> Store:
     about, lens = other.about, other.lens
     made = new_store(
-        path, about.made_by, lens, settings, about.weights_file, about.origin, about.words
+        path, about.made_by, lens, settings, about.weights_file, about.origin, about.text
     )
     return Store(made, settings)
 
 
 def _count(store: Store) -> int:
     with store.catalog.reading() as reader:
-        return reader.places + reader.rejected
+        return reader.entries + reader.rejected
 
 
-def _take_over(source: Store, store: Store, keeper: Keeper, progress: Progress) -> Merged:
+def _take_over(
+    source: Store, store: Store, indexer: BackgroundIndexer, progress: Progress
+) -> Merged:
     merged = Merged()
     with source.catalog.reading() as reader:
         roots, known = reader.roots(), set(store.roots())
         # Of a folder that both are built from, the rules of the store that is merged into hold.
-        rules = remembered(source.home)
-        kept = remembered(store.home) | {root: rules[root] for root in rules if root not in known}
-        remember(store.home, kept)
+        rules = remembered(source.backend)
+        kept = remembered(store.backend) | {
+            root: rules[root] for root in rules if root not in known
+        }
+        remember(store.backend, kept)
         store.catalog.write(lambda writer: writer.set_roots(sorted({*writer.roots(), *roots})))
         items = _items(reader)
         spaces = [reader.of_space(space.table) for space in store.about.spaces]
@@ -169,14 +173,14 @@ def _take_over(source: Store, store: Store, keeper: Keeper, progress: Progress) 
 
             merged += store.catalog.write(record)
             progress.advanced(len(batch))
-            keeper.grown()
+            indexer.grown()
     return merged
 
 
 def _items(reader: Reader) -> Iterator[_Item]:
     for number, folder in reader.folders():
-        for name, place in reader.places_in(number).items():
-            yield _Item(folder, name, place)
+        for name, entry in reader.entries_in(number).items():
+            yield _Item(folder, name, entry)
         for name, reject in reader.rejects_in(number).items():
             yield _Item(folder, name, reject)
 
@@ -187,7 +191,7 @@ def _record(
     """`spaces`: the source's vectors, in each of the store's spaces."""
     merged = Merged()
     for folder, name, offered in batch:
-        record = source.record(offered.image) if isinstance(offered, Place) else None
+        record = source.record(offered.image) if isinstance(offered, PathEntry) else None
         image = writer.image_of(bytes.fromhex(record.sha256)) if record else _UNUSABLE
         number = writer.folder(folder)
         known = writer.file_in(number, name)
@@ -195,7 +199,7 @@ def _record(
         if known is None:
             merged.added += record is not None
             merged.unusable += record is None
-        elif image == (known.image if isinstance(known, Place) else _UNUSABLE):
+        elif image == (known.image if isinstance(known, PathEntry) else _UNUSABLE):
             merged.known += record is not None
         else:
             merged.replaced += newer
@@ -210,20 +214,22 @@ def _record(
             vectors = [reader.vectors([offered.image])[0] for reader in spaces]
             image = writer.add_image(bytes.fromhex(record.sha256), record, *vectors)
             merged.images += 1
-        writer.set_place(number, name, offered.state, image)
+        writer.set_entry(number, name, offered.state, image)
     return merged
 
 
-def _is_newer(folder: bytes, name: bytes, offered: Place | Reject, known: Place | Reject) -> bool:
+def _is_newer(
+    folder: bytes, name: bytes, offered: PathEntry | Reject, known: PathEntry | Reject
+) -> bool:
     """Whether the file is now as the source knew it and not as the store does. If that tells
     nothing, a picture is better than none."""
     if offered.state == known.state:
-        return isinstance(offered, Place) and isinstance(known, Reject)
+        return isinstance(offered, PathEntry) and isinstance(known, Reject)
     path = os.path.join(folder, name)
     fits = [_fits(path, one.state) for one in (offered, known)]
     if fits[0] != fits[1]:
         return fits[0]
-    return isinstance(offered, Place) and isinstance(known, Reject)
+    return isinstance(offered, PathEntry) and isinstance(known, Reject)
 
 
 def _fits(path: bytes, state: FileState) -> bool:

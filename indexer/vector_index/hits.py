@@ -16,11 +16,11 @@ from ..catalog.base import Reader
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class SearchRequest:
     """One question."""
 
-    ask: UnitVectors
-    """(1, d) float32 of length 1, as `Lens.asks_of` gives it."""
+    query: UnitVectors
+    """(1, d) float32 of length 1, as `Lens.query_of` gives it."""
     k: int
     scale: float
     """See `Lens.scale`."""
@@ -31,8 +31,8 @@ class Asked:
 def best_hits(
     reader: Reader,
     nearest: Callable[[int], Neighbours],
-    asked: Asked,
-    lets: Callable[[bytes], bool] | None = None,
+    request: SearchRequest,
+    allows: Callable[[bytes], bool] | None = None,
 ) -> tuple[Hit, ...]:
     """The `k` best hits.
 
@@ -43,16 +43,16 @@ def best_hits(
     Raises:
         StoreDamagedError: the catalog has lost a record.
     """
-    these = {image for one in asked.without if (image := reader.image_of(one)) is not None}
+    these = {image for one in request.without if (image := reader.image_of(one)) is not None}
     # However the query itself and orphans lie, the k-th hit is no later than this:
-    last = asked.k - 1 + reader.orphans + len(these)
+    last = request.k - 1 + reader.orphans + len(these)
     wanted = last + 2
     while True:
         found = nearest(wanted)
         ids, scores = found.ids[0], found.scores[0]
         # Ties are broken by path, so all pictures that tie with the last must be seen.
         if len(ids) < wanted or scores[last] > scores[-1]:
-            return _ranked(reader, ids, scores, asked, these, lets)
+            return _ranked(reader, ids, scores, request, these, allows)
         wanted *= 2
 
 
@@ -60,11 +60,11 @@ def _ranked(
     reader: Reader,
     ids: NDArray[np.int64],
     scores: NDArray[np.float64],
-    asked: Asked,
+    request: SearchRequest,
     these: set[int],
-    lets: Callable[[bytes], bool] | None,
+    allows: Callable[[bytes], bool] | None,
 ) -> tuple[Hit, ...]:
-    k, without = asked.k, {content.hex() for content in asked.without}
+    k, without = request.k, {content.hex() for content in request.without}
     found: list[tuple[float, list[bytes], int]] = []
     for number, score in zip(ids.tolist(), scores.tolist(), strict=True):
         if len(found) >= k and score < found[k - 1][0]:
@@ -72,8 +72,8 @@ def _ranked(
         if number in these:
             continue
         if paths := reader.paths_of(number):
-            if lets is not None:
-                paths.sort(key=lambda path: not lets(path))  # those first that are let through
+            if allows is not None:
+                paths.sort(key=lambda path: not allows(path))  # those first that are let through
             found.append((score, paths, number))
         elif not reader.is_orphan(number):
             raise StoreDamagedError(
@@ -88,7 +88,7 @@ def _ranked(
                 f"the catalog has lost the content of image {number}; 'tll-index repair' mends it"
             )
         names = tuple(os.fsdecode(path) for path in sorted(paths))
-        score = round(asked.scale * score, SCORE_DECIMALS)
+        score = round(request.scale * score, SCORE_DECIMALS)
         first = os.fsdecode(paths[0])
         hits.append(Hit(rank, score, first, names, record.width, record.height, record.sha256))
     return tuple(hits)

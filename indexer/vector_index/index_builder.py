@@ -23,7 +23,7 @@ from ...engine.search import faiss_index as indexes
 from ...engine.search.faiss_index import RECALL_AT, Effort, Plan, Questions
 from ...engine.search.normalize import unit
 from ..catalog.lmdb_catalog import LmdbCatalog
-from ..catalog.spaces import LOOKS_TABLE
+from ..catalog.spaces import LENS_TABLE
 from . import faiss_file as vectors
 from .faiss_file import Covered, Notes
 from .live_index import CHUNK, in_chunks
@@ -81,7 +81,7 @@ class Arranger:
         dimension: int,
         lens: Callable[[], Lens],
         *,
-        space: str = LOOKS_TABLE,
+        space: str = LENS_TABLE,
         beside: Sequence[tuple[Path, bytes]] = (),
     ) -> None:
         """
@@ -247,19 +247,21 @@ class Arranger:
     ) -> Iterator[tuple[NDArray[np.int64], UnitVectors]]:
         """Who asks (-1: nobody), and what: pictures of the store; then, as pictures of other
         collections would, the same moved by what tells two others apart."""
-        asking = some(count)
-        if not len(asking):
-            yield from 2 * [(asking, np.empty((0, self._dimension), np.float32))]
+        sources = some(count)
+        if not len(sources):
+            yield from 2 * [(sources, np.empty((0, self._dimension), np.float32))]
             return
         lens = self._lens()
-        looks, here, there = (lens.looks_of(self._read(one)) for one in _thrice(asking, some))
-        yield asking, lens.asks_of(looks)
-        yield np.full(len(asking), -1), lens.asks_of(unit(looks + here - there))
+        embeddings, here, there = (
+            lens.embeddings_of(self._read(one)) for one in _thrice(sources, some)
+        )
+        yield sources, lens.query_of(embeddings)
+        yield np.full(len(sources), -1), lens.query_of(unit(embeddings + here - there))
 
     def _tuned(self, index: faiss.Index, own: _Judge, unlike: _Judge) -> Effort:
         held: dict[int, NDArray[np.float32]] = {}  # the same ones are compared again and again
 
-        def rerank(ask: NDArray[np.float32], ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        def rerank(query: NDArray[np.float32], ids: NDArray[np.int64]) -> NDArray[np.int64]:
             if missing := [number for number in ids.tolist() if number not in held]:
                 with self._catalog.reading(self._space) as reader:
                     there, rows = reader.vectors_there(np.array(missing))
@@ -267,19 +269,19 @@ class Arranger:
             there = np.array([number for number in ids.tolist() if number in held], np.int64)
             if not len(there):
                 return there
-            products = np.stack([held[number] for number in there.tolist()]) @ ask
+            products = np.stack([held[number] for number in there.tolist()]) @ query
             return there[np.argsort(-products, kind="stable")]
 
         return indexes.tuned(index, own.questions(), unlike.questions(), rerank)
 
 
 def _thrice(
-    asking: NDArray[np.int64], some: Callable[[int], NDArray[np.int64]]
+    sources: NDArray[np.int64], some: Callable[[int], NDArray[np.int64]]
 ) -> Iterator[NDArray[np.int64]]:
     chosen = np.random.default_rng(1)
-    yield asking
+    yield sources
     for _ in range(2):
-        yield chosen.permutation(some(len(asking)))
+        yield chosen.permutation(some(len(sources)))
 
 
 def _outgrown(plan: Plan, notes: Notes, images: int) -> bool:
@@ -291,24 +293,24 @@ def _outgrown(plan: Plan, notes: Notes, images: int) -> bool:
 class _Judge:
     """Gathers the exact nearest of some pictures while all vectors pass by."""
 
-    asking: NDArray[np.int64]
+    sources: NDArray[np.int64]
     """(n,): their numbers."""
-    asks: UnitVectors
+    queries: UnitVectors
     """(n, d)."""
     _ids: NDArray[np.int64] = field(init=False)
     _scores: NDArray[np.float32] = field(init=False)
 
     def __post_init__(self) -> None:
-        shape = (len(self.asking), RECALL_AT)
+        shape = (len(self.sources), RECALL_AT)
         self._ids = np.full(shape, -1, np.int64)
         self._scores = np.full(shape, -np.inf, np.float32)
 
     def see(self, ids: NDArray[np.int64], rows: UnitVectors) -> None:
         """The next vectors (n, d) and their numbers."""
-        if not len(self.asking):
+        if not len(self.sources):
             return
-        scores = self.asks @ rows.T
-        scores[self.asking[:, None] == ids[None]] = -np.inf
+        scores = self.queries @ rows.T
+        scores[self.sources[:, None] == ids[None]] = -np.inf
         better = scores > self._scores[:, -1:]
         for row in np.flatnonzero(better.any(axis=1)):
             columns = np.flatnonzero(better[row])
@@ -319,4 +321,4 @@ class _Judge:
 
     def questions(self) -> Questions:
         """What was asked, and the nearest that passed by, but those that ask."""
-        return Questions(self.asks, [row[row >= 0] for row in self._ids], self.asking)
+        return Questions(self.queries, [row[row >= 0] for row in self._ids], self.sources)

@@ -91,28 +91,28 @@ class LiveIndex:
         filed = 0 if self.file is None else self.file.notes.images
         return filed - len(self._dead) + int(self._tail.ntotal) == reader.images
 
-    def nearest(self, ask: UnitVectors, count: int, reader: LmdbReader) -> Neighbours:
-        """About the `count` images nearest to `ask` (1, d), with exact scores, best first: fewer
+    def nearest(self, query: UnitVectors, count: int, reader: LmdbReader) -> Neighbours:
+        """About the `count` images nearest to `query` (1, d), with exact scores, best first: fewer
         where there are no more, or the index does not see them; (1, c) each.
 
         `reader` must be the one that it follows.
         """
-        parts = [nearest(self._tail, ask, count)]
+        parts = [nearest(self._tail, query, count)]
         if self.file is not None:
-            parts.append(self._filed(self.file, ask, count, reader))
+            parts.append(self._filed(self.file, query, count, reader))
         best = merged(parts)
         return Neighbours(best.ids[:, :count], best.scores[:, :count])
 
-    def candidates(self, asks: UnitVectors, count: int) -> NDArray[np.int64]:
-        """For each of `asks` (n, d), images that are probably nearest to it, among them `count` of
-        the nearest where there are so many and the index sees them: (n, c), in no order; -1 where
-        there are no more."""
-        parts = [nearest(self._tail, asks, count).ids]
+    def candidates(self, queries: UnitVectors, count: int) -> NDArray[np.int64]:
+        """For each of `queries` (n, d), images that are probably nearest to it, among them `count`
+        of the nearest where there are so many and the index sees them: (n, c), in no order; -1
+        where there are no more."""
+        parts = [nearest(self._tail, queries, count).ids]
         if self.file is not None:
             alive = self.file.notes.images - len(self._dead)
             wanted = count
             while True:
-                ids = candidates_of_many(self.file.index, self.file.notes.effort, asks, wanted)
+                ids = candidates_of_many(self.file.index, self.file.notes.effort, queries, wanted)
                 ids = np.where(np.isin(ids, self._dead), -1, ids)
                 enough = ((ids >= 0).sum(axis=1) >= min(count, alive)).all()
                 if enough or wanted >= self.file.notes.images:
@@ -122,15 +122,15 @@ class LiveIndex:
         return np.hstack(parts)
 
     def _filed(
-        self, file: vectors.VectorFile, ask: UnitVectors, count: int, reader: LmdbReader
+        self, file: vectors.VectorFile, query: UnitVectors, count: int, reader: LmdbReader
     ) -> Neighbours:
         wanted = count
         while True:
             if file.notes.exact:
-                found = nearest(file.index, ask, wanted)
+                found = nearest(file.index, query, wanted)
                 ids = found.ids[0]
             else:
-                ids = candidates(file.index, file.notes.effort, ask, wanted)
+                ids = candidates(file.index, file.notes.effort, query, wanted)
             alive = ~np.isin(ids, self._dead, assume_unique=True)
             # Enough, or all: otherwise those that were removed took the place of others.
             if alive.sum() >= min(count, file.notes.images - len(self._dead)):
@@ -146,7 +146,7 @@ class LiveIndex:
             raise StoreDamagedError(
                 f"the catalog has lost the vector of image {lost}; 'tll-index repair' mends it"
             )
-        return ranked(ask[0], known, rows.reshape(len(known), self._dimension))
+        return ranked(query[0], known, rows.reshape(len(known), self._dimension))
 
 
 def in_chunks(

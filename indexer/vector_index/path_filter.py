@@ -43,7 +43,7 @@ class PathFilter:
         self._anywhere = Patterns([pattern_of(one, b"/") for one in patterns if is_absolute(one)])
         self._folders: dict[bytes, tuple[Side, ...]] = {}
 
-    def lets(self, path: bytes) -> bool:
+    def allows(self, path: bytes) -> bool:
         """Whether the file at this absolute path is let through."""
         folder, name = os.path.split(path)
         if (sides := self._folders.get(folder)) is None:
@@ -59,7 +59,7 @@ class PathFilter:
         found: set[int] = set()
         folders = dict(reader.folders())
         for number, name, image in reader.images_in_all(list(folders)):
-            if self.lets(os.path.join(folders[number], name)):
+            if self.allows(os.path.join(folders[number], name)):
                 found.add(image)
         return np.array(sorted(found), np.int64)
 
@@ -93,14 +93,14 @@ class Choices:
         self._lock = threading.Lock()
         self._known: OrderedDict[object, NDArray[np.int64]] = OrderedDict()
 
-    def images(self, reader: Reader, lets: PathFilter) -> NDArray[np.int64]:
+    def images(self, reader: Reader, allows: PathFilter) -> NDArray[np.int64]:
         """As `PathFilter.images`."""
-        now = (lets.patterns, reader.transaction, reader.token(reader.generation))
+        now = (allows.patterns, reader.transaction, reader.token(reader.generation))
         with self._lock:
             if (known := self._known.get(now)) is not None:
                 self._known.move_to_end(now)
                 return known
-        found = lets.images(reader)
+        found = allows.images(reader)
         with self._lock:
             self._known[now] = found
             while len(self._known) > _KEPT:

@@ -14,7 +14,7 @@ from ...engine.search.search import Neighbours, merged, ranked
 from ..catalog.lmdb_catalog import LmdbCatalog
 from ..catalog.lmdb_reader import LmdbReader
 from ..catalog.spaces import Space
-from .hits import Asked, best_hits
+from .hits import SearchRequest, best_hits
 from .live_index import LiveIndex, in_chunks
 from .path_filter import Choices, PathFilter
 
@@ -40,8 +40,8 @@ class Searcher:
         self._lock = threading.Lock()
         self._choices = Choices()
 
-    def hits(self, asked: Asked, only: tuple[str, ...] = ()) -> tuple[Hit, ...]:
-        """The best answers; `only` are the patterns of a `PathFilter`.
+    def hits(self, request: SearchRequest, filter: tuple[str, ...] = ()) -> tuple[Hit, ...]:
+        """The best answers; `filter` are the patterns of a `PathFilter`.
 
         Raises:
             UsageError: a pattern is empty.
@@ -50,37 +50,39 @@ class Searcher:
         with self._lock:
             self._index.look()
         with self._catalog().reading(self._space.table) as reader:
-            if not only:
-                return best_hits(reader, lambda count: self._all(reader, asked.ask, count), asked)
-            lets = PathFilter(only, reader.roots())
-            chosen = self._choices.images(reader, lets)
+            if not filter:
+                return best_hits(
+                    reader, lambda count: self._all(reader, request.query, count), request
+                )
+            allows = PathFilter(filter, reader.roots())
+            chosen = self._choices.images(reader, allows)
             return best_hits(
                 reader,
-                lambda count: self._some(reader, asked.ask, count, chosen),
-                asked,
-                lets.lets,
+                lambda count: self._some(reader, request.query, count, chosen),
+                request,
+                allows.allows,
             )
 
-    def _all(self, reader: LmdbReader, ask: UnitVectors, count: int) -> Neighbours:
+    def _all(self, reader: LmdbReader, query: UnitVectors, count: int) -> Neighbours:
         with self._lock:
             self._index.follow(reader)
-            return self._index.nearest(ask, count, reader)
+            return self._index.nearest(query, count, reader)
 
     def _some(
-        self, reader: LmdbReader, ask: UnitVectors, count: int, chosen: NDArray[np.int64]
+        self, reader: LmdbReader, query: UnitVectors, count: int, chosen: NDArray[np.int64]
     ) -> Neighbours:
         """As `_all`, of the images `chosen` (sorted)."""
         if len(chosen) > _FEW:
             held = reader.images
             wanted = int(1.5 * count * held / len(chosen)) + 1
             for _ in range(_ENLARGED):
-                found = self._all(reader, ask, min(wanted, held))
+                found = self._all(reader, query, min(wanted, held))
                 there = np.isin(found.ids[0], chosen, assume_unique=True)
                 if there.sum() >= count or wanted >= held:
                     return Neighbours(found.ids[:, there], found.scores[:, there])
                 wanted *= 4
         best = Neighbours(np.empty((1, 0), np.int64), np.empty((1, 0)))
         for numbers, rows in in_chunks(reader, chosen, self._space.dimension):
-            best = merged([best, ranked(ask[0], numbers, rows)])
+            best = merged([best, ranked(query[0], numbers, rows)])
             best = Neighbours(best.ids[:, :count], best.scores[:, :count])
         return best

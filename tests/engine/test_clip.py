@@ -110,4 +110,4 @@ def test_why_is_asked_with_masks(name: str, home: Path) -> None:
     """The joint embedding is of the whole picture."""
     write_weights(random_network(name), home / "weights" / f"{name}.safetensors")
     found = why.of_noise(name)
-    assert found.method == "mask" and found.heat_a.shape == (7, 7) and found.heat_b.std() > 0
+    assert found.method == "mask" and found.heatmap_a.shape == (7, 7) and found.heatmap_b.std() > 0

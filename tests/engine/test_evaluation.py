@@ -32,8 +32,8 @@ def vectors(n: int, seed: int, dimension: int = 16) -> np.ndarray:
 
 def pairs(n: int, seed: int, noise: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """Asks, and answers that are more or less like them."""
-    asks = vectors(n, seed)
-    return asks, unit(asks + noise * vectors(n, seed + 10_000))
+    queries = vectors(n, seed)
+    return queries, unit(queries + noise * vectors(n, seed + 10_000))
 
 
 def corners(n: int, seed: int) -> np.ndarray:
@@ -48,10 +48,10 @@ def corners(n: int, seed: int) -> np.ndarray:
 @settings(max_examples=40, deadline=None)
 @given(n=st.integers(1, 60), extra=st.integers(0, 20), seed=st.integers(0, 999))
 def test_standing_is_that_of_the_matrix_product(n: int, extra: int, seed: int) -> None:
-    asks, answers = corners(n, seed), corners(n + extra, seed + 1000)
-    products = asks @ answers.T
+    queries, gallery = corners(n, seed), corners(n + extra, seed + 1000)
+    products = queries @ gallery.T
     match = np.diag(products)[:, None]
-    place = standing(asks, answers)
+    place = standing(queries, gallery)
     assert (place.better == (products > match).sum(axis=1)).all()
     assert (place.ties == (products == match).sum(axis=1) - 1).all()
     assert place.others == n + extra - 1
@@ -62,19 +62,19 @@ def test_standing_is_that_of_the_matrix_product(n: int, extra: int, seed: int) -
 def test_standing_is_that_of_the_matrix_product_within_rounding(
     n: int, seed: int, noise: float
 ) -> None:
-    asks, answers = pairs(n, seed, noise)
-    products = asks.astype(np.float64) @ answers.T.astype(np.float64)
+    queries, gallery = pairs(n, seed, noise)
+    products = queries.astype(np.float64) @ gallery.T.astype(np.float64)
     match = np.diag(products)[:, None]
-    place = standing(asks, answers)
+    place = standing(queries, gallery)
     assert (place.better >= (products > match + 2e-6).sum(axis=1)).all()
     assert (place.better + place.ties <= (products > match - 2e-6).sum(axis=1) - 1).all()
 
 
 def test_standing_does_not_depend_on_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    asks, answers = corners(50, 1), corners(50, 2)
-    whole = standing(asks, answers)
+    queries, gallery = corners(50, 1), corners(50, 2)
+    whole = standing(queries, gallery)
     monkeypatch.setattr(evaluation, "BLOCK", 7 * 50)
-    parts = standing(asks, answers)
+    parts = standing(queries, gallery)
     assert (whole.better == parts.better).all() and (whole.ties == parts.ties).all()
 
 
@@ -89,11 +89,11 @@ def test_standing_does_not_depend_on_blocks(monkeypatch: pytest.MonkeyPatch) -> 
         (vectors(3, 0), np.full((3, 16), np.inf, np.float32)),
     ],
 )
-def test_vectors_that_are_not_pairs_are_refused(asks: np.ndarray, answers: np.ndarray) -> None:
+def test_vectors_that_are_not_pairs_are_refused(queries: np.ndarray, gallery: np.ndarray) -> None:
     with pytest.raises(UsageError):
-        evaluate(asks, answers)
+        evaluate(queries, gallery)
     with pytest.raises(UsageError):
-        standing(asks, answers)
+        standing(queries, gallery)
 
 
 # Expectations
@@ -186,9 +186,9 @@ def test_counts_that_cannot_be_are_refused(better: int, ties: int, foils: int, k
 @settings(max_examples=6, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 999))
 def test_a_shuffled_pairing_is_chance(seed: int) -> None:
-    asks, answers = pairs(800, seed)
-    assert evaluate(asks, answers).top2 > 0.9
-    shuffled = evaluate(asks, np.random.default_rng(seed).permutation(answers))
+    queries, gallery = pairs(800, seed)
+    assert evaluate(queries, gallery).top2 > 0.9
+    shuffled = evaluate(queries, np.random.default_rng(seed).permutation(gallery))
     assert shuffled.top2 == pytest.approx(0.10, abs=0.03)
     low, high = shuffled.top2_ci95
     assert low < shuffled.top2 < high
@@ -204,13 +204,13 @@ def test_equal_vectors_are_chance() -> None:
 @settings(max_examples=20, deadline=None, derandomize=True)
 @given(n=st.integers(2, 80), seed=st.integers(0, 999))
 def test_common_rotation_and_permutation_change_nothing(n: int, seed: int) -> None:
-    asks, answers = pairs(n, seed, noise=2.0)
-    scores = evaluate(asks, answers)
+    queries, gallery = pairs(n, seed, noise=2.0)
+    scores = evaluate(queries, gallery)
     random = np.random.default_rng(seed)
     rotation = np.linalg.qr(random.normal(size=(16, 16)))[0].astype(np.float32)
     order = random.permutation(n)
-    rotated = evaluate(asks @ rotation, answers @ rotation)
-    permuted = evaluate(asks[order], answers[order])
+    rotated = evaluate(queries @ rotation, gallery @ rotation)
+    permuted = evaluate(queries[order], gallery[order])
     # A rounded score may make or break a tie, so one rank of one pair may differ by a half.
     for name, chances in scores.per_pair.items():
         assert rotated.per_pair[name].mean() == pytest.approx(chances.mean(), abs=1 / n)
@@ -220,26 +220,26 @@ def test_common_rotation_and_permutation_change_nothing(n: int, seed: int) -> No
 
 
 def test_recall_is_the_share_of_ranks() -> None:
-    asks, answers = pairs(120, 5, noise=2.0)
+    queries, gallery = pairs(120, 5, noise=2.0)
     more = vectors(300, 7)
     for pool, scores in (
-        (answers, evaluate(asks, answers)),
-        (np.concatenate([answers, more]), evaluate(asks, answers, more=more)),
+        (gallery, evaluate(queries, gallery)),
+        (np.concatenate([gallery, more]), evaluate(queries, gallery, more=more)),
     ):
-        products = asks @ pool.T
+        products = queries @ pool.T
         ranks = (products > np.diag(products)[:, None]).sum(axis=1)
         for k in (1, 5, 10):
             recall = getattr(scores, f"recall_at_{k}")
             assert recall == pytest.approx((ranks < k).mean(), abs=1e-9)
             assert 0 < recall < 1
-    assert evaluate(asks, answers, more=more).top2 == evaluate(asks, answers).top2
+    assert evaluate(queries, gallery, more=more).top2 == evaluate(queries, gallery).top2
     with pytest.raises(UsageError):
-        evaluate(asks, answers, more=vectors(3, 0, dimension=5))
+        evaluate(queries, gallery, more=vectors(3, 0, dimension=5))
 
 
 def test_more_foils_are_harder() -> None:
-    asks, answers = pairs(100, 3, noise=2.0)
-    top2 = [evaluate(asks, answers, foils).top2 for foils in (5, 19, 60, 500)]
+    queries, gallery = pairs(100, 3, noise=2.0)
+    top2 = [evaluate(queries, gallery, foils).top2 for foils in (5, 19, 60, 500)]
     assert top2 == sorted(top2, reverse=True) and top2[0] > top2[-1]
 
 
@@ -255,9 +255,9 @@ def test_keys_of_the_report() -> None:
 @settings(max_examples=20, deadline=None)
 @given(n=st.integers(4, 40), count=st.integers(2, 4), seed=st.integers(0, 99))
 def test_folds_merge_in_order_of_pair(n: int, count: int, seed: int) -> None:
-    asks, answers = corners(n, seed), corners(n, seed + 1000)
+    queries, gallery = corners(n, seed), corners(n, seed + 1000)
     rows = folds(n, count, seed)
-    parts = [evaluate(asks[own], answers[own]) for own in rows]
+    parts = [evaluate(queries[own], gallery[own]) for own in rows]
     merged = Scores.merged(parts, rows)
     assert merged.pairs == n
     for own, part in zip(rows, parts, strict=True):
@@ -277,11 +277,11 @@ def test_folds_merge_in_order_of_pair(n: int, count: int, seed: int) -> None:
 @settings(max_examples=30, deadline=None)
 @given(n=st.integers(1, 70), c=st.integers(1, 6), seed=st.integers(0, 999))
 def test_lists_are_ranked_each_by_itself(n: int, c: int, seed: int) -> None:
-    asks, offered = corners(n, seed), corners(n * c, seed + 1000).reshape(n, c, 4)
+    queries, offered = corners(n, seed), corners(n * c, seed + 1000).reshape(n, c, 4)
     true = np.random.default_rng(seed).integers(0, c, n)
-    scores = evaluate_candidates(asks, offered, true)
+    scores = evaluate_candidates(queries, offered, true)
     for i in range(n):
-        products = offered[i] @ asks[i]
+        products = offered[i] @ queries[i]
         better = int((products > products[true[i]]).sum())
         ties = int((products == products[true[i]]).sum()) - 1
         chances = enumerated(better, ties, c - 1, c - 1)
@@ -290,10 +290,10 @@ def test_lists_are_ranked_each_by_itself(n: int, c: int, seed: int) -> None:
 
 
 def test_lists_of_everything_are_the_recall() -> None:
-    asks, answers = pairs(40, 2, noise=2.0)
-    offered = np.broadcast_to(answers, (40, *answers.shape))
-    scores = evaluate_candidates(asks, offered, np.arange(40))
-    whole = evaluate(asks, answers)
+    queries, gallery = pairs(40, 2, noise=2.0)
+    offered = np.broadcast_to(gallery, (40, *gallery.shape))
+    scores = evaluate_candidates(queries, offered, np.arange(40))
+    whole = evaluate(queries, gallery)
     assert scores.top1 == pytest.approx(whole.recall_at_1)
     assert scores.top5 == pytest.approx(whole.recall_at_5)
 
@@ -312,11 +312,11 @@ def test_lists_of_everything_are_the_recall() -> None:
     ],
 )
 def test_lists_that_do_not_fit_are_refused(
-    asks: tuple[int, ...], offered: tuple[int, ...], true: list[int]
+    queries: tuple[int, ...], offered: tuple[int, ...], true: list[int]
 ) -> None:
     with pytest.raises(UsageError, match="lists of candidates"):
         evaluate_candidates(
-            np.ones(asks, np.float32), np.ones(offered, np.float32), np.array(true, np.int64)
+            np.ones(queries, np.float32), np.ones(offered, np.float32), np.array(true, np.int64)
         )
 
 

@@ -193,4 +193,4 @@ def test_never_a_partly_random_network(tensors: Tensors, tmp_path: Path) -> None
 
 def test_why_is_asked_with_masks(file: Path) -> None:
     found = why.of_noise("facenet", weights=file)
-    assert found.method == "mask" and min(found.heat_a.std(), found.heat_b.std()) > 0
+    assert found.method == "mask" and min(found.heatmap_a.std(), found.heatmap_b.std()) > 0

@@ -41,7 +41,7 @@ def fitted(some: PairFeatures, **chosen: Any) -> Lens:
 
 
 def cosines(lens: Lens, some: PairFeatures) -> np.ndarray:
-    return lens.asks(some.left) @ lens.answers(some.right).T
+    return lens.encode_query(some.left) @ lens.encode_gallery(some.right).T
 
 
 # Scale
@@ -57,8 +57,8 @@ def test_features_times_a_power_of_two_give_the_same_vectors(
     lens = of_pairs(scaling=scaling, hubs=hubs)
     other = fitted(times(2.0**power, PAIRS), scaling=scaling, hubs=hubs)
     much = times(2.0**power, NEW)
-    assert np.allclose(other.answers(much.right), lens.answers(NEW.right), atol=1e-5)
-    assert np.allclose(other.asks(much.left), lens.asks(NEW.left), atol=1e-5)
+    assert np.allclose(other.gallery(much.right), lens.encode_gallery(NEW.right), atol=1e-5)
+    assert np.allclose(other.queries(much.left), lens.encode_query(NEW.left), atol=1e-5)
 
 
 @settings(max_examples=12, deadline=None, derandomize=True)
@@ -187,7 +187,7 @@ def test_the_projection_of_a_lens_is_this_one() -> None:
         wide = np.random.default_rng(0).normal(size=(5, pca or SPEC.dimension)).astype(np.float32)
         lens = projection.into(SPEC, wide, relu=True)
         by_hand = unit(np.maximum(projection.apply(NEW.left) @ wide.T, 0))
-        assert np.allclose(lens.apply(NEW.left), by_hand, atol=1e-4)
+        assert np.allclose(lens.transform(NEW.left), by_hand, atol=1e-4)
         assert (lens.backbone, lens.layout, lens.relu) == (SPEC.name, SPEC.layout, True)
         assert (lens.components is None) == (pca == 0)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tll_index.core.contracts import UnitVectors
 from tll_index.core.errors import LensError
-from tll_index.engine.lens.csls import HubPenalty
+from tll_index.engine.lens.csls import HubnessCorrection
 from tll_index.engine.search.normalize import unit
 from tll_index.engine.search.search import nearest, new_index
 
@@ -27,18 +27,20 @@ def vectors(n: int, seed: int, dimension: int = 16) -> UnitVectors:
     return unit(np.random.default_rng(seed).normal(size=(n, dimension)).astype(np.float32))
 
 
-def made(seed: int, weight: float, neighbours: int, dimension: int) -> HubPenalty:
-    return HubPenalty(vectors(30, seed, dimension), neighbours, weight)
+def made(seed: int, weight: float, neighbours: int, dimension: int) -> HubnessCorrection:
+    return HubnessCorrection(vectors(30, seed, dimension), neighbours, weight)
 
 
-def crowding_by_hand(hubs: HubPenalty, answers: UnitVectors) -> np.ndarray:
-    cosines = answers.astype(np.float64) @ hubs.bank.T.astype(np.float64)
+def crowding_by_hand(hubs: HubnessCorrection, gallery: UnitVectors) -> np.ndarray:
+    cosines = gallery.astype(np.float64) @ hubs.bank.T.astype(np.float64)
     return np.sort(cosines, axis=1)[:, ::-1][:, : hubs.neighbours].mean(axis=1)
 
 
-def scores_by_hand(hubs: HubPenalty, asks: UnitVectors, answers: UnitVectors) -> np.ndarray:
-    cosines = asks.astype(np.float64) @ answers.T.astype(np.float64)
-    return cosines - hubs.weight * crowding_by_hand(hubs, answers)
+def scores_by_hand(
+    hubs: HubnessCorrection, queries: UnitVectors, gallery: UnitVectors
+) -> np.ndarray:
+    cosines = queries.astype(np.float64) @ gallery.T.astype(np.float64)
+    return cosines - hubs.weight * crowding_by_hand(hubs, gallery)
 
 
 @settings(max_examples=60, deadline=None)
@@ -48,11 +50,11 @@ def test_unit_vectors_whose_product_is_the_score(
 ) -> None:
     hubs = made(seed, weight, neighbours, dimension)
     a, b = vectors(9, seed + 1000, dimension), vectors(11, seed + 2000, dimension)
-    asks, answers = hubs.asks(a), hubs.answers(b)
-    for pictures, count in ((asks, 9), (answers, 11)):
+    queries, gallery = hubs.queries(a), hubs.gallery(b)
+    for pictures, count in ((queries, 9), (gallery, 11)):
         assert pictures.shape == (count, dimension + 2) and pictures.dtype == np.float32
         assert np.allclose(np.linalg.norm(pictures, axis=1), 1, atol=1e-5)
-    scores = hubs.scale * (asks @ answers.T)
+    scores = hubs.scale * (queries @ gallery.T)
     assert np.allclose(scores, scores_by_hand(hubs, a, b), atol=1e-5 * (1 + weight))
     assert hubs.scale == pytest.approx(math.sqrt(2) * math.sqrt(1 + weight**2))
 
@@ -63,8 +65,8 @@ def test_crowding_is_the_mean_cosine_to_the_nearest(
     seed: int, weight: float, neighbours: int, dimension: int
 ) -> None:
     hubs = made(seed, weight, neighbours, dimension)
-    answers = vectors(11, seed + 2000, dimension)
-    assert np.allclose(hubs.crowding(answers), crowding_by_hand(hubs, answers), atol=1e-6)
+    gallery = vectors(11, seed + 2000, dimension)
+    assert np.allclose(hubs.crowding(gallery), crowding_by_hand(hubs, gallery), atol=1e-6)
     assert np.abs(hubs.crowding(hubs.bank)).max() <= 1
 
 
@@ -76,8 +78,8 @@ def test_the_index_ranks_by_the_formula(
     hubs = made(seed, weight, neighbours, dimension)
     a, b = vectors(9, seed + 1000, dimension), vectors(40, seed + 2000, dimension)
     index = new_index(dimension + 2)
-    index.add_with_ids(hubs.answers(b), np.arange(40))
-    found = nearest(index, hubs.asks(a), 40)
+    index.add_with_ids(hubs.gallery(b), np.arange(40))
+    found = nearest(index, hubs.queries(a), 40)
     by_hand = scores_by_hand(hubs, a, b)
     ranked = np.take_along_axis(by_hand, found.ids, axis=1)
     assert (np.sort(found.ids, axis=1) == np.arange(40)).all()
@@ -89,19 +91,19 @@ def test_the_index_ranks_by_the_formula(
 def test_a_hub_is_kept_out() -> None:
     """Three that ask, each with an answer of its own, and one that resembles all a bit more."""
     own = np.eye(3, 4, dtype=np.float32)
-    asks = unit(own + np.array([0, 0, 0, 1.4], np.float32))
+    queries = unit(own + np.array([0, 0, 0, 1.4], np.float32))
     hub = unit(np.array([[0.4, 0.4, 0.4, 1]], np.float32))
-    answers = np.concatenate([own, hub])
-    assert ((asks @ answers.T).argmax(axis=1) == 3).all()
-    hubs = HubPenalty(asks, 3, 0.9)
-    ranked = hubs.asks(asks) @ hubs.answers(answers).T
+    gallery = np.concatenate([own, hub])
+    assert ((queries @ gallery.T).argmax(axis=1) == 3).all()
+    hubs = HubnessCorrection(queries, 3, 0.9)
+    ranked = hubs.queries(queries) @ hubs.gallery(gallery).T
     assert ranked.argmax(axis=1).tolist() == [0, 1, 2]
 
 
 def test_nothing_asked() -> None:
     hubs = made(0, 0.5, 3, 16)
     none = np.empty((0, 16), np.float32)
-    assert hubs.asks(none).shape == hubs.answers(none).shape == (0, 18)
+    assert hubs.queries(none).shape == hubs.gallery(none).shape == (0, 18)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +118,7 @@ def test_nothing_asked() -> None:
 )
 def test_bad_banks_are_refused(bank: np.ndarray, says: str) -> None:
     with pytest.raises(LensError, match=f"lens: .*{says}"):
-        HubPenalty(bank, 1, 0.5)
+        HubnessCorrection(bank, 1, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -125,4 +127,4 @@ def test_bad_banks_are_refused(bank: np.ndarray, says: str) -> None:
 )
 def test_bad_penalties_are_refused(neighbours: int, weight: float) -> None:
     with pytest.raises(LensError, match=f"{neighbours} neighbours of 3 with weight"):
-        HubPenalty(vectors(3, 0), neighbours, weight)
+        HubnessCorrection(vectors(3, 0), neighbours, weight)

@@ -91,10 +91,10 @@ def test_tuning_reaches_the_target(factory: str, parameter: str) -> None:
     truth = faiss.IndexFlatIP(16)
     truth.add(rows)
 
-    def questions(asks: np.ndarray, itself: np.ndarray) -> Questions:
-        found = truth.search(asks, 11)[1] + 1000
+    def questions(queries: np.ndarray, itself: np.ndarray) -> Questions:
+        found = truth.search(queries, 11)[1] + 1000
         return Questions(
-            asks,
+            queries,
             [row[row != one][:10] for row, one in zip(found, itself, strict=True)],
             itself,
         )
@@ -110,7 +110,7 @@ def test_tuning_reaches_the_target(factory: str, parameter: str) -> None:
     assert effort.recall_unlike is not None and effort.recall_unlike >= indexes.TARGET
     # What was measured is what a search then does.
     hits = 0
-    for ask, wanted in zip(unlike.asks, unlike.answers, strict=True):
+    for ask, wanted in zip(unlike.queries, unlike.gallery, strict=True):
         best = rerank(ask, candidates(index, effort, ask[None], 11))[:10]
         hits += len(set(best) & set(wanted))
     assert hits / 500 == pytest.approx(effort.recall_unlike)

@@ -106,9 +106,9 @@ def of_features(features: PairFeatures) -> Material:
 
 def scores_by_hand(lens: Lens, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """(n, m): cosine, less what the right picture loses for being near to many."""
-    asks, answers = (lens.apply(side.astype(np.float32)) for side in (left, right))
-    crowding = 0.0 if lens.hubs is None else lens.hubs.weight * lens.hubs.crowding(answers)
-    return asks @ answers.T - crowding
+    queries, gallery = (lens.transform(side.astype(np.float32)) for side in (left, right))
+    crowding = 0.0 if lens.hubs is None else lens.hubs.weight * lens.hubs.crowding(gallery)
+    return queries @ gallery.T - crowding
 
 
 # Material
@@ -224,8 +224,8 @@ def test_folds_cover_all_pairs_each_judged_by_a_lens_that_has_not_seen_it(
     features = made_up.features
     for fit, rows, part in zip(validated.fits, validated.rows, parts, strict=True):
         assert (rows == part).all() and len(fit.top2) == 3
-        asks = fit.lens.asks(features.left[rows])
-        alone = evaluate(asks, fit.lens.answers(features.right[rows]))
+        queries = fit.lens.encode_query(features.left[rows])
+        alone = evaluate(queries, fit.lens.encode_gallery(features.right[rows]))
         for name in ("top1", "top2", "top5", "mrr"):
             assert np.allclose(validated.scores.per_pair[name][rows], alone.per_pair[name])
         by_hand = scores_by_hand(fit.lens, features.left[rows], features.right)
@@ -295,13 +295,13 @@ def test_the_index_ranks_as_the_matrix_product(made_up: Material, hubs: float) -
     """Of asks and answers; and as the formula of the penalty."""
     lens = train_made_up(made_up, hubs)
     features = made_up.features
-    asks, answers = lens.asks(features.left), lens.answers(features.right)
-    assert asks.shape == answers.shape == (400, 8 if hubs else 6)
+    queries, gallery = lens.encode_query(features.left), lens.encode_gallery(features.right)
+    assert queries.shape == gallery.shape == (400, 8 if hubs else 6)
     index = new_index(lens.dimension)
-    index.add_with_ids(answers, np.arange(400))
-    found = nearest(index, asks, 400)
+    index.add_with_ids(gallery, np.arange(400))
+    found = nearest(index, queries, 400)
     for by_hand, atol in (
-        (lens.scale * (asks.astype(np.float64) @ answers.T.astype(np.float64)), 2e-6),
+        (lens.scale * (queries.astype(np.float64) @ gallery.T.astype(np.float64)), 2e-6),
         (scores_by_hand(lens, features.left, features.right), 1e-5),
     ):
         ranked = np.take_along_axis(by_hand, found.ids, axis=1)
@@ -399,9 +399,9 @@ def test_candidates_of_the_test_split_are_rated(data: Path, chosen: dict[str, An
         return np.stack([from_image(image, geometry).pixels for image in images])
 
     for row, (left, right) in enumerate(zip(candidates.left, candidates.right, strict=True)):
-        asks = embedder.asks(pixels("left", [left]))
-        answers = embedder.answers(pixels("right", right))
-        assert np.allclose(scores[row], lens.scale * asks[0] @ answers.T, atol=3e-3)
+        queries = embedder.encode_query(pixels("left", [left]))
+        gallery = embedder.encode_gallery(pixels("right", right))
+        assert np.allclose(scores[row], lens.scale * queries[0] @ gallery.T, atol=3e-3)
     assert scores.std() > 0.1
     own = table(data / "own.csv", ["left", "c0"], [["4", "9"]])
     assert rate_candidates(data, embedder, file=own)[1].shape == (1, 1)

@@ -22,7 +22,7 @@ from tll_index.core.contracts import Features
 from tll_index.core.errors import LensError
 from tll_index.engine.backbones.backbone import load_backbone
 from tll_index.engine.backbones.registry import Layer, Pool, spec_of
-from tll_index.engine.lens.csls import HubPenalty
+from tll_index.engine.lens.csls import HubnessCorrection
 from tll_index.engine.lens.embedder import load_embedder
 from tll_index.engine.lens.lens import Lens, find_lens
 from tll_index.engine.search.normalize import unit
@@ -44,7 +44,7 @@ def made(
     if not hubs:
         return lens
     bank = unit(random.normal(size=(20, out)).astype(np.float32))
-    return lens.with_hubs(HubPenalty(bank, 3, 0.7))
+    return lens.with_csls(HubnessCorrection(bank, 3, 0.7))
 
 
 def drawn(count: int, seed: int = 1) -> Features:
@@ -61,7 +61,7 @@ def test_it_is_pca_then_adaptation_then_norm() -> None:
     features = np.random.default_rng(1).normal(size=(5, 16)).astype(np.float32)
     by_hand = np.maximum((features - lens.mean) @ lens.components.T @ lens.adaptation.T, 0)
     by_hand /= np.linalg.norm(by_hand, axis=1, keepdims=True)
-    assert np.allclose(lens.apply(features), by_hand, atol=1e-6)
+    assert np.allclose(lens.transform(features), by_hand, atol=1e-6)
     assert lens.dimension == 12 and lens.trained
 
 
@@ -69,8 +69,10 @@ def test_plain_is_only_the_norm() -> None:
     lens = Lens.plain(SPEC)
     features = np.random.default_rng(1).normal(size=(5, 16)).astype(np.float32)
     assert not lens.trained and lens.dimension == 16
-    assert np.allclose(lens.apply(features), features / np.linalg.norm(features, axis=1)[:, None])
-    assert np.allclose(lens.apply(features * 7), lens.apply(features), atol=1e-6)
+    assert np.allclose(
+        lens.transform(features), features / np.linalg.norm(features, axis=1)[:, None]
+    )
+    assert np.allclose(lens.transform(features * 7), lens.transform(features), atol=1e-6)
 
 
 @settings(max_examples=40, deadline=None)
@@ -102,7 +104,7 @@ def test_save_load_save_gives_the_same_bytes(
     if without == "pca":
         lens = replace(lens, mean=None, components=None, adaptation=drawn(12, seed))
     elif without == "map":
-        shorter = hubs and HubPenalty(unit(drawn(20, seed)[:, :8]), 3, 0.7)
+        shorter = hubs and HubnessCorrection(unit(drawn(20, seed)[:, :8]), 3, 0.7)
         lens = replace(lens, adaptation=None, hubs=shorter or None)
     if compact:
         lens = lens.compact()
@@ -116,8 +118,8 @@ def test_save_load_save_gives_the_same_bytes(
         assert getattr(loaded, name) == getattr(lens, name)
     assert loaded.scale == lens.scale
     features = drawn(3, seed + 1000)
-    assert (loaded.asks(features) == lens.asks(features)).all()
-    assert (loaded.answers(features) == lens.answers(features)).all()
+    assert (loaded.queries(features) == lens.encode_query(features)).all()
+    assert (loaded.gallery(features) == lens.encode_gallery(features)).all()
 
 
 def test_a_file_of_format_1_is_read(tmp_path: Path) -> None:
@@ -144,26 +146,26 @@ def test_a_file_of_format_1_is_read(tmp_path: Path) -> None:
     old = Lens.load(tmp_path / "old.npz")
     assert old.digest == new.digest and old.provenance == {"seed": 3}
     assert (old.hubs, old.grey, old.layout, old.scale) == (None, False, "", 1)
-    assert (old.answers(drawn(4)) == new.answers(drawn(4))).all()
+    assert (old.gallery(drawn(4)) == new.gallery(drawn(4))).all()
     old.check(SPEC, "of any weights")
 
 
 def test_pictures_ask_and_answer_alike_without_hubs() -> None:
     lens, features = made(), drawn(5)
-    assert (lens.asks(features) == lens.answers(features)).all()
-    assert (lens.asks(features) == lens.apply(features)).all()
+    assert (lens.encode_query(features) == lens.encode_gallery(features)).all()
+    assert (lens.encode_query(features) == lens.transform(features)).all()
     assert lens.scale == 1 and lens.dimension == 12
 
 
 def test_a_hub_penalty_takes_two_dimensions() -> None:
     lens, features = made(hubs=True), drawn(5)
     assert lens.hubs is not None and lens.trained and lens.dimension == 14
-    assert Lens.plain(SPEC).with_hubs(HubPenalty(unit(drawn(3)), 1, 0.5)).dimension == 18
-    asks, answers = lens.asks(features), lens.answers(features)
-    assert asks.shape == answers.shape == (5, 14)
-    cosines = lens.apply(features) @ lens.apply(features).T
-    by_hand = cosines - 0.7 * lens.hubs.crowding(lens.apply(features))
-    assert np.allclose(lens.scale * asks @ answers.T, by_hand, atol=1e-5)
+    assert Lens.plain(SPEC).with_csls(HubnessCorrection(unit(drawn(3)), 1, 0.5)).dimension == 18
+    queries, gallery = lens.encode_query(features), lens.encode_gallery(features)
+    assert queries.shape == gallery.shape == (5, 14)
+    cosines = lens.transform(features) @ lens.transform(features).T
+    by_hand = cosines - 0.7 * lens.hubs.crowding(lens.transform(features))
+    assert np.allclose(lens.scale * queries @ gallery.T, by_hand, atol=1e-5)
     with pytest.raises(LensError, match=r"bank is \(20, 12\), expected \(b, 8\)"):
         replace(lens, adaptation=None)
 
@@ -187,8 +189,8 @@ def test_compact_changes_next_to_nothing(
     compact, features = lens.compact(), drawn(20, seed + 1000)
     assert (compact.components is None) == (out < pca)
     for ours, theirs in (
-        (compact.answers(features), lens.answers(features)),
-        (compact.asks(features), lens.asks(features)),
+        (compact.gallery(features), lens.encode_gallery(features)),
+        (compact.queries(features), lens.encode_query(features)),
     ):
         lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)  # 0 after relu
         kept = (ours * theirs).sum(axis=1) >= 0.999 * lengths
@@ -204,7 +206,7 @@ def test_compact_changes_next_to_nothing(
 
 def test_compact_takes_half_the_room(tmp_path: Path) -> None:
     lens = Lens("tiny", 400, adaptation=np.random.default_rng(0).random((200, 400), np.float32))
-    lens = lens.with_hubs(HubPenalty(unit(lens.adaptation[:, :200]), 3, 0.5))
+    lens = lens.with_csls(HubnessCorrection(unit(lens.adaptation[:, :200]), 3, 0.5))
     lens.save(tmp_path / "full.npz")
     lens.compact().save(tmp_path / "half.npz")
     with np.load(tmp_path / "half.npz") as archive:
@@ -228,9 +230,9 @@ def test_digest_is_of_what_it_computes() -> None:
         made(0, relu=False),
         made(0, grey=True),
         made(0, hubs=True),
-        made(0).with_hubs(HubPenalty(unit(drawn(20)[:, :12]), 3, 0.7)),
-        made(0).with_hubs(HubPenalty(unit(drawn(20)[:, :12]), 4, 0.7)),
-        made(0).with_hubs(HubPenalty(unit(drawn(20)[:, :12]), 3, 0.8)),
+        made(0).with_csls(HubnessCorrection(unit(drawn(20)[:, :12]), 3, 0.7)),
+        made(0).with_csls(HubnessCorrection(unit(drawn(20)[:, :12]), 4, 0.7)),
+        made(0).with_csls(HubnessCorrection(unit(drawn(20)[:, :12]), 3, 0.8)),
     ]
     assert len({lens.digest for lens in different}) == len(different)
     assert made(0, provenance={}).digest == made(0).digest

@@ -50,10 +50,10 @@ def test_one_to_one_among_what_is_offered(seed: int, count: int, spare: int) -> 
     offered = Offered(10 + np.arange(count), 100 + columns + spare)
     scores = random.normal(size=columns.shape)
     found = guess(offered, scores)
-    assert sorted(found.asks) == list(offered.asks)
-    assert len(set(found.answers)) == count
-    for ask, answer, weight in zip(found.asks, found.answers, found.weights, strict=True):
-        assert answer in offered.answers[ask - 10]
+    assert sorted(found.queries) == list(offered.queries)
+    assert len(set(found.gallery)) == count
+    for ask, answer, weight in zip(found.queries, found.gallery, found.weights, strict=True):
+        assert answer in offered.gallery[ask - 10]
         assert 0 <= weight <= 1
     chances = likelihoods(scores, columns, count)
     assert np.allclose(chances.sum(axis=1), 1)
@@ -67,7 +67,7 @@ def test_the_assignment_is_the_likeliest_of_all() -> None:
         logs = np.log(likelihoods(scores, columns, 5))
         best = max(permutations(range(5)), key=lambda order: sum(logs[range(5), order]))
         found = guess(Offered(np.arange(5), columns), scores)
-        assert tuple(found.answers[np.argsort(found.asks)]) == best
+        assert tuple(found.gallery[np.argsort(found.queries)]) == best
 
 
 def test_what_one_claims_the_others_lose() -> None:
@@ -75,7 +75,7 @@ def test_what_one_claims_the_others_lose() -> None:
     columns = np.array([[0, 1], [0, 2]])
     scores = np.array([[0.5, 0.48], [0.5, -0.5]])
     found = guess(Offered(np.arange(2), columns), scores)
-    assert found.answers[np.argsort(found.asks)].tolist() == [1, 0]
+    assert found.gallery[np.argsort(found.queries)].tolist() == [1, 0]
     alone = np.exp(scores / TEMPERATURE)
     alone /= alone.sum(axis=1, keepdims=True)
     assert likelihoods(scores, columns, 3)[0, 0] < alone[0, 0]
@@ -93,7 +93,7 @@ def test_likelihoods_fill_every_column_or_leave_some_to_nobody() -> None:
 def test_lists_that_nobody_can_fill_are_filled_as_far_as_possible() -> None:
     """Three want the same two."""
     found = guess(Offered(np.arange(3), np.array([[0, 1]] * 3)), np.zeros((3, 2)))
-    assert len(found.asks) == 2 and sorted(found.answers) == [0, 1]
+    assert len(found.queries) == 2 and sorted(found.gallery) == [0, 1]
 
 
 def test_guesses_are_as_often_right_as_they_say() -> None:
@@ -101,14 +101,14 @@ def test_guesses_are_as_often_right_as_they_say() -> None:
     learn, unknown = pairs(400), pairs(300, seed=7)
     lens = fit_lens(learn, SPEC, options_of(pca=60, outputs=20, lr=1e-2, candidates=False)).lens
     columns = lists(300, 20, np.random.default_rng(3))
-    asks, answers = lens.asks(unknown.left), lens.answers(unknown.right)
-    scores = np.einsum("nd,ncd->nc", asks, answers[columns]) * lens.scale
+    queries, gallery = lens.encode_query(unknown.left), lens.encode_gallery(unknown.right)
+    scores = np.einsum("nd,ncd->nc", queries, gallery[columns]) * lens.scale
     found: Guessed = guess(Offered(np.arange(300), columns), scores)
-    right = (found.answers == found.asks).mean()
+    right = (found.gallery == found.queries).mean()
     alone = (columns[np.arange(300), scores.argmax(axis=1)] == np.arange(300)).mean()
     assert right > alone + 0.05
     sure = found.weights > 0.9
-    assert sure.sum() > 20 and (found.answers == found.asks)[sure].mean() > 0.85
+    assert sure.sum() > 20 and (found.gallery == found.queries)[sure].mean() > 0.85
 
 
 def test_guessed_pairs_teach() -> None:
@@ -122,13 +122,13 @@ def test_guessed_pairs_teach() -> None:
     def top2(lists: Offered | None, **changed: object) -> float:
         features = PairFeatures(few.left, few.right, None, unlabelled, lists)
         lens = fit_lens(features, SPEC, options_of(**{**chosen.as_dict(), **changed})).lens
-        return evaluate(lens.asks(new.left), lens.answers(new.right)).top2
+        return evaluate(lens.encode_query(new.left), lens.encode_gallery(new.right)).top2
 
     without = top2(None)
     assert top2(offered) > without + 0.03
     assert top2(offered, candidates=False) == without
     others = np.random.default_rng(4).permutation(400)
-    nonsense = Offered(offered.asks, 400 + others[columns])
+    nonsense = Offered(offered.queries, 400 + others[columns])
     assert top2(nonsense) < without + 0.02
 
 

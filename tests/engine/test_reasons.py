@@ -16,14 +16,14 @@ import tiny
 import tiny_layers
 from pictures import encoded, noise
 from tll_index.core.config import load_settings
-from tll_index.core.errors import NoPlacesError, UsageError
+from tll_index.core.errors import NoAttributionError, UsageError
 from tll_index.core.progress import Ticks
 from tll_index.engine.backbones.registry import spec_of
 from tll_index.engine.explain.attribution import activations_of, overlaps
-from tll_index.engine.explain.explain import Reasons, reasons
+from tll_index.engine.explain.explain import Explanation, reasons
 from tll_index.engine.explain.sides import Subject
 from tll_index.engine.images.decode import Geometry, Picture, decode, from_image
-from tll_index.engine.lens.csls import HubPenalty
+from tll_index.engine.lens.csls import HubnessCorrection
 from tll_index.engine.lens.embedder import Embedder, load_embedder
 from tll_index.engine.lens.lens import Lens
 from tll_index.engine.search.normalize import unit
@@ -50,7 +50,7 @@ def random_lens(name: str, kind: str) -> Lens:
     if "adapted" in kind:
         lens = replace(lens, adaptation=values(9, 12 if "pca" in kind else width))
     if "hubs" in kind:
-        lens = lens.with_hubs(HubPenalty(unit(values(7, 9)), 2, 0.5))
+        lens = lens.with_csls(HubnessCorrection(unit(values(7, 9)), 2, 0.5))
     return lens
 
 
@@ -63,7 +63,7 @@ def embedder_of(name: str, lens: Lens | str = "none") -> Embedder:
 
 def compared(
     embedder: Embedder, a: Image.Image | bytes, b: Image.Image | bytes, method: str = "auto"
-) -> Reasons:
+) -> Explanation:
     geometry = embedder.backbone.spec.geometry
 
     def subject(one: Image.Image | bytes) -> Subject:
@@ -79,17 +79,17 @@ def test_the_parts_of_all_places_add_up_to_the_cosine(name: str, kind: str) -> N
     embedder = embedder_of(name, random_lens(name, kind))
     geometry = embedder.backbone.spec.geometry
     squares = np.stack([from_image(noise(seed), geometry).pixels for seed in (1, 2)])
-    looks = embedder.looks(squares)
+    looks = embedder.embed(squares)
     found = compared(embedder, noise(1), noise(2))
     assert found.method == "sum" and found.backbone == name
     cosine = float(looks[0] @ looks[1])
     assert abs(found.cosine - cosine) < 1e-5 and abs(cosine) < 0.9999
-    for heat in (found.heat_a, found.heat_b):
-        assert heat.shape == (28, 28) and heat.dtype == np.float32
-        assert abs(heat.sum(dtype=np.float64) - cosine) < 1e-4
-    assert heat.std() > 0
+    for heatmap in (found.heatmap_a, found.heatmap_b):
+        assert heatmap.shape == (28, 28) and heatmap.dtype == np.float32
+        assert abs(heatmap.sum(dtype=np.float64) - cosine) < 1e-4
+    assert heatmap.std() > 0
     score = embedder.lens.scale * float(
-        embedder.asks(squares[:1])[0] @ embedder.answers(squares[1:])[0]
+        embedder.encode_query(squares[:1])[0] @ embedder.encode_gallery(squares[1:])[0]
     )
     assert abs(found.score - score) < 1e-5
     assert (abs(score - cosine) > 0.01) == ("hubs" in kind)
@@ -101,16 +101,16 @@ def test_a_score_that_loses_to_hubs_depends_on_who_asks() -> None:
         compared(embedder, *pair) for pair in ((noise(1), noise(2)), (noise(2), noise(1)))
     )
     assert abs(there.cosine - back.cosine) < 1e-6 < 0.01 < abs(there.score - back.score)
-    assert np.allclose(there.heat_a, back.heat_b, atol=1e-6)
+    assert np.allclose(there.heatmap_a, back.heatmap_b, atol=1e-6)
 
 
 def test_the_same_picture_and_one_without_anything() -> None:
     embedder = embedder_of("tiny-layers")
     same = compared(embedder, noise(1), noise(1))
-    assert abs(same.cosine - 1) < 1e-5 and np.allclose(same.heat_a, same.heat_b)
+    assert abs(same.cosine - 1) < 1e-5 and np.allclose(same.heatmap_a, same.heatmap_b)
     nothing = replace(embedder.lens, adaptation=np.zeros((3, embedder.lens.features), np.float32))
     found = compared(Embedder(embedder.backbone, nothing), noise(1), noise(2))
-    assert found.cosine == found.score == 0 and not found.heat_a.any()
+    assert found.cosine == found.score == 0 and not found.heatmap_a.any()
     assert found.a.where == "nowhere" and found.image().size[1] > 100
 
 
@@ -166,7 +166,9 @@ def test_pictures_are_upright(tmp_path: Path) -> None:
     turned = encoded(upright.transpose(Image.Transpose.ROTATE_90), "PNG", exif=exif)
     plain, found = (compared(embedder, one, patched(64, 64, 0.5, 0.5)) for one in (upright, turned))
     assert found.a.where == plain.a.where == "upper left"
-    assert found.a.box == (0, 0, 160, 96) and np.allclose(found.heat_a, plain.heat_a, atol=1e-4)
+    assert found.a.box == (0, 0, 160, 96) and np.allclose(
+        found.heatmap_a, plain.heatmap_a, atol=1e-4
+    )
 
 
 def test_a_view_of_the_middle_gives_heat_in_the_middle() -> None:
@@ -178,10 +180,10 @@ def test_a_view_of_the_middle_gives_heat_in_the_middle() -> None:
         only[:, part] = np.eye(width)
         lens = replace(embedder.lens, adaptation=only)
         found = compared(Embedder(embedder.backbone, lens), noise(1), noise(2))
-        outside = found.heat_a.copy()
+        outside = found.heatmap_a.copy()
         outside[7:21, 7:21] = 0
         assert outside.any() == (part.start == 0)
-        assert found.heat_a[7:21, 7:21].any()
+        assert found.heatmap_a[7:21, 7:21].any()
 
 
 @given(st.integers(1, 60), st.floats(0, 0.5), st.floats(0.55, 1), st.integers(1, 60))
@@ -221,20 +223,23 @@ def test_masks_say_what_is_lost_without_each_cell(batch: int) -> None:
         ticks=ticks,
     )
     assert found.method == "mask" and ticks.done == ticks.total == 98
-    looks = embedder.looks(np.stack([a.pixels, b.pixels]))
+    looks = embedder.embed(np.stack([a.pixels, b.pixels]))
     assert abs(found.cosine - looks[0] @ looks[1]) < 1e-6
     # By hand: paint a cell of the middle with the mean of a wide neighbourhood.
     hidden = a.pixels.copy()
     hidden[14:18, 14:18] = a.pixels[8:24, 8:24].mean((0, 1))
-    lost = float(looks[0] @ looks[1] - embedder.looks(hidden[None])[0] @ looks[1])
-    assert found.heat_a.shape == (7, 7) and found.heat_a.std() > 0
-    assert np.sign(found.heat_a[3, 3]) == np.sign(lost) and abs(found.heat_a[3, 3] / lost - 1) < 0.6
+    lost = float(looks[0] @ looks[1] - embedder.embed(hidden[None])[0] @ looks[1])
+    assert found.heatmap_a.shape == (7, 7) and found.heatmap_a.std() > 0
+    assert (
+        np.sign(found.heatmap_a[3, 3]) == np.sign(lost)
+        and abs(found.heatmap_a[3, 3] / lost - 1) < 0.6
+    )
 
 
 def test_sums_need_places() -> None:
     for name, says in (("tiny", "does not say what it pools"), ("tiny-end", "end of tiny-end")):
         embedder = embedder_of(name)
-        with pytest.raises(NoPlacesError, match=f"{says}.*mask"):
+        with pytest.raises(NoAttributionError, match=f"{says}.*mask"):
             compared(embedder, noise(1), noise(2), "sum")
         assert compared(embedder, noise(1), noise(2)).method == "mask"
     with pytest.raises(UsageError, match="'guess' is none of auto, sum, mask"):
@@ -288,7 +293,7 @@ def test_facts_are_json(tmp_path: Path) -> None:
     found = compared(embedder_of("tiny-crop"), noise(1), noise(2))
     facts = json.loads(json.dumps(found.facts()))
     assert facts["cosine"] == pytest.approx(found.cosine, abs=1e-6)
-    assert np.allclose(facts["a"]["heat"], found.heat_a, atol=1e-6)
+    assert np.allclose(facts["a"]["heat"], found.heatmap_a, atol=1e-6)
     assert np.allclose(facts["b"]["thirds"], found.b.thirds, atol=1e-4)
     assert facts["a"]["box"] == [pytest.approx(edge, abs=0.01) for edge in found.a.box]
     assert (facts["a"]["width"], facts["a"]["height"]) == (40, 30)

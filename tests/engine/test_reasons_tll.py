@@ -14,7 +14,7 @@ from tll_index.engine.explain.explain import reasons
 from tll_index.engine.explain.occlusion import Hiding
 from tll_index.engine.explain.sides import Subject
 from tll_index.engine.images.decode import Limits
-from tll_index.engine.images.sources import looked_at
+from tll_index.engine.images.sources import decoded_source
 from tll_index.engine.lens.embedder import load_embedder
 
 
@@ -35,12 +35,12 @@ def test_hiding_the_hottest_places_costs_more_than_others(tll: Path) -> None:
     more = []
     for row in rows:
         a, b = (
-            Subject(row[side], looked_at(path, geometry, Limits()).picture)
+            Subject(row[side], decoded_source(path, geometry, Limits()).picture)
             for side in ("left", "right")
             for path in [tll / "train" / side / f"{row[side]}.jpg"]
         )
-        heat = reasons(embedder, a, b, settings=settings).heat_b
-        cells = heat.reshape(7, 4, 7, 4).sum((1, 3)).ravel()
+        heatmap = reasons(embedder, a, b, settings=settings).heatmap_b
+        cells = heatmap.reshape(7, 4, 7, 4).sum((1, 3)).ravel()
         hottest, others = (
             np.isin(np.arange(49), some).reshape(7, 7)
             for some in (np.argsort(cells)[-10:], random.choice(49, 10, replace=False))
@@ -48,7 +48,7 @@ def test_hiding_the_hottest_places_costs_more_than_others(tll: Path) -> None:
         pixels, hiding = b.picture.pixels, Hiding(b.picture.pixels)
         masked = [hiding.under(hottest), hiding.under(others)]
         masked += [filled(pixels, hottest), filled(pixels, others)]
-        looks = embedder.looks(np.stack([a.picture.pixels, *masked]))
+        looks = embedder.embed(np.stack([a.picture.pixels, *masked]))
         cosines = (looks[1:] @ looks[0]).reshape(2, 2)
         more.append(cosines[:, 1] - cosines[:, 0])
     mean, error = np.mean(more, axis=0), np.std(more, axis=0, ddof=1) / len(more) ** 0.5

@@ -340,6 +340,6 @@ def test_a_resnets_dimension_is_its_four_stages() -> None:
 def test_why_is_a_sum_where_all_layers_have_places(name: str, method: str, home: Path) -> None:
     saved(random_network(name).state_dict(), home / "weights" / f"{name}.safetensors")
     found = why.of_noise(name)
-    assert found.method == method and min(found.heat_a.std(), found.heat_b.std()) > 0
+    assert found.method == method and min(found.heatmap_a.std(), found.heatmap_b.std()) > 0
     if method == "sum":
-        assert abs(found.heat_a.sum(dtype=np.float64) - found.cosine) < 1e-5
+        assert abs(found.heatmap_a.sum(dtype=np.float64) - found.cosine) < 1e-5

@@ -32,12 +32,14 @@ def fit(some: PairFeatures = PAIRS, **chosen: Any) -> Fit:
 
 
 def top2(lens: Lens, some: PairFeatures) -> float:
-    return evaluate(lens.asks(some.left), lens.answers(some.right)).top2
+    return evaluate(lens.encode_query(some.left), lens.encode_gallery(some.right)).top2
 
 
 def loss_by_hand(lens: Lens, some: PairFeatures, temperature: float) -> float:
     """Mean cross-entropy of each left picture's match among all right ones."""
-    scores = temperature * (lens.apply(some.left) @ lens.apply(some.right).T).astype(np.float64)
+    scores = temperature * (lens.transform(some.left) @ lens.transform(some.right).T).astype(
+        np.float64
+    )
     return float((np.log(np.exp(scores).sum(axis=1)) - np.diag(scores)).mean())
 
 
@@ -122,9 +124,9 @@ def test_without_pca_it_is_the_formula() -> None:
     begin = np.random.default_rng(0).uniform(-bound, bound, (8, SPEC.dimension))
     by_hand = np.concatenate(scaled, axis=1) @ begin.T
     assert lens.components is None
-    assert np.allclose(lens.apply(NEW.left), unit(by_hand), atol=3e-3)
+    assert np.allclose(lens.transform(NEW.left), unit(by_hand), atol=3e-3)
     assert lens.hubs is not None and (lens.hubs.neighbours, lens.hubs.weight) == (50, 0.5)
-    assert np.allclose(lens.hubs.bank, lens.apply(PAIRS.left), atol=1e-3)
+    assert np.allclose(lens.hubs.bank, lens.transform(PAIRS.left), atol=1e-3)
     assert fit(pairs(30), pca=10).lens.hubs.neighbours == 30  # type: ignore[union-attr]
     assert fit(hubs=0).lens.hubs is None
 
@@ -160,7 +162,7 @@ def test_what_is_left_to_chance(chosen: dict[str, Any]) -> None:
 
 def test_a_random_start_is_of_the_seed() -> None:
     chosen = {"start": "random", "pca": 0, "epochs": 0}
-    one, other = (fit(seed=seed, **chosen).lens.apply(NEW.left) for seed in (0, 1))
+    one, other = (fit(seed=seed, **chosen).lens.transform(NEW.left) for seed in (0, 1))
     assert np.abs(one - other).max() > 0.1
 
 
@@ -241,8 +243,10 @@ def test_both_directions_know_no_sides() -> None:
 
 def test_relu() -> None:
     lens = fit(relu=True).lens
-    assert lens.relu and (lens.apply(NEW.left) >= 0).all() and (lens.apply(NEW.left) > 0).any()
-    assert not fit().lens.relu and (fit().lens.apply(NEW.left) < 0).any()
+    assert (
+        lens.relu and (lens.transform(NEW.left) >= 0).all() and (lens.transform(NEW.left) > 0).any()
+    )
+    assert not fit().lens.relu and (fit().lens.transform(NEW.left) < 0).any()
 
 
 def test_batches() -> None:
@@ -257,7 +261,7 @@ def test_mirrored_pictures_that_are_the_same_teach_nothing_else() -> None:
     same = PairFeatures(PAIRS.left, PAIRS.right, (PAIRS.left, PAIRS.right))
     chosen = {"pca": 0, "start": "random"}
     lens, mirrored = fit(same, **chosen).lens, fit(same, augment="mirror", **chosen).lens
-    assert np.allclose(lens.apply(NEW.left), mirrored.apply(NEW.left), atol=3e-3)
+    assert np.allclose(lens.transform(NEW.left), mirrored.apply(NEW.left), atol=3e-3)
     for augment in ("mirror", "flip"):
         with pytest.raises(UsageError, match=f"{augment} needs the features of the mirrored pict"):
             fit(augment=augment)
@@ -336,7 +340,7 @@ def test_interrupted_with_batches_and_hubs() -> None:
         PAIRS, SPEC, options(batch=10, start="random", epochs=20), progress=Interrupt(7)
     )
     assert stopped.stopped and len(stopped.losses) == 7
-    assert stopped.lens.hubs is not None and np.isfinite(stopped.lens.asks(NEW.left)).all()
+    assert stopped.lens.hubs is not None and np.isfinite(stopped.lens.encode_query(NEW.left)).all()
     assert top2(stopped.lens, PAIRS) > top2(fit(start="random", epochs=0).lens, PAIRS) + 0.1
 
 
@@ -351,7 +355,7 @@ def test_too_few_pairs(count: int) -> None:
 
 def test_two_pairs_are_enough() -> None:
     lens = fit(PAIRS.rows(np.arange(2)), pca=4, outputs=2).lens
-    assert np.isfinite(lens.asks(NEW.left)).all()
+    assert np.isfinite(lens.encode_query(NEW.left)).all()
 
 
 @pytest.mark.parametrize(

@@ -29,10 +29,10 @@ from tll_index.engine.backbones.backbone import normalised
 from tll_index.engine.backbones.registry import ROWS, spec_of
 from tll_index.engine.backbones.spec import View
 from tll_index.engine.backbones.text_encoder import (
-    Words,
-    choose_with_words,
-    load_words,
-    require_words,
+    TextEncoder,
+    choose_text_backbone,
+    load_text_encoder,
+    require_text_space,
 )
 from tll_index.engine.backbones.weights import Weights, digest
 from tll_index.engine.lens.embedder import Embedder, load_embedder
@@ -45,9 +45,9 @@ def small_architectures(tmp_path_factory: pytest.TempPathFactory) -> None:
     install(tmp_path_factory.mktemp("configs"))
 
 
-def words_of(name: str, folder: Path) -> Words:
+def words_of(name: str, folder: Path) -> TextEncoder:
     path = write_weights(random_network(name), folder / f"{name}.safetensors")
-    return load_words(spec_of(name), Weights(path, digest(path)))
+    return load_text_encoder(spec_of(name), Weights(path, digest(path)))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -69,14 +69,14 @@ def test_pictures_are_where_open_clip_puts_them(name: str, runtime: str, home: P
     write_weights(network, home / "weights" / f"{name}.safetensors")
     embedder = load_embedder(name, replace(loaded(home), runtime=runtime), lens="none")
     pixels = pixels_for(name)
-    answers, words = embedder.answers_and_words(pixels)
-    assert (answers == embedder.answers(pixels)).all()
+    gallery, words = embedder.encode_gallery_with_text(pixels)
+    assert (gallery == embedder.encode_gallery(pixels)).all()
     with torch.inference_mode():
         batch = torch.from_numpy(normalised(pixels, embedder.backbone.spec))
         wanted = network.encode_image(batch, normalize=True).numpy()
     assert words.dtype == np.float32 and np.allclose(words, wanted, atol=2e-4)
-    looks, again = embedder.looks_and_words(pixels)
-    assert (looks == embedder.looks(pixels)).all() and (again == words).all()
+    looks, again = embedder.embed_with_text(pixels)
+    assert (looks == embedder.embed(pixels)).all() and (again == words).all()
 
 
 def loaded(home: Path) -> Settings:
@@ -88,8 +88,8 @@ def test_a_lens_without_colours_leaves_them_to_the_words(home: Path) -> None:
     plain = load_embedder(VIT, loaded(home), lens="none")
     grey = Embedder(plain.backbone, replace(plain.lens, grey=True))
     pixels = pixels_for(VIT)
-    looks, words = grey.looks_and_words(pixels)
-    assert (words == plain.looks_and_words(pixels)[1]).all()
+    looks, words = grey.embed_with_text(pixels)
+    assert (words == plain.embed_with_text(pixels)[1]).all()
     assert np.abs(looks - plain.looks(pixels)).max() > 1e-3
 
 
@@ -131,7 +131,7 @@ def test_rows_with_words() -> None:
         if wanted is None:
             assert spec.joint is None
             with pytest.raises(UsageError, match=r"knows no words.*--text --backbone clip_rn50x4"):
-                require_words(spec)
+                require_text_space(spec)
         else:
             assert len(range(spec.dimension)[spec.joint]) == wanted
             assert range(spec.dimension)[spec.joint][-1] == spec.dimension - 1
@@ -141,9 +141,9 @@ def test_rows_with_words() -> None:
 
 def test_which_backbone_with_words_is_here(home: Path) -> None:
     with pytest.raises(UsageError, match=r"clip_rn50x4.*backbones fetch clip_rn50x4"):
-        choose_with_words(loaded(home))
+        choose_text_backbone(loaded(home))
     write_weights(random_network(VIT), home / "weights" / f"{VIT}.safetensors")
-    assert choose_with_words(loaded(home)) == VIT
+    assert choose_text_backbone(loaded(home)) == VIT
 
 
 def test_weights_without_texts_are_no_words(tmp_path: Path) -> None:
@@ -152,4 +152,4 @@ def test_weights_without_texts_are_no_words(tmp_path: Path) -> None:
     path = tmp_path / "half.pt"
     torch.save(state, path)
     with pytest.raises(WeightsError, match="another architecture"):
-        load_words(spec_of(VIT), Weights(path, digest(path)))
+        load_text_encoder(spec_of(VIT), Weights(path, digest(path)))

@@ -33,7 +33,7 @@ def add(writer: Writer, path: bytes, content: int, dimension: int = 4) -> int:
     record = ImageRecord(sha256.hex(), 10, 20, "PNG", 99)
     image = writer.add_image(sha256, record, np.full(dimension, content, np.float32))
     folder = writer.folder(os.path.dirname(path))
-    writer.set_place(folder, os.path.basename(path), FileState(1, content), image)
+    writer.set_entry(folder, os.path.basename(path), FileState(1, content), image)
     return image
 
 
@@ -47,7 +47,7 @@ def test_written_is_read(catalog: Catalog) -> None:
         assert (reader.vectors(np.array([image])) == 7).all()
         number = reader.folder_number(b"/photos")
         assert number is not None
-        assert reader.places_in(number)[b"a.png"].state == FileState(1, 7)
+        assert reader.entries_in(number)[b"a.png"].state == FileState(1, 7)
         assert (reader.images, reader.places, reader.orphans, reader.generation) == (1, 1, 0, 1)
 
 
@@ -96,7 +96,7 @@ def test_empty_folders_are_forgotten(catalog: Catalog) -> None:
     catalog.write(lambda writer: writer.remove_empty_folder(1))
     with catalog.reading() as reader:
         assert reader.folder_number(b"/p") == 1
-    catalog.write(lambda writer: writer.remove_place(1, b"a.png"))
+    catalog.write(lambda writer: writer.remove_entry(1, b"a.png"))
     catalog.write(lambda writer: writer.remove_empty_folder(1))
     with catalog.reading() as reader:
         assert reader.folder_number(b"/p") is None and not list(reader.folders())

@@ -13,8 +13,8 @@ from tll_index import Recipe, Store, build
 from tll_index.core.config import Settings, load_settings
 from tll_index.core.errors import StoreMismatchError
 from tll_index.engine.lens.embedder import conversion_of, load_embedder
-from tll_index.indexer.backends.layout import place_to_build
-from tll_index.indexer.store import resolve as homes
+from tll_index.indexer.backends.layout import location_to_build
+from tll_index.indexer.store import resolve as resolve
 
 
 def logo(folder: Path, number: int) -> Path:
@@ -28,8 +28,8 @@ def logo(folder: Path, number: int) -> Path:
 
 def old_store(path: str, settings: Settings) -> None:
     """One as versions before the rules made it."""
-    location = place_to_build(path, settings)
-    with homes.only_writer(location):
+    location = location_to_build(path, settings)
+    with resolve.only_writer(location):
         embedder = load_embedder("tiny", settings, conversion=1)
         Store.create(location, embedder, settings).close()
 

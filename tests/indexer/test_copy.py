@@ -56,13 +56,13 @@ def said(address: str | Path) -> dict[str, Any]:
             pictures[record.sha256] = (record, reader.paths_of(number), vectors)
         files = {
             path: (
-                {name: place.state for name, place in reader.places_in(number).items()},
+                {name: place.state for name, place in reader.entries_in(number).items()},
                 reader.rejects_in(number),
             )
             for number, path in reader.folders()
         }
         about = store.about
-        made = (about.made_by, about.origin, about.words, about.weights_file)
+        made = (about.made_by, about.origin, about.text, about.weights_file)
         hits = [(hit.path, hit.paths) for hit in store.query(noise(3), 20)]
         return {
             "pictures": pictures,

@@ -35,7 +35,7 @@ from tll_index.core.errors import (
     TllError,
     UsageError,
 )
-from tll_index.engine.lens.csls import HubPenalty
+from tll_index.engine.lens.csls import HubnessCorrection
 from tll_index.engine.lens.lens import Lens
 from tll_index.engine.search.normalize import unit
 from tll_index.indexer.transfer import clip_retrieval as clip_layout
@@ -60,7 +60,7 @@ def hubbed(here: Path) -> Path:
     """A store whose lens holds hubs back."""
     fill_folder(here / "photos", 6)
     bank = unit(np.random.default_rng(0).random((5, 16), np.float32))
-    lens = Lens("tiny", 16).with_hubs(HubPenalty(bank, 2, 0.5))
+    lens = Lens("tiny", 16).with_csls(HubnessCorrection(bank, 2, 0.5))
     build(["photos"], store="hubs.tll", recipe=Recipe("tiny", lens=lens))
     return here / "hubs.tll"
 

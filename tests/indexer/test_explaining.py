@@ -12,7 +12,7 @@ from sklearn.datasets import load_sample_image
 import tiny_layers
 from pictures import encoded, fill_folder, noise
 from tiny import asked_and_answered
-from tll_index import Reasons, Recipe, Store, build, why
+from tll_index import Explanation, Recipe, Store, build, why
 from tll_index.core.config import load_settings
 from tll_index.core.errors import MissingPictureError, NotAPictureError, UsageError
 from tll_index.engine.backbones.registry import spec_of
@@ -35,7 +35,9 @@ def test_a_picture_by_whatever_name(here: Path) -> None:
     assert wanted.a.subject.name == str(path) and wanted.method == "sum"
     for source in (str(path), path.read_bytes(), image, np.asarray(image), decoded):
         found = why(source, other, backbone="tiny-layers")
-        assert isinstance(found, Reasons) and np.allclose(found.heat_a, wanted.heat_a, atol=1e-6)
+        assert isinstance(found, Explanation) and np.allclose(
+            found.heatmap_a, wanted.heatmap_a, atol=1e-6
+        )
         assert found.a.subject.name in ("-", str(path))
         assert found.image().size == wanted.image().size
 
@@ -48,9 +50,9 @@ def test_a_stores_own_backbone_and_lens(here: Path) -> None:
         found = why(paths[0], hit.path, store=store)
         assert found.backbone == "tiny" and found.score == pytest.approx(hit.score, abs=1e-5)
         assert found.cosine - found.score > 0.01  # what is lost to hubs
-        indexed = store.indexed_look(hit.sha256)
+        indexed = store.encode_indexed(hit.sha256)
         assert found.cosine == pytest.approx(
-            (indexed.vector @ store.look(paths[0]).vector.T).item(), abs=1e-5
+            (indexed.vector @ store.encode_query(paths[0]).vector.T).item(), abs=1e-5
         )
     assert why(paths[0], hit.path, store=here / ".tll-index").score == found.score
     assert why(paths[0], hit.path, store=store).score == found.score  # though it is closed
@@ -78,11 +80,11 @@ def test_the_bundled_backbone(lens: str | None) -> None:
     found = why(flower, china, lens=lens)
     embedder = load_embedder("efficientnet_lite0", load_settings(), lens=lens)
     squares = np.stack([side.subject.picture.pixels for side in (found.a, found.b)])
-    looks = embedder.looks(squares)
+    looks = embedder.embed(squares)
     cosine = float(looks[0] @ looks[1])
     assert found.method == "sum" and found.cosine == pytest.approx(cosine, abs=1e-5)
-    for heat in (found.heat_a, found.heat_b):
-        assert heat.sum(dtype=np.float64) == pytest.approx(cosine, abs=1e-5)
-    score = (embedder.asks(squares[:1]) @ embedder.answers(squares[1:]).T).item()
+    for heatmap in (found.heatmap_a, found.heatmap_b):
+        assert heatmap.sum(dtype=np.float64) == pytest.approx(cosine, abs=1e-5)
+    score = (embedder.encode_query(squares[:1]) @ embedder.encode_gallery(squares[1:]).T).item()
     assert found.score == pytest.approx(score * embedder.lens.scale, abs=1e-5)
     assert (found.cosine - found.score > 0.01) == (lens is None)

@@ -12,7 +12,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="other systems have n
 
 
 def in_a_fence(code: str, pixels: int = 1_000_000, seconds: int = 8) -> subprocess.CompletedProcess:
-    """Run code in a process that has made itself a `fence`."""
+    """Run code in a process that has made itself a `resources`."""
     begin = (
         "from tll_index.engine.images.decode import Limits\n"
         "from tll_index.indexer.decoding.rlimits import Fence\n"

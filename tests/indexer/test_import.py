@@ -243,7 +243,7 @@ def older(here: Path) -> str:
             for number, address in enumerate(SIGNED):
                 place = writer.file_in(writer.folder(os.fsencode(here)), str(number).encode())
                 folder, name = os.path.split(address.encode())
-                writer.set_place(writer.folder(folder), name, FileState(0, 0), place.image)
+                writer.set_entry(writer.folder(folder), name, FileState(0, 0), place.image)
                 writer.remove_path(os.fsencode(here / str(number)))
 
         store.catalog.write(sign)

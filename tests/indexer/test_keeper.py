@@ -18,7 +18,7 @@ from tll_index.engine.lens.embedder import load_embedder
 from tll_index.engine.search.normalize import unit
 from tll_index.indexer.catalog.lmdb_writer import LmdbWriter as Writer
 from tll_index.indexer.catalog.records import ImageRecord
-from tll_index.indexer.ingest.background_indexer import Keeper
+from tll_index.indexer.ingest.background_indexer import BackgroundIndexer
 from tll_index.indexer.store.store import Store
 from tll_index.indexer.vector_index.faiss_file import glance
 
@@ -41,7 +41,7 @@ def fill(store: Store, first: int, count: int) -> None:
         for number, row in enumerate(rows, start=first):
             content = number.to_bytes(32, "big")
             image = writer.add_image(content, ImageRecord(content.hex(), 1, 1, "PNG", 1), row)
-            writer.set_place(writer.folder(b"/p"), b"%d" % number, (1, 1), image)  # type: ignore[arg-type]
+            writer.set_entry(writer.folder(b"/p"), b"%d" % number, (1, 1), image)  # type: ignore[arg-type]
 
     store.catalog.write(add)
 
@@ -71,44 +71,44 @@ class Heard(Progress):
 
 
 def test_it_makes_the_file_beside_the_work(store: Store) -> None:
-    with Keeper(store, step=500) as keeper:
+    with BackgroundIndexer(store, step=500) as indexer:
         fill(store, 0, 400)
-        keeper.grown()
-        assert keeper._process is None  # too few
+        indexer.grown()
+        assert indexer._process is None  # too few
         fill(store, 400, 400)
-        keeper.grown()
+        indexer.grown()
         wait_until_filed(store, 800)  # though nobody waits for it
         fill(store, 800, 300)
-        keeper.grown()
+        indexer.grown()
         assert filed(store) == 800  # too few since
-        keeper.finish(heard := Heard())
+        indexer.finish(heard := Heard())
         assert filed(store) == 1100
         assert (heard.total, heard.done_) == (300, 300)
-        keeper.finish(heard := Heard())
+        indexer.finish(heard := Heard())
         assert heard.total == 0
 
 
 def test_killed_it_has_done_nothing(store: Store) -> None:
     fill(store, 0, 300)
-    with Keeper(store, step=1) as keeper:
-        keeper.finish(Progress())
+    with BackgroundIndexer(store, step=1) as indexer:
+        indexer.finish(Progress())
         fill(store, 300, 600)
-        keeper.grown()
-        assert keeper._process is not None
-        os.kill(keeper._process.pid, signal.SIGKILL)
-        keeper._process.wait()
+        indexer.grown()
+        assert indexer._process is not None
+        os.kill(indexer._process.pid, signal.SIGKILL)
+        indexer._process.wait()
         assert filed(store) == 300
         ask = unit(np.ones((1, DIMENSION), np.float32))
         assert len(store.search(ask, 900)) == 900
-        keeper.finish(Progress())
+        indexer.finish(Progress())
     assert filed(store) == 900
 
 
 def test_it_ends_with_its_parent(store: Store) -> None:
-    keeper = Keeper(store, step=1)
+    indexer = BackgroundIndexer(store, step=1)
     fill(store, 0, 300)
-    keeper.grown()
-    process = keeper._process
+    indexer.grown()
+    process = indexer._process
     assert process is not None and process.stdin is not None
     process.stdin.close()  # as the end of this process would
     process.wait(timeout=60)
@@ -117,15 +117,15 @@ def test_it_ends_with_its_parent(store: Store) -> None:
 def test_its_errors_are_ours(store: Store) -> None:
     fill(store, 0, 300)
     (store.path / "vectors.faiss.new").mkdir()
-    with Keeper(store) as keeper, pytest.raises(StoreError, match=r"vectors\.faiss"):
-        keeper.finish(Progress())
+    with BackgroundIndexer(store) as indexer, pytest.raises(StoreError, match=r"vectors\.faiss"):
+        indexer.finish(Progress())
     with pytest.raises(UsageError, match="none of auto"):
         store.settings = Settings(index="cheese")
-        Keeper(store).finish(Progress())
+        BackgroundIndexer(store).finish(Progress())
 
 
 def test_one_that_dies_is_reported(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(store, 0, 300)
     monkeypatch.setattr("sys.executable", "/bin/false")
-    with Keeper(store) as keeper, pytest.raises(TllError, match="ended with 1"):
-        keeper.finish(Progress())
+    with BackgroundIndexer(store) as indexer, pytest.raises(TllError, match="ended with 1"):
+        indexer.finish(Progress())

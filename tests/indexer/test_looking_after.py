@@ -371,7 +371,7 @@ def test_not_a_byte_is_kept(here: Path, index: str) -> None:
     with Store.open() as store, store.catalog.reading() as reader:
         bytes_of = []
         for folder, _ in reader.folders():
-            for name, place in reader.places_in(folder).items():
+            for name, place in reader.entries_in(folder).items():
                 if here / "photos" / os.fsdecode(name) in secret:
                     record = reader.image(place.image)
                     assert record is not None

@@ -21,7 +21,7 @@ from tll_index import Lens, Recipe, Store, build
 from tll_index.core.errors import NotIndexedError, OutsidePictureError, UsageError
 from tll_index.engine.images.crops import Crop
 from tll_index.engine.search.normalize import unit
-from tll_index.indexer.store.query import Look, blend, names_of
+from tll_index.indexer.store.query import QueryEmbedding, blend, names_of
 from tll_index.indexer.vector_index import searcher as searching
 from tll_index.indexer.vector_index.path_filter import PathFilter
 
@@ -48,15 +48,15 @@ def photos(
 
 def test_a_sum_of_looks_is_asked(photos: list[Path]) -> None:
     with Store.open() as store:
-        one, two, three = (store.look(path) for path in photos[:3])
+        one, two, three = (store.encode_query(path) for path in photos[:3])
         vector = unit(2 * one.vector + two.vector - 0.5 * three.vector)
-        wanted = store.search(store.embedder.lens.asks_of(vector), 20)
-        hits = store.ask(
+        wanted = store.search(store.embedder.lens.query_of(vector), 20)
+        hits = store.query_blend(
             [one.weighing(2), two, three.weighing(-0.5)], 20, include_self=True, name="mine"
         )
         assert hits.query == "mine" and hits.hits == wanted
         asked = {str(path) for path in photos[:3]}
-        without = store.ask([one.weighing(2), two, three.weighing(-0.5)], 20)
+        without = store.query_blend([one.weighing(2), two, three.weighing(-0.5)], 20)
         assert [hit.path for hit in without] == [
             hit.path for hit in wanted if hit.path not in asked
         ]
@@ -65,8 +65,8 @@ def test_a_sum_of_looks_is_asked(photos: list[Path]) -> None:
 
 def test_query_takes_several_and_minus(photos: list[Path]) -> None:
     with Store.open() as store:
-        looks = [store.look(path) for path in photos[:3]]
-        wanted = store.ask([looks[0], looks[1], looks[2].weighing(-1)], 5)
+        looks = [store.encode_query(path) for path in photos[:3]]
+        wanted = store.query_blend([looks[0], looks[1], looks[2].weighing(-1)], 5)
         hits = store.query([photos[0], photos[1].read_bytes()], 5, minus=[photos[2]])
         assert hits.hits == wanted.hits
         assert hits.query == f"{photos[0]} + - - {photos[2]}"  # bytes have no name
@@ -83,16 +83,16 @@ def test_less_like_it_scores_less(photos: list[Path]) -> None:
 
 def test_looks_that_cancel_each_other_out(photos: list[Path]) -> None:
     with Store.open() as store:
-        look = store.look(photos[0])
+        look = store.encode_query(photos[0])
         for looks in ([look, look.weighing(-1)], [look.weighing(0)]):
             with pytest.raises(UsageError, match="cancel each other out"):
-                store.ask(looks)
+                store.query_blend(looks)
         with pytest.raises(UsageError, match="at least one picture"):
-            store.ask([])
+            store.query_blend([])
         with pytest.raises(UsageError, match="must be a number"):
-            store.ask([look.weighing(float("nan"))])
+            store.query_blend([look.weighing(float("nan"))])
         with pytest.raises(UsageError, match="k is 0"):
-            store.ask([look], 0)
+            store.query_blend([look], 0)
 
 
 def test_an_indexed_picture_asks_without_its_file(photos: list[Path]) -> None:
@@ -100,8 +100,8 @@ def test_an_indexed_picture_asks_without_its_file(photos: list[Path]) -> None:
         wanted = store.query(photos[3], 8)
         sha256 = hashlib.sha256(photos[3].read_bytes()).hexdigest()
         photos[3].unlink()
-        look = store.indexed_look(sha256)
-        found = store.ask([look], 8)
+        look = store.encode_indexed(sha256)
+        found = store.query_blend([look], 8)
         assert [hit.path for hit in found] == [hit.path for hit in wanted]
         assert np.allclose([hit.score for hit in found], [hit.score for hit in wanted], atol=5e-6)
         known = store.picture(sha256)
@@ -114,7 +114,7 @@ def test_what_is_not_indexed(here: Path, sha256: str) -> None:
     fill_folder(here / "photos", 1)
     build(["photos"], recipe=Recipe("tiny"))
     with Store.open() as store:
-        for ask in (store.picture, store.indexed_look):
+        for ask in (store.picture, store.encode_indexed):
             with pytest.raises(NotIndexedError, match="the store has no picture"):
                 ask(sha256)
 
@@ -225,8 +225,8 @@ def test_however_many_a_filter_leaves(
         every = store.query(noise(77), 20).hits
         for pattern in ("b", "a", "*3.png"):
             for k in (1, 3, 20):
-                lets = PathFilter([pattern], store.roots())
-                wanted = [hit.path for hit in every if lets.lets(os.fsencode(hit.path))][:k]
+                allows = PathFilter([pattern], store.roots())
+                wanted = [hit.path for hit in every if allows.allows(os.fsencode(hit.path))][:k]
                 assert [hit.path for hit in store.query(noise(77), k, only=[pattern])] == wanted
 
 
@@ -248,17 +248,20 @@ def test_a_path_is_let_through_by_itself_and_by_each_folder_above(
     parts = chosen.split("/")
     for length in range(1, len(parts) + 1):
         pattern = "/root/" + glob.escape("/".join(parts[:length]))
-        lets = PathFilter([pattern], [b"/root"])
+        allows = PathFilter([pattern], [b"/root"])
         for path in paths:
             inside = path.split("/")[:length] == parts[:length]
-            assert lets.lets(b"/root/" + path.encode()) == inside
+            assert allows.allows(b"/root/" + path.encode()) == inside
 
 
 @settings(max_examples=50)
 @given(weights=st.lists(st.floats(-3, 3), min_size=1, max_size=5), seed=st.integers(0, 2**32 - 1))
 def test_a_blend_has_length_one_and_knows_no_scale(weights: list[float], seed: int) -> None:
     rows = unit(np.random.default_rng(seed).normal(size=(len(weights), 7)).astype(np.float32))
-    looks = [Look("x", row[None], None, weight) for row, weight in zip(rows, weights, strict=True)]
+    looks = [
+        QueryEmbedding("x", row[None], None, weight)
+        for row, weight in zip(rows, weights, strict=True)
+    ]
     try:
         mixed = blend(looks)
     except UsageError:
@@ -272,6 +275,10 @@ def test_a_blend_has_length_one_and_knows_no_scale(weights: list[float], seed: i
 
 def test_what_a_question_is_called() -> None:
     row = np.ones((1, 1), np.float32)
-    looks = [Look("a", row), Look("b", row, None, 0.5), Look("c", row, None, -1)]
+    looks = [
+        QueryEmbedding("a", row),
+        QueryEmbedding("b", row, None, 0.5),
+        QueryEmbedding("c", row, None, -1),
+    ]
     assert names_of(looks) == "a + 0.5 b - c"
     assert names_of([looks[2]]) == "- c"

@@ -37,15 +37,15 @@ from tll_index.indexer.backends.milvus.claims import claimed
 from tll_index.indexer.backends.milvus.connection import connected
 from tll_index.indexer.backends.milvus.schema import (
     Names,
+    entry_in,
+    entry_row,
     from_text,
     note_row,
     notes_shape,
     number_from,
-    place_in,
-    place_row,
     to_text,
 )
-from tll_index.indexer.catalog.records import ImageRecord, Place, Reject
+from tll_index.indexer.catalog.records import ImageRecord, PathEntry, Reject
 from tll_index.indexer.scan.walk import FileState
 from tll_index.indexer.store.resolve import folder_in_use, only_writer
 
@@ -125,10 +125,10 @@ def test_names_of_any_bytes_are_texts(name: bytes) -> None:
 @given(st.integers(0, 2**64 - 1), st.integers(-(2**63), 2**63 - 1), st.integers(1, 2**63 - 1))
 def test_states_of_any_file_are_kept(size: int, mtime_ns: int, image: int) -> None:
     state = FileState(size, mtime_ns)
-    for known in (Place(state, image), Reject(state, "damaged", "it is broken", "jpeg")):
-        row = place_row(7, b"a.png", known)
+    for known in (PathEntry(state, image), Reject(state, "damaged", "it is broken", "jpeg")):
+        row = entry_row(7, b"a.png", known)
         assert -(2**63) <= row["size"] < 2**63
-        assert place_in(row) == known
+        assert entry_in(row) == known
 
 
 # -- a server, which many ask ----------------------------------------------------
@@ -313,7 +313,7 @@ def test_contents_with_the_same_63_bits(here: Path, server: Served) -> None:
             record = ImageRecord(digest.hex(), 1, 1, "PNG", 5)
             number = writer.add_image(digest, record, np.eye(16, dtype=np.float32)[0])
             folder = writer.folder(os.fsencode(here / "made"))
-            writer.set_place(folder, name, FileState(5, 5), number)
+            writer.set_entry(folder, name, FileState(5, 5), number)
             return int(number)
 
         numbers = [
@@ -371,7 +371,7 @@ def test_more_rows_than_a_question_gives(here: Path, monkeypatch: pytest.MonkeyP
                     after = found[-1]
                 assert found == numbers
             folder = reader.folder_number(os.fsencode(here / "photos"))
-            assert folder is not None and len(reader.places_in(folder)) == 28
+            assert folder is not None and len(reader.entries_in(folder)) == 28
             assert max(len(reader.paths_of(number)) for number in numbers) == 24
         # Who takes the copies away, one write after the other, does not lose the picture.
         for path in sorted((here / "photos/copies").iterdir())[:-1]:

@@ -14,7 +14,7 @@ from tll_index import Lens, Store
 from tll_index.core.config import load_settings
 from tll_index.core.errors import StoreDamagedError
 from tll_index.core.progress import Progress
-from tll_index.engine.lens.csls import HubPenalty
+from tll_index.engine.lens.csls import HubnessCorrection
 from tll_index.engine.lens.embedder import Embedder, load_embedder
 from tll_index.engine.search.normalize import unit
 from tll_index.indexer.analysis.knn_graph import neighbourhoods
@@ -29,7 +29,7 @@ LENS = Lens(
     "tiny",
     16,
     adaptation=np.random.default_rng(4).normal(size=(WIDTH, 16)).astype(np.float32),
-    hubs=HubPenalty(_bank, 3, 0.8),
+    hubs=HubnessCorrection(_bank, 3, 0.8),
 )
 
 
@@ -47,7 +47,7 @@ def look(content: int) -> np.ndarray:
     return unit(np.random.default_rng(seed).normal(size=(1, WIDTH)).astype(np.float32))
 
 
-class Shelf:
+class WeightsHolder:
     """A store, and beside it what should be in it."""
 
     def __init__(self, folder: Path, embedder: Embedder) -> None:
@@ -71,7 +71,7 @@ class Shelf:
             record = ImageRecord(sha256.hex(), 1, 1, "PNG", 1)
             assert LENS.hubs is not None
             image = writer.add_image(sha256, record, LENS.hubs.answers(look(content))[0])
-            writer.set_place(writer.folder(b"/p"), b"%d" % content, (1, 1), image)  # type: ignore[arg-type]
+            writer.set_entry(writer.folder(b"/p"), b"%d" % content, (1, 1), image)  # type: ignore[arg-type]
             return image
 
         if content not in self.numbers:
@@ -124,32 +124,32 @@ def test_they_are_what_comparing_all_finds(
     embedder: Embedder,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    shelf = Shelf(tmp_path_factory.mktemp("shelf"), embedder)
+    weights_holder = WeightsHolder(tmp_path_factory.mktemp("shelf"), embedder)
     for content in range(0, 8):
-        shelf.put(content)
+        weights_holder.put(content)
     for action, content in steps:
         if action == "arrange":
-            shelf.arrange(index)
+            weights_holder.arrange(index)
         else:
-            getattr(shelf, action)(content)
-    shelf.check(k, block)
-    shelf.store.close()
+            getattr(weights_holder, action)(content)
+    weights_holder.check(k, block)
+    weights_holder.store.close()
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_few_pictures(count: int, embedder: Embedder, tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path, embedder)
+    weights_holder = WeightsHolder(tmp_path, embedder)
     for content in range(count):
-        shelf.put(content)
-    shelf.check(5, 3)
+        weights_holder.put(content)
+    weights_holder.check(5, 3)
 
 
 def test_a_lost_vector_is_said(embedder: Embedder, tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path, embedder)
+    weights_holder = WeightsHolder(tmp_path, embedder)
     for content in range(30):
-        shelf.put(content)
-    shelf.arrange("flat")
-    lost = shelf.numbers[7]
-    shelf.store.catalog.write(lambda writer: writer._delete("vectors", NUMBER.pack(lost)))
+        weights_holder.put(content)
+    weights_holder.arrange("flat")
+    lost = weights_holder.numbers[7]
+    weights_holder.store.catalog.write(lambda writer: writer._delete("vectors", NUMBER.pack(lost)))
     with pytest.raises(StoreDamagedError, match="repair"):
-        list(neighbourhoods(shelf.store, 3))
+        list(neighbourhoods(weights_holder.store, 3))

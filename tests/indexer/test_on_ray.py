@@ -34,8 +34,8 @@ from tll_index.core.errors import (
 from tll_index.engine.images.decode import Picture
 from tll_index.indexer.decoding.pipeline import File, Listed, Prepared
 from tll_index.indexer.ray.driver import taken
-from tll_index.indexer.ray.rows import Asked, answer_table, asked_of, asked_table
-from tll_index.indexer.ray.weights_files import Shelf, weights_there
+from tll_index.indexer.ray.rows import Asked, result_table, task_table, tasks_of
+from tll_index.indexer.ray.weights_files import WeightsHolder, weights_there
 from tll_index.indexer.ray.worker import require_alike
 from tll_index.indexer.scan.walk import FileState
 
@@ -442,7 +442,7 @@ def test_answers_are_taken_once() -> None:
     read = File(b"/photos", b"a.png", FileState(7, 8), True)
     first = Prepared(read, b"x" * 32, 7, seen, None, (vector, vector[:1]))
     second = Prepared(b, error=DamagedPictureError("is broken \ud800 \udcff", b.path))
-    table = answer_table([(4, first), (5, second)])
+    table = result_table([(4, first), (5, second)])
     waiting = {4: a, 5: b, 6: a}
     one, two = list(taken(table, waiting))
     assert one.file == Listed(b"/photos", b"a.png", FileState(7, 8), True, None, 5)
@@ -456,7 +456,7 @@ def test_answers_are_taken_once() -> None:
 
 def test_names_survive() -> None:
     asked = [Asked(1, listed(b"\xff\n\0.png"), b""), Asked(2, listed(b"b.png"), b"y" * 32)]
-    back = asked_of(asked_table(asked))
+    back = tasks_of(task_table(asked))
     assert [(one.number, one.file.path, one.known) for one in back] == [
         (one.number, one.file.path, one.known) for one in asked
     ]
@@ -493,4 +493,4 @@ def test_weights_that_come_once(tmp_path: Path) -> None:
     assert digest(weights_there(tiny.SPEC, sha256, hint, settings, fetched)) == sha256
     with pytest.raises(WeightsError, match="were changed"):
         weights_there(tiny.SPEC, "0" * 64, hint, settings, fetched)
-    assert Shelf(str(source))._path == str(source)
+    assert WeightsHolder(str(source))._path == str(source)

@@ -123,9 +123,9 @@ def test_names_are_the_same_in_both_forms(tmp_path: Path) -> None:
         (root / "b.jpg").write_bytes(b"")
         for pattern in (typed, f"{typed}/", f"./{typed}", f"{root}/{typed}", f"{typed[:-1]}?"):
             assert keeps(root, pattern) == ["b.jpg"], pattern
-            lets = PathFilter([pattern], [os.fsencode(root)])
-            assert lets.lets(os.fsencode(root / folder / "é.jpg"))
-            assert not lets.lets(os.fsencode(root / "b.jpg"))
+            allows = PathFilter([pattern], [os.fsencode(root)])
+            assert allows.allows(os.fsencode(root / folder / "é.jpg"))
+            assert not allows.allows(os.fsencode(root / "b.jpg"))
 
 
 def test_names_of_any_bytes(tmp_path: Path) -> None:
@@ -167,9 +167,9 @@ def test_empty_patterns(pattern: str) -> None:
 
 def test_several_filters() -> None:
     def let(*patterns: str) -> list[str]:
-        lets = PathFilter(patterns, [b"/r/lib"])
+        allows = PathFilter(patterns, [b"/r/lib"])
         every = ("2019/a.jpg", "2019/raw/b.jpg", "2020/c.jpg", "2020/raw/d.jpg")
-        return [one for one in every if lets.lets(b"/r/lib/" + one.encode())]
+        return [one for one in every if allows.allows(b"/r/lib/" + one.encode())]
 
     assert len(let("2019", "2020/*.jpg")) == 4
     assert let("2019", "/2020/*.jpg") == ["2019/a.jpg", "2019/raw/b.jpg", "2020/c.jpg"]

@@ -28,7 +28,7 @@ from tll_index.core.progress import Progress
 from tll_index.engine.images.decode import Limits
 from tll_index.indexer.analysis.duplicates.groups import ShownImage, grouped
 from tll_index.indexer.catalog.records import ImageRecord
-from tll_index.indexer.scan.file_states import PathEntry, states_now
+from tll_index.indexer.scan.file_states import IndexedPath, states_now
 from tll_index.indexer.scan.walk import FileState, Rules
 from tll_index.indexer.store.store import info as describing
 from tll_index.rendering.formats import rows_as
@@ -392,7 +392,7 @@ def test_a_group_whose_best_is_gone_since(photos: Path) -> None:
             noise(number).save(path)
             status = path.stat()
             state = FileState.of(status.st_size, status.st_mtime_ns)
-            entries.append(PathEntry(os.fsencode(path), state, f"{number}"))
+            entries.append(IndexedPath(os.fsencode(path), state, f"{number}"))
         images.append(
             ShownImage(ImageRecord(f"{number}", 4, 3, "PNG", 10), entries, 0.95, True, 90)
         )

@@ -39,7 +39,7 @@ def photos(here: Path) -> list[Path]:
 def test_ranking_is_the_matrix_product(photos: list[Path]) -> None:
     with Store.open() as store:
         geometry = store.embedder.backbone.spec.geometry
-        vectors = store.embedder.answers(
+        vectors = store.embedder.encode_gallery(
             np.stack([decode(path.read_bytes(), geometry).pixels for path in photos])
         )
         for row, path in enumerate(photos):
@@ -67,15 +67,15 @@ def test_stored_vectors_answer_and_queries_ask(here: Path) -> None:
                 reader.image_of(hashlib.sha256(path.read_bytes()).digest()) for path in paths
             ]
             stored = reader.vectors(np.array(numbers))
-        assert np.allclose(stored, lens.answers(features), atol=1e-5)
-        assert not np.allclose(stored, lens.asks(features), atol=0.1)
-        looks = lens.apply(features)
+        assert np.allclose(stored, lens.encode_gallery(features), atol=1e-5)
+        assert not np.allclose(stored, lens.encode_query(features), atol=0.1)
+        looks = lens.transform(features)
         cosines = (looks @ looks.T).astype(float)
         for row, path in enumerate(paths):
             hits = store.query(path, k=12, include_self=True)
             scores = {hit.path: hit.score for hit in hits}
             found = np.array([scores[str(path)] for path in paths])
-            product = lens.scale * (lens.asks(features[row, None]) @ stored.T)[0]
+            product = lens.scale * (lens.encode_query(features[row, None]) @ stored.T)[0]
             assert np.allclose(found, product, atol=3e-6)
             assert np.allclose(found, cosines[row] - 0.8 * lens.hubs.crowding(looks), atol=1e-5)
             assert all(score == round(score, 6) for score in scores.values())
@@ -107,9 +107,9 @@ def test_a_grey_lens_sees_no_colour_in_either(here: Path) -> None:
         features = store.embedder.backbone.features(greys)
         with store.catalog.reading() as reader:
             stored = reader.vectors(np.sort(reader.image_numbers()))
-        assert np.allclose(stored, lens.answers(features), atol=1e-5)
+        assert np.allclose(stored, lens.encode_gallery(features), atol=1e-5)
         colours = store.embedder.backbone.features(np.stack([np.asarray(one) for one in coloured]))
-        assert not np.allclose(stored, lens.answers(colours), atol=0.05)
+        assert not np.allclose(stored, lens.encode_gallery(colours), atol=0.05)
     build(["photos"], store="in colour", recipe=Recipe("tiny", lens=asked_and_answered()))
     with Store.open("in colour") as store:
         scores = [

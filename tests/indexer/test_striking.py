@@ -15,7 +15,13 @@ from tll_index.core.errors import StoreError, UsageError
 from tll_index.engine.images.decode import decode
 from tll_index.engine.search.normalize import unit
 from tll_index.indexer.analysis.knn_graph import Neighbourhoods
-from tll_index.indexer.analysis.pair_ranking import WEIGHT, Alike, Strangers, each_once, mutual
+from tll_index.indexer.analysis.pair_ranking import (
+    WEIGHT,
+    Alike,
+    BackgroundPairs,
+    each_once,
+    mutual,
+)
 from tll_index.indexer.analysis.pairs import are_near
 
 LENS = Lens("tiny", 16, adaptation=np.random.default_rng(4).normal(size=(6, 16)).astype(np.float32))
@@ -124,20 +130,20 @@ def test_the_best_of_each_picture_is_kept(rows: list[tuple[int, int, float, floa
         np.array([row[2] for row in rows]),
         np.array([row[3] for row in rows]),
     )
-    strangers = Strangers((0.1, 0.2), (0.5, 0.1))
-    best = each_once(found, strangers.scores(found))
+    background = BackgroundPairs((0.1, 0.2), (0.5, 0.1))
+    best = each_once(found, background.scores(found))
     assert len(np.unique(best.pairs)) == best.pairs.size
-    scores = strangers.scores(best)
+    scores = background.scores(best)
     assert (np.diff(scores) <= 0).all()
-    for pair, score in zip(found.pairs, strangers.scores(found), strict=True):
+    for pair, score in zip(found.pairs, background.scores(found), strict=True):
         assert ((best.pairs == pair).any(axis=1) & (scores >= score)).any()
 
 
 def test_scores_are_deviations_above_strangers() -> None:
     found = Alike(np.array([[1, 2]]), np.array([0.5]), np.array([0.7]))
-    strangers = Strangers.of(np.array([0.0, 0.2]), np.array([0.4, 0.6]))
-    assert strangers.plainness(found.plain) == pytest.approx([2])
-    assert strangers.scores(found) == pytest.approx([4 - 2 * WEIGHT])
+    background = BackgroundPairs.of(np.array([0.0, 0.2]), np.array([0.4, 0.6]))
+    assert background.plainness(found.plain) == pytest.approx([2])
+    assert background.scores(found) == pytest.approx([4 - 2 * WEIGHT])
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def vector(content: int) -> np.ndarray:
 def put(writer: Writer, content: int) -> None:
     sha256 = content.to_bytes(32, "big")
     image = writer.add_image(sha256, ImageRecord(sha256.hex(), 1, 1, "PNG", 1), vector(content))
-    writer.set_place(writer.folder(b"/p"), b"%d" % content, (1, 1), image)  # type: ignore[arg-type]
+    writer.set_entry(writer.folder(b"/p"), b"%d" % content, (1, 1), image)  # type: ignore[arg-type]
 
 
 def drop(writer: Writer, content: int) -> None:

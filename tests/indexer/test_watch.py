@@ -25,7 +25,7 @@ from tll_index.core.errors import TllError, UsageError
 from tll_index.indexer.backends.layout import writer_lock
 from tll_index.indexer.ingest import watch as watching
 from tll_index.indexer.ingest.report import Skipped
-from tll_index.indexer.scan.events import Bell, Observer
+from tll_index.indexer.scan.events import ChangeSignal, Observer
 from tll_index.indexer.scan.walk import Rules
 
 TINY = Recipe("tiny")
@@ -203,7 +203,7 @@ def settled(rings: list[float]) -> None:
 
 
 def test_a_bell_waits_for_quiet_but_not_for_ever() -> None:
-    bell = Bell(quiet=5, patience=8)
+    bell = ChangeSignal(quiet=5, patience=8)
     assert bell.due() == float("inf")
     bell.ring()
     first = bell.due()

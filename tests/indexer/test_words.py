@@ -29,7 +29,7 @@ from tll_index.engine.search.normalize import unit
 from tll_index.indexer.backends.metadata import read_about, write_about
 from tll_index.indexer.catalog.lmdb_writer import LmdbWriter as Writer
 from tll_index.indexer.catalog.records import ImageRecord
-from tll_index.indexer.ingest.background_indexer import Keeper
+from tll_index.indexer.ingest.background_indexer import BackgroundIndexer
 from tll_index.indexer.vector_index.faiss_file import glance
 
 pytestmark = pytest.mark.usefixtures("by_torch")
@@ -141,9 +141,9 @@ def test_texts_mixed_with_pictures(
         assert [hit.path for hit in found] == [path for path, _ in left]
         assert np.allclose([hit.score for hit in found], [score for _, score in left], atol=2e-4)
         assert hits.query == f"'a red door' + 'snow' + {photos[3]} - {photos[5]}"
-        looks = [store.text_look("snow").weighing(-2), store.indexed_look(found[0].sha256)]
+        looks = [store.encode_text("snow").weighing(-2), store.encode_indexed(found[0].sha256)]
         exact = by_brute_force(store, place[found[0].path] - 2 * snow)
-        assert same(store.ask(looks, COUNT, include_self=True), exact)
+        assert same(store.query_blend(looks, COUNT, include_self=True), exact)
 
 
 def test_pictures_alone_are_asked_through_the_lens(photos: list[Path], here: Path) -> None:
@@ -157,12 +157,12 @@ def test_pictures_alone_are_asked_through_the_lens(photos: list[Path], here: Pat
             assert store.query(path, 5).hits == plain.query(path, 5).hits
         assert same(store.query(text="snow", k=COUNT), by_brute_force(store, text_vector("snow")))
         with pytest.raises(UsageError, match=r"a query has 24 values, not 8 times 1"):
-            store.search(np.ones(8, np.float32), words=True)
+            store.search(np.ones(8, np.float32), text=True)
         with pytest.raises(UsageError, match="was built without words"):
-            plain.ask([store.text_look("snow")])
-        mixed = [store.text_look("snow"), plain.look(photos[0])]
+            plain.ask([store.encode_text("snow")])
+        mixed = [store.encode_text("snow"), plain.look(photos[0])]
         with pytest.raises(UsageError, match="has no place among texts"):
-            store.ask(mixed)
+            store.query_blend(mixed)
 
 
 def test_hand_made_weights_rank_as_they_should(here: Path, home: Path) -> None:
@@ -263,8 +263,10 @@ def test_the_whole_way(here: Path, tll_index: Callable[..., Result]) -> None:
         *("--include-self", "--paths", "--html", "page.html", "--sheet", "sheet.png"),
     )
     with Store.open() as store:
-        looks = [store.text_look("snow").weighing(2), store.text_look("night").weighing(-1)]
-        hits = store.ask([*looks, store.look(paths[1]).weighing(-1)], include_self=True)
+        looks = [store.encode_text("snow").weighing(2), store.encode_text("night").weighing(-1)]
+        hits = store.query_blend(
+            [*looks, store.encode_query(paths[1]).weighing(-1)], include_self=True
+        )
     assert less.code == 0 and less.out.split() == [hit.path for hit in hits]
     page = (here / "page.html").read_text()
     assert page.count("<figure") == 3 + 5 and "this picture can" not in page.partition("<main")[2]
@@ -293,9 +295,9 @@ def in_step(store: Store) -> None:
     """Each image has both vectors, and is found in both spaces."""
     with store.catalog.reading() as reader:
         images = reader.image_numbers()
-        words = reader.of_space("words")
-        assert len(reader.vectors(images)) == len(words.vectors(images)) == len(images)
-        assert len(words.vectors_from(0, 10_000)[0]) == reader.images
+        text = reader.of_space("words")
+        assert len(reader.vectors(images)) == len(text.vectors(images)) == len(images)
+        assert len(text.vectors_from(0, 10_000)[0]) == reader.images
     found = store.query(text="a red door", k=999)
     assert same(found, by_brute_force(store, text_vector("a red door")))
     assert len(found) == len(store)
@@ -372,13 +374,13 @@ def test_a_keeper_keeps_both(here: Path, home: Path) -> None:
                 for width in (152, JOINT)
             ]
             image = writer.add_image(content, ImageRecord(content.hex(), 1, 1, "PNG", 1), *rows)
-            writer.set_place(writer.folder(b"/p"), b"%d" % number, (1, 1), image)  # type: ignore[arg-type]
+            writer.set_entry(writer.folder(b"/p"), b"%d" % number, (1, 1), image)  # type: ignore[arg-type]
 
     with Store.open(settings=Settings(store=here / STORE, index="IVF2,Flat")) as store:
         store.catalog.write(add)
         assert [plan.factory for plan in store.indexes.due()] == ["IVF2,Flat"] * 2
-        with Keeper(store) as keeper:
-            keeper.finish(Progress())
+        with BackgroundIndexer(store) as indexer:
+            indexer.finish(Progress())
         assert store.indexes.due() == []
         for space in store.about.spaces:
             known = glance(STORE / space.file, space.file_id, whole=True)
@@ -529,7 +531,7 @@ def test_stores_with_words_are_merged(photos: list[Path], here: Path) -> None:
     with pytest.raises(StoreMismatchError, match=r"plain was built without words .*--text"):
         merge(["plain"])
     assert merge(["other.store"], store="plain").known == 5  # which keeps none
-    assert read_about(Path("plain")).words is None and verify("plain").whole
+    assert read_about(Path("plain")).text is None and verify("plain").whole
 
 
 # -- formats ----------------------------------------------------------------------
@@ -547,7 +549,7 @@ def test_only_stores_with_words_have_the_newer_format(photos: list[Path], here: 
     repair()
     for path in (STORE, Path("copy")):
         about = read_about(path)
-        assert (about.format, about.words) == (3, JOINT)
+        assert (about.format, about.text) == (3, JOINT)
     for wrong in ({"format": 2}, {"words": 0}, {"words": "x"}, {"words": [1]}):
         (STORE / "store.json").write_text(json.dumps({**document, **wrong}))
         with pytest.raises(StoreDamagedError, match="repair"):

@@ -110,8 +110,12 @@ def test_more_like_these_less_like_that(
         unlike=[{"id": digest(photos[5]), "weight": 0.5}],
         limit=12,
     )
-    one, two, other = store.look(data), store.look(photos[3]), store.look(photos[5])
-    hits = wanted(store.ask([one.weighing(2), two, other.weighing(-0.5)], 12))
+    one, two, other = (
+        store.encode_query(data),
+        store.encode_query(photos[3]),
+        store.encode_query(photos[5]),
+    )
+    hits = wanted(store.query_blend([one.weighing(2), two, other.weighing(-0.5)], 12))
     assert dict(found(response)) == pytest.approx(dict(hits))
     assert len(found(response)) == 10  # those that were asked with are left out
     again = ask(client, like=[{"id": digest(photos[3])}], include_self=True, limit=1)

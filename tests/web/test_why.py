@@ -14,7 +14,7 @@ from PIL import Image
 from pictures import encoded, noise
 from tll_index import Store, why
 from tll_index.engine.images.decode import Geometry, decode
-from tll_index.indexer.store.query import Look
+from tll_index.indexer.store.query import QueryEmbedding
 from tll_index.web.pictures import uploaded_queries as looks
 
 
@@ -90,9 +90,9 @@ def test_pictures_that_are_not_there(client: httpx.Client, photos: list[Path]) -
 
 
 def test_only_the_last_squares_are_kept() -> None:
-    held = looks.Looks(1000, 60.0)
+    held = looks.UploadedQueries(1000, 60.0)
     square = decode(encoded(noise(1), "PNG"), Geometry(8, fit="squash"))
-    seen = looks.Seen(Look("-", np.ones((1, 1), np.float32)), 1, 1, None, square)
+    seen = looks.Seen(QueryEmbedding("-", np.ones((1, 1), np.float32)), 1, 1, None, square)
     names = [held.keep(seen) for _ in range(looks._PICTURES + 5)]
     kept = [found.picture is not None for name in names if (found := held.get(name))]
     assert kept == [False] * 5 + [True] * looks._PICTURES

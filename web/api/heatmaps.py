@@ -10,10 +10,10 @@ from ..pictures.originals import original
 
 if TYPE_CHECKING:
     from ...engine.images.decode import Picture
-    from .state import Desk
+    from .state import ApiState
 
 
-async def heat(desk: Desk, asked: Picture, id: str) -> bytes:
+async def heatmap(state: ApiState, query_picture: Picture, id: str) -> bytes:
     """A JPEG of both, side by side: the places that make them alike are warm.
 
     Args:
@@ -24,26 +24,26 @@ async def heat(desk: Desk, asked: Picture, id: str) -> bytes:
         HTTPException: 404 the picture is gone, 503 there is too much to do.
         StoreError, WeightsError
     """
-    answer = await indexed_picture(desk, id)
+    error_response = await indexed_picture(state, id)
 
     def drawn() -> bytes:
         from ...indexer.analysis.explain import why
 
-        return why(asked, answer, store=desk.store).encoded("JPEG")
+        return why(query_picture, error_response, store=state.store).encoded("JPEG")
 
-    return await desk.crew.explaining.do(drawn)
+    return await state.workers.explaining.do(drawn)
 
 
-async def indexed_picture(desk: Desk, id: str) -> Picture:
+async def indexed_picture(state: ApiState, id: str) -> Picture:
     """An indexed picture from its file, decoded for the store's backbone.
 
     Raises:
         HTTPException: 404 it is gone or can't be decoded any more, 503 there is too much to do.
         NotIndexedError: the store has no such picture.
     """
-    found = await desk.crew.asking.do(lambda: desk.store.picture(id))
+    found = await state.workers.searching.do(lambda: state.store.picture(id))
     try:
-        data = await desk.crew.reading.do(lambda: original(found))
-        return await desk.crew.decoders.do(lambda decoder: decoder.decode(data))
+        data = await state.workers.reading.do(lambda: original(found))
+        return await state.workers.decoders.do(lambda decoder: decoder.decode(data))
     except PictureError as error:
         refuse(404, f"the picture {error.message}")

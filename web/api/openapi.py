@@ -83,11 +83,11 @@ def _type(schema: dict[str, Any]) -> str:
         return "a file"
     if "properties" in schema:
         return "fields " + ", ".join(schema["properties"])
-    words = [str(schema.get("type", ""))]
-    words += [f"{word} {schema[key]:g}" for key, word in _BOUNDS.items() if key in schema]
+    text = [str(schema.get("type", ""))]
+    text += [f"{word} {schema[key]:g}" for key, word in _BOUNDS.items() if key in schema]
     if schema.get("default") is not None:
-        words.append(f"default {schema['default']}")
-    return ", ".join(word for word in words if word)
+        text.append(f"default {schema['default']}")
+    return ", ".join(word for word in text if word)
 
 
 _BOUNDS = {

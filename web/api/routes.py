@@ -13,25 +13,25 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from ...core.errors import UsageError
 from ...engine.images.crops import Crop
-from ..http import schemas as questions
+from ..http import schemas as schemas
 from ..http.guard import cookie_name, cookie_value, kind_of
 from ..http.responses import COME_AGAIN, Json, refuse
 from ..http.schemas import Filters, Question
 from ..http.uploads import json_in, picture_in
 from ..pictures.originals import MEDIA_TYPES, original
-from ..pictures.public_paths import Places, text
+from ..pictures.public_paths import PublicPaths, text
 from ..pictures.refs import found, of_picture
 from ..pictures.thumbnails import SIDES
 from ..pictures.uploaded_queries import see
-from .heatmaps import heat, indexed_picture
+from .heatmaps import heatmap, indexed_picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.types import Receive, Scope, Send
 
-    from ...indexer.store.query import Look
-    from .state import Desk
+    from ...indexer.store.query import QueryEmbedding
+    from .state import ApiState
 
 _FOREVER = "private, max-age=31536000, immutable"
 """How long browsers may keep what is named by its content."""
@@ -54,11 +54,11 @@ _UPLOAD = {
     "multipart/form-data": _FORM,
 }
 
-_Id = Annotated[str, Path(pattern=questions.ID, description="SHA-256 of its content, in hex")]
+_Id = Annotated[str, Path(pattern=schemas.ID, description="SHA-256 of its content, in hex")]
 
 
 def _fails(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: {"model": questions.Failure} for status in statuses}
+    return {status: {"model": schemas.Failure} for status in statuses}
 
 
 def _in_query(model: type[Filters]) -> list[dict[str, Any]]:
@@ -68,21 +68,21 @@ def _in_query(model: type[Filters]) -> list[dict[str, Any]]:
     return [*rows, {"name": "crop", "in": "query", "schema": {"type": "string"}}]
 
 
-def routes(desk: Desk) -> APIRouter:
-    """Everything below /api that answers for the store of `desk`."""
+def routes(state: ApiState) -> APIRouter:
+    """Everything below /api that answers for the store of `state`."""
     api = APIRouter(prefix="/api")
-    store, crew = desk.store, desk.crew
+    store, workers = state.store, state.workers
 
-    @api.get("/info", response_model=questions.Info)
+    @api.get("/info", response_model=schemas.Info)
     async def info() -> Response:
         """What is served: the store, its folders, the limits."""
-        return Json(await crew.asking.do(desk.info))
+        return Json(await workers.searching.do(state.info))
 
     @api.post("/session", status_code=204, responses=_fails(401))
     async def begin_session(request: Request) -> Response:
         """Get a cookie for the token, which comes as `Authorization: Bearer`."""
         response = Response(status_code=204)
-        if (token := desk.options.token) is not None:
+        if (token := state.options.token) is not None:
             response.set_cookie(
                 cookie_name(request.scope),
                 cookie_value(token),
@@ -104,17 +104,17 @@ def routes(desk: Desk) -> APIRouter:
 
     @api.post(
         "/looks",
-        response_model=questions.LookTaken,
+        response_model=schemas.UploadedQuery,
         responses=_fails(400, 408, 413, 415, 422, 503),
         openapi_extra={"requestBody": {"required": True, "content": _UPLOAD}},
     )
-    async def look(request: Request, crop: str | None = None) -> Response:
+    async def embedding(request: Request, crop: str | None = None) -> Response:
         """Show a picture, to ask with it by name as long as it is remembered. Only its vector is
         kept, in memory. `crop`: the part to look at, x,y,width,height in pixels or percent."""
-        seen = await see(await picture_in(request), _crop(crop), store, crew)
+        seen = await see(await picture_in(request), _crop(crop), store, workers)
         return Json(
             {
-                "look": desk.looks.keep(seen),
+                "look": state.embeddings.keep(seen),
                 "width": seen.width,
                 "height": seen.height,
                 "known": seen.known,
@@ -123,7 +123,7 @@ def routes(desk: Desk) -> APIRouter:
 
     @api.post(
         "/query",
-        response_model=questions.Answer,
+        response_model=schemas.QueryResponse,
         responses=_fails(400, 404, 408, 410, 413, 415, 422, 503),
         openapi_extra={
             "parameters": _in_query(Filters),
@@ -143,46 +143,58 @@ def routes(desk: Desk) -> APIRouter:
         if kind_of(request.headers) == "application/json":
             wanted = Question.model_validate(await json_in(request))
             parts = [(part, 1) for part in wanted.like] + [(part, -1) for part in wanted.unlike]
-            shown = {name: _shown(name) for part, _ in parts if (name := part.look) is not None}
+            shown = {
+                name: _shown(name) for part, _ in parts if (name := part.embedding) is not None
+            }
             text = wanted.text
-            told = [] if text is None else [await crew.seeing.do(lambda: store.text_look(text))]
+            told = (
+                [] if text is None else [await workers.seeing.do(lambda: store.encode_text(text))]
+            )
 
-            def looks() -> list[Look]:
+            def embeddings() -> list[QueryEmbedding]:
                 return told + [
-                    (shown[part.look] if part.look else store.indexed_look(part.id or "")).weighing(
-                        sign * part.weight
-                    )
+                    (
+                        shown[part.embedding]
+                        if part.embedding
+                        else store.encode_indexed(part.id or "")
+                    ).weighing(sign * part.weight)
                     for part, sign in parts
                 ]
 
-            return Json(await crew.asking.do(lambda: _answered(looks(), wanted, started)))
-        filters = questions.from_query(request.query_params)
+            return Json(
+                await workers.searching.do(lambda: _response(embeddings(), wanted, started))
+            )
+        filters = schemas.from_query(request.query_params)
         seen = await see(
-            await picture_in(request), _crop(request.query_params.get("crop")), store, crew
+            await picture_in(request), _crop(request.query_params.get("crop")), store, workers
         )
-        return Json(await crew.asking.do(lambda: _answered([seen.look], filters, started)))
+        return Json(
+            await workers.searching.do(lambda: _response([seen.embedding], filters, started))
+        )
 
-    def _shown(name: str) -> Look:
-        if (seen := desk.looks.get(name)) is None:
+    def _shown(name: str) -> QueryEmbedding:
+        if (seen := state.embeddings.get(name)) is None:
             refuse(410, _FORGOTTEN)
-        return seen.look
+        return seen.embedding
 
-    def _answered(looks: list[Look], wanted: Filters, started: float) -> dict[str, Any]:
-        places = Places(store.roots())
+    def _response(
+        embeddings: list[QueryEmbedding], wanted: Filters, started: float
+    ) -> dict[str, Any]:
+        entries = PublicPaths(store.roots())
         try:
-            only = places.patterns(wanted.folder, wanted.only)
+            filter = entries.patterns(wanted.folder, wanted.filter)
         except ValueError as error:
             raise UsageError(str(error)) from None
         end = wanted.offset + wanted.limit
-        hits = store.ask(
-            looks,
+        hits = store.query_blend(
+            embeddings,
             end + 1,
-            only=only,
+            filter=filter,
             min_score=wanted.min_score,
             include_self=wanted.include_self,
         )
         return {
-            "hits": [found(hit, places) for hit in hits[wanted.offset : end]],
+            "hits": [found(hit, entries) for hit in hits[wanted.offset : end]],
             "total_pictures": len(store),
             "more": len(hits) > end,
             "took_ms": round((time.perf_counter() - started) * 1000, 3),
@@ -195,33 +207,35 @@ def routes(desk: Desk) -> APIRouter:
     )
     async def why(
         a: Annotated[str, Query(description="id of an indexed picture, or name of a look")],
-        b: Annotated[str, Query(pattern=questions.ID, description="id of an indexed picture")],
+        b: Annotated[str, Query(pattern=schemas.ID, description="id of an indexed picture")],
     ) -> Response:
         """Both pictures side by side, what makes them alike in warm colours, as a JPEG."""
-        if is_id := re.fullmatch(questions.ID, a):
-            asked = await indexed_picture(desk, a)
-        elif (seen := desk.looks.get(a)) is not None and seen.picture is not None:
-            asked = seen.picture
+        if is_id := re.fullmatch(schemas.ID, a):
+            query_picture = await indexed_picture(state, a)
+        elif (seen := state.embeddings.get(a)) is not None and seen.picture is not None:
+            query_picture = seen.picture
         elif seen is not None and seen.known is not None:
-            asked = await indexed_picture(desk, seen.known)
+            query_picture = await indexed_picture(state, seen.known)
         else:
             refuse(410, _FORGOTTEN)
-        image = await heat(desk, asked, b)
+        image = await heatmap(state, query_picture, b)
         headers = {"cache-control": _FOREVER} if is_id else {}
         return Response(image, media_type="image/jpeg", headers=headers)
 
-    @api.get("/random", response_model=questions.Sample)
+    @api.get("/random", response_model=schemas.Sample)
     async def sample(
         count: Annotated[int, Query(ge=1, le=_MOST_SAMPLED)] = 24,
     ) -> Response:
         """Pictures to begin with, others each time."""
-        return Json(await crew.asking.do(lambda: {"pictures": desk.sample(count)}))
+        return Json(await workers.searching.do(lambda: {"pictures": state.sample(count)}))
 
-    @api.get("/pictures/{id}", response_model=questions.PictureFacts, responses=_fails(404))
+    @api.get("/pictures/{id}", response_model=schemas.PictureFacts, responses=_fails(404))
     async def picture(id: _Id) -> Response:
         """What the store knows of a picture."""
         return Json(
-            await crew.asking.do(lambda: of_picture(store.picture(id), Places(store.roots())))
+            await workers.searching.do(
+                lambda: of_picture(store.picture(id), PublicPaths(store.roots()))
+            )
         )
 
     @api.get(
@@ -239,9 +253,9 @@ def routes(desk: Desk) -> APIRouter:
             refuse(422, f"side: one of {', '.join(map(str, SIDES))}")
         headers = {"etag": f'"{id}-{side}"', "cache-control": _FOREVER}
         if request.headers.get("if-none-match") == headers["etag"]:
-            await crew.asking.do(lambda: store.picture(id))
+            await workers.searching.do(lambda: store.picture(id))
             return Response(status_code=304, headers=headers)
-        data = await desk.thumbnails.of(id, side)
+        data = await state.thumbnails.of(id, side)
         return Response(data, media_type="image/jpeg", headers=headers)
 
     @api.get(
@@ -251,12 +265,12 @@ def routes(desk: Desk) -> APIRouter:
     )
     async def file(id: _Id) -> Response:
         """The picture's file, as long as it is the one that was indexed."""
-        found = await crew.asking.do(lambda: store.picture(id))
-        if not desk.budget.take(found.file_bytes):
+        found = await workers.searching.do(lambda: store.picture(id))
+        if not state.budget.take(found.file_bytes):
             refuse(503, "too much is sent at once; try again soon", COME_AGAIN)
-        give_back = partial(desk.budget.give_back, found.file_bytes)
+        give_back = partial(state.budget.give_back, found.file_bytes)
         try:
-            data = await crew.reading.do(lambda: original(found))
+            data = await workers.reading.do(lambda: original(found))
         except BaseException:
             give_back()
             raise

@@ -13,15 +13,15 @@ from ...core.version import __version__
 from ...engine.images.decode import Picture
 from ...indexer.backends.layout import thumbnails_of
 from ...indexer.store.info import indexed, sampled
-from ..http import schemas as questions
+from ..http import schemas as schemas
 from ..http.budget import Budget
 from ..http.metrics import Metrics
 from ..http.responses import log
-from ..pictures.public_paths import Folders, Places
+from ..pictures.public_paths import Folders, PublicPaths
 from ..pictures.refs import of_picture
 from ..pictures.thumbnails import ThumbnailFiles, Thumbnails
-from ..pictures.uploaded_queries import Looks
-from ..pictures.workers import Crew
+from ..pictures.uploaded_queries import UploadedQueries
+from ..pictures.workers import Workers
 
 if TYPE_CHECKING:
     from ...core.contracts import Indexed
@@ -36,7 +36,7 @@ _DRAWS = 8
 """Numbers that are drawn for each picture wanted, most of which some picture has."""
 
 
-class Desk:
+class ApiState:
     """Of one server."""
 
     def __init__(self, store: Store, options: Options) -> None:
@@ -50,11 +50,11 @@ class Desk:
         self.store = store
         self.options = options
         self.budget = Budget(options.held_bytes)
-        self.crew = Crew(geometry, settings, options.waiting)
-        self.looks = Looks(options.looks, options.look_seconds)
+        self.workers = Workers(geometry, settings, options.waiting)
+        self.embeddings = UploadedQueries(options.embeddings, options.look_seconds)
         self.thumbnails = Thumbnails(
             store,
-            self.crew,
+            self.workers,
             ThumbnailFiles(thumbnails_of(store.about.id, settings), options.thumbnail_bytes),
         )
         self.metrics = Metrics()
@@ -69,14 +69,14 @@ class Desk:
         """
         size = self.store.embedder.backbone.spec.geometry.size
         grey = Picture(np.full((size, size, 3), 128, np.uint8), size, size, "")
-        self.store.ask([self.store.look_at(grey)], 1)
+        self.store.query_blend([self.store.encode_decoded(grey)], 1)
 
     def info(self) -> dict[str, Any]:
-        """A `questions.Info`."""
+        """A `schemas.Info`."""
         with self.store.catalog.reading() as reader:
             counts = {
                 "pictures": reader.images - reader.orphans,
-                "paths": reader.places,
+                "paths": reader.entries,
                 "generation": reader.generation,
             }
         made_by = self.store.about.made_by
@@ -87,37 +87,37 @@ class Desk:
             "backbone": made_by["backbone"],
             "lens": made_by["lens_sha256"] is not None,
             "dimension": made_by["dimension"],
-            "words": self.store.about.words is not None,
+            "words": self.store.about.text is not None,
             "why": True,
             "folders": self._folders.now(),
             "limits": {
                 "upload_bytes": self.options.upload_bytes,
-                "page": questions.LARGEST_PAGE,
-                "deepest": questions.DEEPEST,
-                "pictures_a_query": questions.MOST_PICTURES,
+                "page": schemas.LARGEST_PAGE,
+                "deepest": schemas.DEEPEST,
+                "pictures_a_query": schemas.MOST_PICTURES,
             },
         }
 
     def sample(self, count: int) -> list[dict[str, Any]]:
-        """Pictures by chance, each a `questions.PictureFacts`."""
+        """Pictures by chance, each a `schemas.PictureFacts`."""
         with self.store.catalog.reading() as reader:
             found = _by_chance(reader, count)
-            places = Places(reader.roots())
-        return [of_picture(picture, places) for picture in found]
+            entries = PublicPaths(reader.roots())
+        return [of_picture(picture, entries) for picture in found]
 
     def stop(self) -> None:
         """End the threads and processes; the store stays open."""
-        self.crew.stop()
+        self.workers.stop()
 
     def _watch(self) -> None:
         self.metrics.watch("pictures", "Pictures in the store.", self._pictures)
         self.metrics.watch(
-            "looks", "Uploaded pictures that are remembered.", lambda: len(self.looks)
+            "looks", "Uploaded pictures that are remembered.", lambda: len(self.embeddings)
         )
         self.metrics.watch(
             "decoders_lost",
             "Decoder processes that died or were given up.",
-            lambda: self.crew.decoders.lost,
+            lambda: self.workers.decoders.lost,
         )
         self.metrics.watch(
             "held_bytes", "Bytes of uploads and originals in memory.", lambda: self.budget.taken

@@ -20,7 +20,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 
 from .forwarded import reached_as, route_of
-from .responses import COME_AGAIN, answer, log
+from .responses import COME_AGAIN, error_response, log
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,7 +97,7 @@ class Guard:
         if refusal is not None:
             status, error = refusal
             more = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
-            await answer(status, error, more)(scope, receive, send_guarded)
+            await error_response(status, error, more)(scope, receive, send_guarded)
             return
         body = _Body(receive, self._largest(headers), self._options, self._budget)
         try:
@@ -106,7 +106,7 @@ class Guard:
             log.exception("%s %s failed", scope["method"], scope["path"])
             if has_begun:
                 raise
-            await answer(500, _SURPRISE)(scope, receive, send_guarded)
+            await error_response(500, _SURPRISE)(scope, receive, send_guarded)
         finally:
             body.done()
 

@@ -50,7 +50,7 @@ def refuse(status: int, error: str, headers: Mapping[str, str] | None = None) ->
     raise HTTPException(status, error, dict(headers or {}))
 
 
-def answer(status: int, error: str, headers: Mapping[str, str] | None = None) -> Json:
+def error_response(status: int, error: str, headers: Mapping[str, str] | None = None) -> Json:
     """The response that says so."""
     return Json({"error": error}, status, dict(headers or {}))
 
@@ -60,15 +60,15 @@ def add_to(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _refused(request: Request, error: HTTPException) -> Json:
-        return answer(error.status_code, str(error.detail), error.headers)
+        return error_response(error.status_code, str(error.detail), error.headers)
 
     @app.exception_handler(RequestValidationError)
     async def _malformed(request: Request, error: RequestValidationError) -> Json:
-        return answer(422, in_words(error.errors()))
+        return error_response(422, in_one_line(error.errors()))
 
     @app.exception_handler(ValidationError)
     async def _senseless(request: Request, error: ValidationError) -> Json:
-        return answer(422, in_words(error.errors()))
+        return error_response(422, in_one_line(error.errors()))
 
     @app.exception_handler(TllError)
     async def _failed(request: Request, error: TllError) -> Json:
@@ -77,24 +77,24 @@ def add_to(app: FastAPI) -> None:
 
 def _of(error: TllError) -> Json:
     if isinstance(error, TooLargePictureError):
-        return answer(413, f"the picture {error.message}")
+        return error_response(413, f"the picture {error.message}")
     if isinstance(error, (NotAPictureError, MissingCodecError)):
-        return answer(415, f"the picture {error.message}")
+        return error_response(415, f"the picture {error.message}")
     if isinstance(error, MissingPictureError):
-        return answer(404, f"the picture {error.message}")
+        return error_response(404, f"the picture {error.message}")
     if isinstance(error, PictureError):
-        return answer(422, f"the picture {error.message}")
+        return error_response(422, f"the picture {error.message}")
     if isinstance(error, UsageError):
-        return answer(422, str(error))
+        return error_response(422, str(error))
     if isinstance(error, NotIndexedError):
-        return answer(404, str(error))
+        return error_response(404, str(error))
     log.error("%s", error)  # it may name paths, which are nobody else's business
     if isinstance(error, StoreError):
-        return answer(503, "the store can't be read now; the server's own output says why")
-    return answer(500, "this failed; the server's own output says why")
+        return error_response(503, "the store can't be read now; the server's own output says why")
+    return error_response(500, "this failed; the server's own output says why")
 
 
-def in_words(errors: Sequence[Any]) -> str:
+def in_one_line(errors: Sequence[Any]) -> str:
     """The first of pydantic's complaints as one line: where, and what."""
     first = errors[0]
     where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))

@@ -21,12 +21,12 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     id: str | None = Field(None, pattern=ID, description="SHA-256 of an indexed picture")
-    look: str | None = Field(None, max_length=64, description="what /api/looks called it")
+    embedding: str | None = Field(None, max_length=64, description="what /api/looks called it")
     weight: float = Field(1.0, gt=0, le=100, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _is_one(self) -> Part:
-        if (self.id is None) == (self.look is None):
+        if (self.id is None) == (self.embedding is None):
             raise ValueError("say either 'id' or 'look'")
         return self
 
@@ -37,7 +37,7 @@ class Filters(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     folder: str | None = Field(None, max_length=4096, description="only what lies in it")
-    only: list[str] = Field(
+    filter: list[str] = Field(
         [], max_length=16, description="only paths that these patterns let through; `!` takes away"
     )
     min_score: float | None = Field(None, allow_inf_nan=False)
@@ -49,7 +49,7 @@ class Filters(BaseModel):
     def _is_within_limits(self) -> Filters:
         if self.offset + self.limit > DEEPEST:
             raise ValueError(f"offset and limit go beyond the best {DEEPEST:,}")
-        if not all(0 < len(one) <= 255 for one in self.only):
+        if not all(0 < len(one) <= 255 for one in self.filter):
             raise ValueError("only: a pattern has 1 to 255 characters")
         return self
 
@@ -87,7 +87,7 @@ class FoundPicture(BaseModel):
     copies: int = Field(description="other paths that show the same picture")
 
 
-class Answer(BaseModel):
+class QueryResponse(BaseModel):
     """A page of answers."""
 
     hits: list[FoundPicture]
@@ -96,10 +96,10 @@ class Answer(BaseModel):
     took_ms: float
 
 
-class LookTaken(BaseModel):
+class UploadedQuery(BaseModel):
     """An uploaded picture, looked at."""
 
-    look: str = Field(description="ask with it for as long as it is remembered")
+    embedding: str = Field(description="ask with it for as long as it is remembered")
     width: int
     height: int
     known: str | None = Field(description="its id, where it is indexed")
@@ -158,7 +158,7 @@ class Info(BaseModel):
     backbone: str
     lens: bool
     dimension: int
-    words: bool
+    text: bool
     why: bool
     folders: list[Folder]
     limits: LimitsTold

@@ -34,7 +34,7 @@ class Options:
     """And must not pause for longer."""
     waiting: int = 256
     """Requests that may wait for a thread or a decoder; more are told to come again."""
-    looks: int = 1024
+    embeddings: int = 1024
     """Uploaded pictures whose vectors are remembered; the longest unused is forgotten first."""
     look_seconds: float = 3600.0
     """An uploaded picture that nobody used for so long is forgotten."""

@@ -25,7 +25,7 @@ _RARELY = 20
 """Times as long as a count took, until the next."""
 
 
-class Places:
+class PublicPaths:
     """Paths below the roots of a store. Where there are several roots, the first part of a folder
     says which; of one, folders are named from there on, and the root itself is ''."""
 
@@ -49,23 +49,23 @@ class Places:
         below = above[len(root.rstrip(b"/")) + 1 :]
         return "/".join(part for part in (label, text(below)) if part), text(name)
 
-    def patterns(self, folder: str | None, only: Sequence[str]) -> tuple[str, ...]:
+    def patterns(self, folder: str | None, filter: Sequence[str]) -> tuple[str, ...]:
         """Patterns, for `Store.ask`, of what lies in `folder` (None or '': anywhere) and is
-        let through by `only`, whose patterns are then about paths below that folder.
+        let through by `filter`, whose patterns are then about paths below that folder.
 
         Raises:
             ValueError: there can't be such a folder, or a pattern is of an absolute path.
         """
-        if any(map(is_absolute, only)):
+        if any(map(is_absolute, filter)):
             raise ValueError("only: patterns are of names and of paths below the indexed folders")
         if not folder:
-            return tuple(only)
+            return tuple(filter)
         above = glob.escape(os.fsdecode(self._absolute(folder)).rstrip("/"))
         everything = (above or "/",)
-        if not only:
+        if not filter:
             return everything
-        begins_with_all = only[0].startswith("!")
-        below = [below_folder for one in only for below_folder in _in_folder(above, one)]
+        begins_with_all = filter[0].startswith("!")
+        below = [below_folder for one in filter for below_folder in _in_folder(above, one)]
         return (*(everything if begins_with_all else ()), *below)
 
     def _absolute(self, folder: str) -> bytes:
@@ -123,11 +123,11 @@ class Folders:
 
 def _tops(reader: Reader) -> list[dict[str, Any]]:
     roots = reader.roots()
-    places = Places(roots)
-    counts = reader.places <= _COUNTED
+    entries = PublicPaths(roots)
+    counts = reader.entries <= _COUNTED
     tops: dict[str, set[int]] = {}
     for number, path in reader.folders():
-        folder, _ = places.of(os.fsdecode(os.path.join(path, b"-")))
+        folder, _ = entries.of(os.fsdecode(os.path.join(path, b"-")))
         top = folder.partition("/")[0]
         if top:
             shows = tops.setdefault(top, set())

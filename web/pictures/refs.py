@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ...core.contracts import Hit, Indexed
-    from .public_paths import Places
+    from .public_paths import PublicPaths
 
 
-def of_picture(picture: Indexed, places: Places) -> dict[str, Any]:
+def of_picture(picture: Indexed, entries: PublicPaths) -> dict[str, Any]:
     """A `PictureFacts`."""
-    lie = [places.of(path) for path in picture.paths]
+    lie = [entries.of(path) for path in picture.paths]
     folder, name = lie[0]
     return {
         "id": picture.sha256,
@@ -25,9 +25,9 @@ def of_picture(picture: Indexed, places: Places) -> dict[str, Any]:
     }
 
 
-def found(hit: Hit, places: Places) -> dict[str, Any]:
+def found(hit: Hit, entries: PublicPaths) -> dict[str, Any]:
     """A `FoundPicture`."""
-    folder, name = places.of(hit.path)
+    folder, name = entries.of(hit.path)
     return {
         "id": hit.sha256,
         "rank": hit.rank,

@@ -18,7 +18,7 @@ from .originals import original
 if TYPE_CHECKING:
     from ...indexer.decoding.decoder_process import Decoder
     from ...indexer.store.store import Store
-    from .workers import Crew
+    from .workers import Workers
 
 SIDES = (160, 320, 640)
 """Of the longer side, in pixels."""
@@ -100,9 +100,9 @@ class ThumbnailFiles:
 class Thumbnails:
     """Of the pictures of one store; for the event loop's thread."""
 
-    def __init__(self, store: Store, crew: Crew, files: ThumbnailFiles) -> None:
+    def __init__(self, store: Store, workers: Workers, files: ThumbnailFiles) -> None:
         self._store = store
-        self._crew = crew
+        self._workers = workers
         self._files = files
         self._making: dict[tuple[str, int], asyncio.Task[bytes]] = {}
 
@@ -114,7 +114,7 @@ class Thumbnails:
             PictureError: its file is gone or can't be decoded.
             HTTPException: 503, there is too much to do.
         """
-        kept = await self._crew.asking.do(lambda: self._kept(sha256, side))
+        kept = await self._workers.searching.do(lambda: self._kept(sha256, side))
         if kept is not None:
             return kept
         key = sha256, side
@@ -129,7 +129,7 @@ class Thumbnails:
         return self._files.get(sha256, side)
 
     async def _make(self, sha256: str, side: int) -> bytes:
-        return await self._crew.decoders.do(lambda decoder: self._made(decoder, sha256, side))
+        return await self._workers.decoders.do(lambda decoder: self._made(decoder, sha256, side))
 
     def _made(self, decoder: Decoder, sha256: str, side: int) -> bytes:
         data = decoder.thumbnail(original(self._store.picture(sha256)), side)

@@ -17,9 +17,9 @@ from ...core.errors import NotIndexedError
 if TYPE_CHECKING:
     from ...engine.images.crops import Crop
     from ...engine.images.decode import Picture
-    from ...indexer.store.query import Look
+    from ...indexer.store.query import QueryEmbedding
     from ...indexer.store.store import Store
-    from .workers import Crew
+    from .workers import Workers
 
 
 _PICTURES = 64
@@ -30,7 +30,7 @@ _PICTURES = 64
 class Seen:
     """What is known of a picture that somebody showed."""
 
-    look: Look
+    embedding: QueryEmbedding
     width: int
     height: int
     """Of the whole picture, upright."""
@@ -40,20 +40,20 @@ class Seen:
     """As the backbone sees it; None of what is indexed, or was shown long ago."""
 
 
-async def see(data: bytes, crop: Crop | None, store: Store, crew: Crew) -> Seen:
+async def see(data: bytes, crop: Crop | None, store: Store, workers: Workers) -> Seen:
     """Look at an uploaded picture file; at what is indexed already, from its stored vector.
 
     Raises:
         PictureError, StoreError
         HTTPException: 503, there is too much to do.
     """
-    digest, seen = await crew.asking.do(lambda: _indexed(data, store))
+    digest, seen = await workers.searching.do(lambda: _indexed(data, store))
     if seen is not None and crop is None:
         return seen
-    picture = await crew.decoders.do(lambda decoder: decoder.decode(data, crop))
-    look = await crew.seeing.do(lambda: store.look_at(picture, sha256=digest))
+    picture = await workers.decoders.do(lambda decoder: decoder.decode(data, crop))
+    embedding = await workers.seeing.do(lambda: store.encode_decoded(picture, sha256=digest))
     known = None if seen is None else seen.known
-    return Seen(look, picture.width, picture.height, known, picture)
+    return Seen(embedding, picture.width, picture.height, known, picture)
 
 
 def _indexed(data: bytes, store: Store) -> tuple[bytes, Seen | None]:
@@ -61,13 +61,13 @@ def _indexed(data: bytes, store: Store) -> tuple[bytes, Seen | None]:
     digest = hashlib.sha256(data).digest()
     try:
         held = store.picture(digest.hex())
-        look = store.indexed_look(held.sha256)
+        embedding = store.encode_indexed(held.sha256)
     except NotIndexedError:
         return digest, None
-    return digest, Seen(look, held.width, held.height, held.sha256)
+    return digest, Seen(embedding, held.width, held.height, held.sha256)
 
 
-class Looks:
+class UploadedQueries:
     """What was seen, under names that can't be guessed; for the event loop's thread only."""
 
     def __init__(self, most: int, seconds: float) -> None:

@@ -92,12 +92,12 @@ class Decoders:
             decoder.stop()
 
 
-class Crew:
+class Workers:
     """All of them."""
 
     def __init__(self, geometry: Geometry, settings: Settings, waiting: int) -> None:
         self.decoders = Decoders(geometry, settings, waiting)
-        self.asking = Threads(max(4, cores()), waiting, "ask")
+        self.searching = Threads(max(4, cores()), waiting, "ask")
         """For the catalog and the index."""
         self.reading = Threads(max(4, cores()), waiting, "read")
         """For files, whose disk may be slow."""
@@ -109,5 +109,5 @@ class Crew:
     def stop(self) -> None:
         """End them."""
         self.decoders.stop()
-        for threads in (self.asking, self.reading, self.seeing, self.explaining):
+        for threads in (self.searching, self.reading, self.seeing, self.explaining):
             threads.stop()

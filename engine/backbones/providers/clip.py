@@ -48,7 +48,7 @@ class TextTower:
         self._name = name
 
     def __call__(self, texts: Sequence[str]) -> torch.Tensor:
-        """n texts -> (n, d) float32, of any length. See `load_words`."""
+        """n texts -> (n, d) float32, of any length. See `load_text_encoder`."""
         most = self._tokenizer.context_length - 2  # a token before, one behind
         for text in texts:
             if (tokens := len(self._tokenizer.encode(text))) > most:
@@ -72,8 +72,8 @@ def load(spec: BackboneSpec, weights: Path) -> torch.nn.Module:
     return PooledTower(visual, spec.layers, skip_stem=hasattr(visual, "layer4"))
 
 
-def load_words(spec: BackboneSpec, weights: Path) -> TextTower:
-    """See `engine.words.load_words`. The tokenizer's vocabulary comes with open_clip."""
+def load_text_encoder(spec: BackboneSpec, weights: Path) -> TextTower:
+    """See `engine.words.load_text_encoder`. The tokenizer's vocabulary comes with open_clip."""
     import open_clip
 
     network = _filled(spec, weights).eval().requires_grad_(False)

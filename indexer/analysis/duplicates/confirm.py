@@ -16,7 +16,11 @@ from ....core.progress import Progress
 from ....core.threads import calm_blas
 from ....engine.near_duplicates.boxes import WHOLE, Box
 from ....engine.near_duplicates.orientation import ORIENTATIONS, UPRIGHT, Orientation
-from ....engine.near_duplicates.outlines import likeness_of_packed, likeness_of_parts, place_of_part
+from ....engine.near_duplicates.outlines import (
+    likeness_of_packed,
+    likeness_of_parts,
+    position_of_part,
+)
 from ....engine.near_duplicates.pixel_comparison import (
     FINE,
     GEOMETRY,
@@ -161,8 +165,8 @@ class _Glance:
         likes = likeness_of_parts(first, second, stretches)
         for at in np.flatnonzero(likes >= least).tolist():
             here, there = self._boxes(int(rows[at]), 1 if whole else 0)
-            forth = place_of_part(first[at], second[at], float(stretches[at]))
-            back = place_of_part(second[at], first[at], 1 / float(stretches[at]))
+            forth = position_of_part(first[at], second[at], float(stretches[at]))
+            back = position_of_part(second[at], first[at], 1 / float(stretches[at]))
             if forth[0] >= back[0]:
                 here = forth[1].of(here)
             else:
@@ -194,7 +198,7 @@ def confirmed(
             ):
                 row = int(np.searchsorted(numbers, number))
                 pixels[row], there[row] = picture.pixels, True
-            look = _CloseLook(sketches, rows, pixels, there, threshold)
+            look = _Comparison(sketches, rows, pixels, there, threshold)
             workers = store.settings.decoders()
             with ThreadPoolExecutor(workers) as pool, calm_blas():
                 look.all(some, found, refused, pool, progress)
@@ -217,7 +221,7 @@ def _portions(promising: list[Promise]) -> Iterator[list[Promise]]:
 
 
 @dataclass(frozen=True, eq=False)
-class _CloseLook:
+class _Comparison:
     sketches: Sketches
     rows: NDArray[np.int64]
     """Of the sketches; those of `pixels`."""

@@ -31,17 +31,17 @@ def stars(
     partners = _partners(pairs)
     order = sorted(partners, key=quality.__getitem__)
     groups = _greedy(partners, order)
-    home = {row: group for group in groups for row in group}
+    group_of = {row: group for group in groups for row in group}
     for row in order:
-        if row not in home:
+        if row not in group_of:
             host = max(
                 sorted(partners[row], key=quality.__getitem__),
                 key=lambda other: _like(likes, row, other),
             )
-            home[row] = _taken_in(row, host, home, partners)
+            group_of[row] = _taken_in(row, host, group_of, partners)
     seen: set[int] = set()
     for row in order:
-        group = home[row]
+        group = group_of[row]
         if id(group) not in seen:
             seen.add(id(group))
             yield _best_first(group, partners, quality)
@@ -68,15 +68,15 @@ def _greedy(partners: Partners, order: Sequence[Row]) -> list[list[Row]]:
     return groups
 
 
-def _taken_in(row: Row, host: Row, home: dict[Row, list[Row]], partners: Partners) -> list[Row]:
+def _taken_in(row: Row, host: Row, group_of: dict[Row, list[Row]], partners: Partners) -> list[Row]:
     """The group of `host`, with it as the first and `row` as a new member."""
-    group = home[host]
+    group = group_of[host]
     if all(one == host or one in partners[host] for one in group):
         group.remove(host)
         group.insert(0, host)
     else:  # a member of a star of three or more, which does without it
         group.remove(host)
-        group = home[host] = [host]
+        group = group_of[host] = [host]
     group.append(row)
     return group
 

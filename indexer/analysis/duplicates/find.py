@@ -23,7 +23,7 @@ from ....engine.images.decode import Limits
 from ....engine.near_duplicates.orientation import ORIENTATIONS, UPRIGHT
 from ...catalog.base import Reader
 from ...catalog.records import ImageRecord
-from ...scan.file_states import OK, PathEntry, states_now
+from ...scan.file_states import OK, IndexedPath, states_now
 from ...store.store import Store
 from ..knn_graph import neighbourhoods
 from .candidates import NEIGHBOURS, Candidates, by_lens, by_outline
@@ -204,7 +204,8 @@ def _image(reader: Reader, image: int, match: Match) -> Iterator[ShownImage]:
     record = reader.image(image)
     if record is not None:  # else it was removed meanwhile
         entries = [
-            PathEntry(path, place.state, record.sha256) for path, place in reader.entries_of(image)
+            IndexedPath(path, entry.state, record.sha256)
+            for path, entry in reader.entries_of(image)
         ]
         likeness = round(min(match.likeness, 1.0), 4)
         yield ShownImage(record, entries, likeness, *match.orientation)

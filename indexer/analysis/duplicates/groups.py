@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ...catalog.records import ImageRecord
-from ...scan.file_states import OK, PathEntry, PathState
+from ...scan.file_states import OK, IndexedPath, PathState
 from ...scan.same_files import OneFile, one_files
 
 _UNKNOWN, _OUTSIDE = "unknown", "outside"
@@ -73,7 +73,7 @@ class ShownImage:
     """An image of a group, and the paths at which it was indexed."""
 
     record: ImageRecord
-    entries: list[PathEntry]
+    entries: list[IndexedPath]
     likeness: float = 1.0
     """How well its details agree with those of the group's first image,"""
     mirrored: bool = False

@@ -99,7 +99,7 @@ def in_store(files: Iterable[str], settings: Settings) -> set[str]:
     ):
         for folder, names in folders.items():
             number = reader.folder_number(folder)
-            there = {} if number is None else reader.places_in(number)
+            there = {} if number is None else reader.entries_in(number)
             found |= {os.fsdecode(os.path.join(folder, name)) for name in names if name in there}
     return found
 
@@ -222,12 +222,12 @@ def _checked(file: Path, rows: list[tuple[str, str, str]]) -> list[frozenset[str
     if not rows:
         raise DataError(f"{shown(file)} names no file")
     groups: dict[str, set[str]] = {}
-    home: dict[str, str] = {}
+    group_of: dict[str, str] = {}
     for where, group, path in rows:
         if not group or not path.strip() or "\0" in path:
             raise DataError(f"{shown(file)}, {where}: has no {'path' if group else 'group'}")
         full = path if "://" in path else os.path.abspath(file.absolute().parent / path)
-        if home.setdefault(full, group) != group:
+        if group_of.setdefault(full, group) != group:
             raise DataError(f"{shown(file)}, {where}: {shown(path)} is in two groups")
         groups.setdefault(group, set()).add(full)
     return [frozenset(paths) for paths in groups.values()]

@@ -20,7 +20,7 @@ from ....engine.lens.lens import Lens
 from ...catalog.lmdb_catalog import LmdbCatalog
 from ...catalog.lmdb_environment import translated
 from ...catalog.lmdb_reader import LmdbReader
-from ..base import Home
+from ..base import Backend
 from ..layout import ABOUT, LENS, is_ours, next_catalog, require_folder
 from ..metadata import MENDS, About, catalogs_in, read_about, write_about
 from .lens_file import own_lens
@@ -33,18 +33,18 @@ _TRIES = 8
 """A catalog may be replaced between a look at which one it is and its opening."""
 
 
-class StoreFolder(Home):
+class FolderBackend(Backend):
     """`store.json` and the catalog that it names, with what is derived from it."""
 
     def __init__(self, path: Path, about: About, catalog: LmdbCatalog) -> None:
-        self.place = self.path = path
+        self.location = self.path = path
         self._about = about
         self._catalog = catalog
         self._stamp = _stamp(path / ABOUT)
         self._following = threading.Lock()
 
     @classmethod
-    def open(cls, path: Path) -> StoreFolder:
+    def open(cls, path: Path) -> FolderBackend:
         """
         Raises:
             NoStoreError, StoreMismatchError (a newer format), StoreDamagedError, StoreError
@@ -69,7 +69,7 @@ class StoreFolder(Home):
         raise AssertionError
 
     @classmethod
-    def made(cls, path: Path, about: About, lens: Lens) -> StoreFolder:
+    def made(cls, path: Path, about: About, lens: Lens) -> FolderBackend:
         """A new store, with nothing in it yet; for its one writer.
 
         Raises:
@@ -89,7 +89,7 @@ class StoreFolder(Home):
         return folder
 
     @classmethod
-    def create(cls, path: Path, about: About) -> StoreFolder:
+    def create(cls, path: Path, about: About) -> FolderBackend:
         """A catalog for a new store; `finish` makes the folder a store.
 
         Raises:
@@ -104,7 +104,7 @@ class StoreFolder(Home):
         catalog = LmdbCatalog(file, about.base_of(path))
         try:
             with catalog.reading() as reader:
-                if reader.places:
+                if reader.entries:
                     raise _without_about(path)
             catalog.write(lambda writer: writer.set_about(about.document()))
         except BaseException:
@@ -129,11 +129,11 @@ class StoreFolder(Home):
         return own_lens(self.path, self.about)
 
     def indexes(self, lens: Callable[[], Lens], settings: Settings) -> FileIndexes:
-        """See `Home.indexes`."""
+        """See `Backend.indexes`."""
         return FileIndexes(self.path, self.about, lambda: self.catalog, lens, settings)
 
     def info(self) -> dict[str, Any]:
-        """See `Home.info`."""
+        """See `Backend.info`."""
         return about_files(self.path, self.about)
 
     def close(self) -> None:
@@ -202,7 +202,7 @@ class StoreFolder(Home):
                         one.unlink()
 
     def tidy(self) -> None:
-        """See `Home.tidy`."""
+        """See `Backend.tidy`."""
         self.remove_others()
 
     def renew(self, progress: Progress) -> None:
@@ -227,15 +227,15 @@ class StoreFolder(Home):
         replace_about(self.path, self._about)
 
 
-def folder_of(home: Home) -> StoreFolder:
+def folder_of(backend: Backend) -> FolderBackend:
     """The home of a store that is in a folder.
 
     Raises:
         UsageError: it is in a Milvus.
     """
-    require_folder(home.place)
-    assert isinstance(home, StoreFolder)
-    return home
+    require_folder(backend.location)
+    assert isinstance(backend, FolderBackend)
+    return backend
 
 
 def _about_in(path: Path) -> About:
@@ -294,7 +294,7 @@ def replace_about(path: Path, about: About) -> None:
 def about_in_catalog(path: Path) -> About | None:
     """What the catalog in the file `path` says of its store; None where it can't be read or says
     nothing."""
-    document = _asked(path, lambda reader: reader.about())
+    document = _read(path, lambda reader: reader.about())
     with suppress(StoreError):
         return None if document is None else About.of(document, shown(path))
     return None
@@ -302,10 +302,10 @@ def about_in_catalog(path: Path) -> About | None:
 
 def _holds_pictures(path: Path) -> bool:
     """Whether a catalog is more than what a build left that was cut short before its first."""
-    return bool(_asked(path, lambda reader: reader.about() is not None and reader.places))
+    return bool(_read(path, lambda reader: reader.about() is not None and reader.entries))
 
 
-def _asked(path: Path, question: Callable[[LmdbReader], _T]) -> _T | None:
+def _read(path: Path, question: Callable[[LmdbReader], _T]) -> _T | None:
     """What the catalog in the file `path` answers; None where it can't be read."""
     try:
         catalog = LmdbCatalog(path, b"/", create=False)

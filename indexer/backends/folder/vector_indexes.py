@@ -14,9 +14,9 @@ from ....core.progress import Progress
 from ....engine.lens.lens import Lens
 from ....engine.search.faiss_index import Plan, require_index
 from ...catalog.lmdb_catalog import LmdbCatalog
-from ...catalog.spaces import LOOKS_TABLE, Space
+from ...catalog.spaces import LENS_TABLE, Space
 from ...vector_index.faiss_file import glance
-from ...vector_index.hits import Asked
+from ...vector_index.hits import SearchRequest
 from ...vector_index.index_builder import Arranger, Wanted
 from ...vector_index.live_index import LiveIndex
 from ...vector_index.searcher import Searcher
@@ -51,20 +51,22 @@ class FileIndexes(Indexes):
         self._settings = settings
         self._searchers = {space: Searcher(catalog, path, space) for space in about.spaces}
 
-    def hits(self, space: Space, asked: Asked, only: tuple[str, ...]) -> tuple[Hit, ...]:
+    def hits(
+        self, space: Space, request: SearchRequest, filter: tuple[str, ...]
+    ) -> tuple[Hit, ...]:
         """See `Searcher.hits`."""
-        return self._searchers[space].hits(asked, only)
+        return self._searchers[space].hits(request, filter)
 
     def lens_of(self, space: Space) -> Lens:
         """What made the vectors of a space: one that does nothing, where the network alone did."""
-        if space.table == LOOKS_TABLE:
+        if space.table == LENS_TABLE:
             return self._lens()
         return Lens(self._about.made_by["backbone"], space.dimension)
 
     def offers(self) -> LiveIndex:
         """See `Indexes.offers`."""
-        looks = self._about.spaces[0]
-        index = LiveIndex(self._path / looks.file, looks.file_id, looks.dimension)
+        embeddings = self._about.spaces[0]
+        index = LiveIndex(self._path / embeddings.file, embeddings.file_id, embeddings.dimension)
         index.look()
         return index
 
@@ -125,16 +127,16 @@ def about_files(path: Path, about: About) -> dict[str, Any]:
     }
     return {
         "index": _about_index(path, about.spaces[0]),
-        "words": _about_words(path, about),
+        "words": _text_index_info(path, about),
         "disk_bytes": disk,
     }
 
 
-def _about_words(path: Path, about: About) -> dict[str, Any] | None:
+def _text_index_info(path: Path, about: About) -> dict[str, Any] | None:
     """The pictures' places among texts; None where there are none."""
-    if about.words is None:
+    if about.text is None:
         return None
-    return {"dimension": about.words, "index": _about_index(path, about.spaces[1])}
+    return {"dimension": about.text, "index": _about_index(path, about.spaces[1])}
 
 
 def _about_index(path: Path, space: Space) -> dict[str, Any]:

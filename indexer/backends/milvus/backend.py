@@ -15,7 +15,7 @@ from ....core.location import Milvus
 from ....core.paths import is_there as is_file_there
 from ....core.progress import Progress
 from ....engine.lens.lens import Lens
-from ..base import Home
+from ..base import Backend
 from ..metadata import About
 from .catalog import MilvusCatalog
 from .claims import claimed
@@ -28,10 +28,10 @@ from .schema import (
     OWN_CHOICE,
     Names,
     Shape,
+    entries_shape,
     images_shape,
     note_row,
     notes_shape,
-    places_shape,
 )
 from .searcher import MilvusIndexes, kind_of
 
@@ -39,20 +39,20 @@ _PIECE = 3 * (LONGEST // 4)
 """Bytes of a lens in one note, as base64."""
 
 
-class MilvusHome(Home):
-    """See `Home`."""
+class MilvusBackend(Backend):
+    """See `Backend`."""
 
-    place: Milvus
+    location: Milvus
 
     def __init__(self, connection: Connection, about: About) -> None:
-        self.place = connection.location
+        self.location = connection.location
         self._connection = connection
-        self._names = Names(self.place.collection)
+        self._names = Names(self.location.collection)
         self._catalog = MilvusCatalog(connection, self._names)
         self._about = about
 
     @classmethod
-    def open(cls, location: Milvus, settings: Settings) -> MilvusHome:
+    def open(cls, location: Milvus, settings: Settings) -> MilvusBackend:
         """
         Raises:
             NoStoreError, StoreMismatchError (a newer format), StoreDamagedError, StoreError
@@ -71,7 +71,7 @@ class MilvusHome(Home):
             raise
 
     @classmethod
-    def made(cls, location: Milvus, about: About, lens: Lens, settings: Settings) -> MilvusHome:
+    def made(cls, location: Milvus, about: About, lens: Lens, settings: Settings) -> MilvusBackend:
         """A new store; for its one writer.
 
         Raises:
@@ -84,15 +84,15 @@ class MilvusHome(Home):
             names = Names(location.collection)
             for name, shape in (
                 (names.images, images_shape(about, kind)),
-                (names.places, places_shape()),
+                (names.entries, entries_shape()),
                 (names.notes, notes_shape()),
             ):
                 _make(connection, name, shape)
-            home = cls(connection, about)
+            backend = cls(connection, about)
             if lens.trained:
-                home._keep(lens)
-            home.set_about(about)  # from now on it is a store
-            return home
+                backend._keep(lens)
+            backend.set_about(about)  # from now on it is a store
+            return backend
         except BaseException:
             connection.close()
             raise
@@ -104,17 +104,17 @@ class MilvusHome(Home):
 
     @property
     def catalog(self) -> MilvusCatalog:
-        """See `Home.catalog`."""
+        """See `Backend.catalog`."""
         return self._catalog
 
     def lens(self) -> Lens:
-        """See `Home.lens`."""
+        """See `Backend.lens`."""
         wanted = self._about.made_by["lens_sha256"]
         if not wanted:
             return Lens(self._about.made_by["backbone"], self._about.dimension)
         pieces = self._connection.rows(self._names.notes, 'kind == "lens"', NOTE_FIELDS, "note")
         if not pieces:
-            raise LensError(f"the store in {self.place} has lost its lens")
+            raise LensError(f"the store in {self.location} has lost its lens")
         data = b"".join(base64.b64decode(piece["value"]) for piece in pieces)
         with tempfile.TemporaryDirectory(prefix="tll-") as folder:
             path = Path(folder) / "lens.npz"
@@ -122,7 +122,8 @@ class MilvusHome(Home):
             lens = Lens.load(path)
         if lens.digest != wanted:
             raise StoreDamagedError(
-                f"the lens in {self.place} is not the one that made the store; copy the store anew"
+                f"the lens in {self.location} is not the one that made the store; "
+                "copy the store anew"
             )
         return lens
 
@@ -137,13 +138,13 @@ class MilvusHome(Home):
             self._connection.upsert(self._names.notes, [row])
 
     def indexes(self, lens: Callable[[], Lens], settings: Settings) -> MilvusIndexes:
-        """See `Home.indexes`."""
+        """See `Backend.indexes`."""
         return MilvusIndexes(
             self._connection, self._names, self._catalog, self._about, lens, settings
         )
 
     def info(self) -> dict[str, Any]:
-        """See `Home.info`."""
+        """See `Backend.info`."""
         indexes = [
             self._connection.call("describe_index", self._names.images, field) or {}
             for field in ("vector", "words")[: len(self._about.spaces)]
@@ -152,8 +153,8 @@ class MilvusHome(Home):
             {"kind": f"{one.get('index_type')} in Milvus", "vectors": one.get("indexed_rows")}
             for one in indexes
         ]
-        words = self._about.words
-        file = self.place.file
+        text = self._about.text
+        file = self.location.file
         disk = (
             0
             if file is None
@@ -161,7 +162,7 @@ class MilvusHome(Home):
         )
         return {
             "index": said[0],
-            "words": None if words is None else {"dimension": words, "index": said[1]},
+            "words": None if text is None else {"dimension": text, "index": said[1]},
             "disk_bytes": {} if file is None else {file.name: disk},
             "milvus": self._connection.call("get_server_version"),
         }
@@ -173,7 +174,7 @@ class MilvusHome(Home):
             connection.close()
 
     def set_about(self, about: About) -> None:
-        """See `Home.set_about`."""
+        """See `Backend.set_about`."""
         self._catalog.write(lambda writer: writer.set_about(about.document()))
         self._about = about
 

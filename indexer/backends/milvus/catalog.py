@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from ...catalog.base import Catalog
-from ...catalog.spaces import LOOKS_TABLE
+from ...catalog.spaces import LENS_TABLE
 from .connection import Connection
 from .reader import MilvusReader
 from .schema import NOTE_FIELDS, Names
@@ -38,7 +38,7 @@ class MilvusCatalog(Catalog):
         self._unflushed = 0
 
     @contextmanager
-    def reading(self, space: str = LOOKS_TABLE) -> Iterator[MilvusReader]:
+    def reading(self, space: str = LENS_TABLE) -> Iterator[MilvusReader]:
         """See `Catalog.reading`."""
         yield MilvusReader(self._connection, self._names, dict(self._folders), space)
 

@@ -23,22 +23,22 @@ from numpy.typing import NDArray
 
 from ....core.contracts import UnitVectors
 from ...catalog.base import Reader
-from ...catalog.records import ImageRecord, Place, Reject
-from ...catalog.spaces import LOOKS_TABLE
+from ...catalog.records import ImageRecord, PathEntry, Reject
+from ...catalog.spaces import LENS_TABLE
 from .connection import Connection
 from .schema import (
+    ENTRY_FIELDS,
     IMAGE_FIELDS,
     NOTE_FIELDS,
-    PLACE_FIELDS,
     PROBES,
     Names,
+    entry_in,
+    entry_key,
     field_of,
     folder_digest,
     from_text,
     note_row,
     number_from,
-    place_in,
-    place_key,
 )
 
 _FOLDERS = 200
@@ -57,7 +57,7 @@ class MilvusReader(Reader):
         connection: Connection,
         names: Names,
         folders: dict[int, bytes],
-        space: str = LOOKS_TABLE,
+        space: str = LENS_TABLE,
     ) -> None:
         """
         Args:
@@ -121,14 +121,14 @@ class MilvusReader(Reader):
         return len(self.orphan_numbers())
 
     @property
-    def places(self) -> int:
+    def entries(self) -> int:
         """How many indexed paths there are."""
-        return self._connection.count(self._names.places, "image > 0")
+        return self._connection.count(self._names.entries, "image > 0")
 
     @property
     def rejected(self) -> int:
         """How many files are known to be unusable."""
-        return self._connection.count(self._names.places, "image == 0")
+        return self._connection.count(self._names.entries, "image == 0")
 
     def roots(self) -> list[bytes]:
         """The folders that were built from."""
@@ -176,22 +176,22 @@ class MilvusReader(Reader):
             for row in self._connection.by_keys(self._names.notes, "note", wanted, NOTE_FIELDS):
                 self.known_folders[int(row["note"].partition(":")[2])] = from_text(row["value"])
 
-    def places_in(self, folder: int) -> dict[bytes, Place]:
+    def entries_in(self, folder: int) -> dict[bytes, PathEntry]:
         """The indexed files of one folder, by name."""
         found = ((name, known) for name, known in self._files_in(folder))
-        return {name: known for name, known in found if isinstance(known, Place)}
+        return {name: known for name, known in found if isinstance(known, PathEntry)}
 
     def rejects_in(self, folder: int) -> dict[bytes, Reject]:
         """The unusable files of one folder, by name."""
         found = ((name, known) for name, known in self._files_in(folder))
         return {name: known for name, known in found if isinstance(known, Reject)}
 
-    def _files_in(self, folder: int) -> list[tuple[bytes, Place | Reject]]:
+    def _files_in(self, folder: int) -> list[tuple[bytes, PathEntry | Reject]]:
         if getattr(self, "_last_folder", (0, []))[0] != folder:
             rows = self._connection.rows(
-                self._names.places, f"folder == {folder}", PLACE_FIELDS, "place"
+                self._names.entries, f"folder == {folder}", ENTRY_FIELDS, "place"
             )
-            files = [(from_text(row["name"]), place_in(row)) for row in rows]
+            files = [(from_text(row["name"]), entry_in(row)) for row in rows]
             self._last_folder = (folder, sorted(files, key=lambda one: one[0]))
         return self._last_folder[1]
 
@@ -205,7 +205,7 @@ class MilvusReader(Reader):
         for start in range(0, len(folders), _FOLDERS):
             some = list(folders[start : start + _FOLDERS])
             rows = self._connection.rows(
-                self._names.places,
+                self._names.entries,
                 f"folder in {some} and image > 0",
                 ("folder", "name", "image"),
                 "place",
@@ -213,13 +213,13 @@ class MilvusReader(Reader):
             for row in rows:
                 yield row["folder"], from_text(row["name"]), row["image"]
 
-    def file_in(self, folder: int, name: bytes) -> Place | Reject | None:
+    def file_in(self, folder: int, name: bytes) -> PathEntry | Reject | None:
         """What is known of one file of a folder."""
-        row = self._file(place_key(folder, name))
-        return None if row is None else place_in(row)
+        row = self._file(entry_key(folder, name))
+        return None if row is None else entry_in(row)
 
     def _file(self, key: str) -> Row | None:
-        rows = self._connection.by_keys(self._names.places, "place", [key], PLACE_FIELDS)
+        rows = self._connection.by_keys(self._names.entries, "place", [key], ENTRY_FIELDS)
         return rows[0] if rows else None
 
     def paths_of(self, image: int, at_most: int | None = None) -> list[bytes]:
@@ -228,15 +228,15 @@ class MilvusReader(Reader):
             self.look_up([image])
         return sorted(self._paths(self._shown_at[image]))[:at_most]
 
-    def entries_of(self, image: int) -> list[tuple[bytes, Place]]:
+    def entries_of(self, image: int) -> list[tuple[bytes, PathEntry]]:
         """See `Reader.entries_of`."""
         if image not in self._shown_at:
             self.look_up([image])
         found = []
         for row in self._shown_at[image]:
-            place = place_in(row)
-            if isinstance(place, Place):
-                found += [(path, place) for path in self._paths([row])]
+            location = entry_in(row)
+            if isinstance(location, PathEntry):
+                found += [(path, location) for path in self._paths([row])]
         return sorted(found)
 
     def _paths(self, rows: Iterable[Row]) -> Iterator[bytes]:
@@ -254,7 +254,7 @@ class MilvusReader(Reader):
         found: defaultdict[int, list[Row]] = defaultdict(list)
         for start in range(0, len(wanted), _SHOWN):
             filter = f"image in {wanted[start : start + _SHOWN]}"
-            for row in self._connection.rows(self._names.places, filter, PLACE_FIELDS, "place"):
+            for row in self._connection.rows(self._names.entries, filter, ENTRY_FIELDS, "place"):
                 found[row["image"]].append(row)
         self._shown_at.update({image: found[image] for image in wanted})
         self._look_up_folders(sorted({row["folder"] for rows in found.values() for row in rows}))

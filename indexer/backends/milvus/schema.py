@@ -20,12 +20,12 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
-from ...catalog.records import Place, Reject
+from ...catalog.records import PathEntry, Reject
 from ...scan.walk import FileState
 from ..metadata import About
 
 IMAGE_FIELDS = ("sha256", "width", "height", "format", "file_bytes")
-PLACE_FIELDS = ("folder", "name", "image", "size", "mtime_ns", "reject")
+ENTRY_FIELDS = ("folder", "name", "image", "size", "mtime_ns", "reject")
 NOTE_FIELDS = ("kind", "value")
 
 LONGEST = 65_535
@@ -49,7 +49,7 @@ class Names:
     images: str
 
     @property
-    def places(self) -> str:
+    def entries(self) -> str:
         """Files."""
         return f"{self.images}_places"
 
@@ -61,7 +61,7 @@ class Names:
     @property
     def every(self) -> tuple[str, str, str]:
         """All three."""
-        return self.images, self.places, self.notes
+        return self.images, self.entries, self.notes
 
 
 Shape = tuple[Any, Any]
@@ -88,20 +88,20 @@ def images_shape(about: About, kind: str) -> Shape:
     return images, indexes
 
 
-def places_shape() -> Shape:
+def entries_shape() -> Shape:
     """Of files."""
     from pymilvus import DataType
 
-    places, indexes = _new_shape()
-    places.add_field("place", DataType.VARCHAR, max_length=40, is_primary=True)
-    places.add_field("folder", DataType.INT64)
-    places.add_field("name", DataType.VARCHAR, max_length=_LONGEST_NAME)
+    entries, indexes = _new_shape()
+    entries.add_field("place", DataType.VARCHAR, max_length=40, is_primary=True)
+    entries.add_field("folder", DataType.INT64)
+    entries.add_field("name", DataType.VARCHAR, max_length=_LONGEST_NAME)
     for name in ("image", "size", "mtime_ns"):
-        places.add_field(name, DataType.INT64)
-    places.add_field("reject", DataType.VARCHAR, max_length=LONGEST)
+        entries.add_field(name, DataType.INT64)
+    entries.add_field("reject", DataType.VARCHAR, max_length=LONGEST)
     for name in ("folder", "image"):
         indexes.add_index(name, index_type=INVERTED)
-    return _with_nothing(places, indexes)
+    return _with_nothing(entries, indexes)
 
 
 def notes_shape() -> Shape:
@@ -167,7 +167,7 @@ def folder_digest(path: bytes) -> bytes:
     return hashlib.blake2b(path, digest_size=8).digest()
 
 
-def place_key(folder: int, name: bytes) -> str:
+def entry_key(folder: int, name: bytes) -> str:
     """The key of a file in a folder."""
     return hashlib.blake2b(struct.pack(">Q", folder) + name, digest_size=20).hexdigest()
 
@@ -195,14 +195,14 @@ def _unsigned(number: int) -> int:
     return int(struct.unpack(">Q", struct.pack(">q", number))[0])
 
 
-def place_row(folder: int, name: bytes, known: Place | Reject) -> dict[str, Any]:
+def entry_row(folder: int, name: bytes, known: PathEntry | Reject) -> dict[str, Any]:
     """A file, as `NAME_places` holds it."""
     why: list[str] = []
     if isinstance(known, Reject):
         texts = (known.reason, known.message, known.codecs)
         why = [text[:_LONGEST_NAME] for text in texts]
     return {
-        "place": place_key(folder, name),
+        "place": entry_key(folder, name),
         "folder": folder,
         "name": to_text(name),
         "image": 0 if isinstance(known, Reject) else known.image,
@@ -213,12 +213,12 @@ def place_row(folder: int, name: bytes, known: Place | Reject) -> dict[str, Any]
     }
 
 
-def place_in(row: dict[str, Any]) -> Place | Reject:
-    """What `place_row` was given."""
+def entry_in(row: dict[str, Any]) -> PathEntry | Reject:
+    """What `entry_row` was given."""
     state = FileState(_unsigned(row["size"]), row["mtime_ns"])
     if row["reject"]:
         return Reject(state, *json.loads(row["reject"]))
-    return Place(state, row["image"])
+    return PathEntry(state, row["image"])
 
 
 def note_row(note: str, kind: str, value: str) -> dict[str, Any]:

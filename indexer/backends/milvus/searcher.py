@@ -16,8 +16,8 @@ from ....engine.lens.lens import Lens
 from ....engine.search.faiss_index import Plan
 from ....engine.search.search import Neighbours, merged, ranked
 from ...catalog.base import Reader
-from ...catalog.spaces import LOOKS_TABLE, Space
-from ...vector_index.hits import Asked, best_hits
+from ...catalog.spaces import LENS_TABLE, Space
+from ...vector_index.hits import SearchRequest, best_hits
 from ...vector_index.path_filter import Choices, PathFilter
 from ..base import Indexes
 from ..metadata import About
@@ -61,41 +61,45 @@ class MilvusIndexes(Indexes):
 
     # -- asking ------------------------------------------------------------
 
-    def hits(self, space: Space, asked: Asked, only: tuple[str, ...]) -> tuple[Hit, ...]:
+    def hits(
+        self, space: Space, request: SearchRequest, filter: tuple[str, ...]
+    ) -> tuple[Hit, ...]:
         """See `Indexes.hits`."""
         with self._catalog.reading(space.table) as reader:
-            if not only:
+            if not filter:
                 return best_hits(
-                    reader, lambda count: self._nearest(reader, space, asked.ask, count), asked
+                    reader,
+                    lambda count: self._nearest(reader, space, request.query, count),
+                    request,
                 )
-            lets = PathFilter(only, reader.roots())
-            chosen = self._choices.images(reader, lets)
+            allows = PathFilter(filter, reader.roots())
+            chosen = self._choices.images(reader, allows)
             return best_hits(
                 reader,
-                lambda count: self._some(reader, space, asked.ask, count, chosen),
-                asked,
-                lets.lets,
+                lambda count: self._some(reader, space, request.query, count, chosen),
+                request,
+                allows.allows,
             )
 
     def _nearest(
-        self, reader: MilvusReader, space: Space, ask: UnitVectors, count: int, filter: str = ""
+        self, reader: MilvusReader, space: Space, query: UnitVectors, count: int, filter: str = ""
     ) -> Neighbours:
-        """The `count` images nearest to `ask` (1, d), with their exact scores."""
+        """The `count` images nearest to `query` (1, d), with their exact scores."""
         field = field_of(space.table)
-        found = self._search(space, ask, count, [*IMAGE_FIELDS, field], filter)[0]
+        found = self._search(space, query, count, [*IMAGE_FIELDS, field], filter)[0]
         rows = [{"image": _number_of(one), **one["entity"]} for one in found]
         vectors = [row.pop(field) for row in rows]
         reader.remember_images(rows)
         reader.look_up(row["image"] for row in rows)
         ids = np.fromiter((row["image"] for row in rows), np.int64, len(rows))
         matrix = np.array(vectors, np.float32).reshape(len(rows), space.dimension)
-        return ranked(ask[0], ids, matrix)
+        return ranked(query[0], ids, matrix)
 
     def _some(
         self,
         reader: MilvusReader,
         space: Space,
-        ask: UnitVectors,
+        query: UnitVectors,
         count: int,
         chosen: NDArray[np.int64],
     ) -> Neighbours:
@@ -103,7 +107,7 @@ class MilvusIndexes(Indexes):
         if len(chosen) > _NAMED:
             wanted = int(1.5 * count * reader.images / len(chosen)) + 1
             for _ in range(_ENLARGED):
-                found = self._nearest(reader, space, ask, min(wanted, AT_ONCE))
+                found = self._nearest(reader, space, query, min(wanted, AT_ONCE))
                 there = np.isin(found.ids[0], chosen, assume_unique=True)
                 if there.sum() >= count:
                     return Neighbours(found.ids[:, there], found.scores[:, there])
@@ -113,7 +117,7 @@ class MilvusIndexes(Indexes):
         best = Neighbours(np.empty((1, 0), np.int64), np.empty((1, 0)))
         for start in range(0, len(chosen), _NAMED):
             named = chosen[start : start + _NAMED].tolist()
-            part = self._nearest(reader, space, ask, count, f"image in {named}")
+            part = self._nearest(reader, space, query, count, f"image in {named}")
             best = merged([best, part])
             best = Neighbours(best.ids[:, :count], best.scores[:, :count])
         return best
@@ -121,7 +125,7 @@ class MilvusIndexes(Indexes):
     def _search(
         self,
         space: Space,
-        asks: UnitVectors,
+        queries: UnitVectors,
         count: int,
         fields: Sequence[str] = (),
         filter: str = "",
@@ -130,7 +134,7 @@ class MilvusIndexes(Indexes):
         found = self._connection.call(
             "search",
             self._names.images,
-            data=list(asks),
+            data=list(queries),
             anns_field=field_of(space.table),
             limit=min(count, AT_ONCE),
             filter=filter,
@@ -150,11 +154,13 @@ class MilvusIndexes(Indexes):
 
     def offers(self) -> MilvusOffers:
         """See `Indexes.offers`."""
-        return MilvusOffers(lambda asks, count: self._search(self._about.spaces[0], asks, count))
+        return MilvusOffers(
+            lambda queries, count: self._search(self._about.spaces[0], queries, count)
+        )
 
     def lens_of(self, space: Space) -> Lens:
         """See `Indexes.lens_of`."""
-        if space.table == LOOKS_TABLE:
+        if space.table == LENS_TABLE:
             return self._lens()
         return Lens(self._about.made_by["backbone"], space.dimension)
 
@@ -206,11 +212,11 @@ class MilvusOffers:
     def follow(self, reader: Reader) -> None:
         """Milvus offers what it holds."""
 
-    def candidates(self, asks: UnitVectors, count: int) -> NDArray[np.int64]:
+    def candidates(self, queries: UnitVectors, count: int) -> NDArray[np.int64]:
         """See `Offers.candidates`."""
-        found = self._search(asks, count)
+        found = self._search(queries, count)
         width = max(map(len, found), default=0)
-        rows = np.full((len(asks), width), -1, np.int64)
+        rows = np.full((len(queries), width), -1, np.int64)
         for row, hits in zip(rows, found, strict=True):
             row[: len(hits)] = list(map(_number_of, hits))
         return rows

@@ -17,21 +17,21 @@ from typing import Any
 import numpy as np
 
 from ...catalog.base import Writer
-from ...catalog.records import ImageRecord, Place, Reject
+from ...catalog.records import ImageRecord, PathEntry, Reject
 from ...scan.walk import FileState
 from .connection import Connection
 from .reader import MilvusReader, Row
 from .schema import (
-    PLACE_FIELDS,
+    ENTRY_FIELDS,
     PROBES,
     Names,
+    entry_in,
+    entry_key,
+    entry_row,
     folder_digest,
     from_text,
     note_row,
     number_from,
-    place_in,
-    place_key,
-    place_row,
     to_text,
 )
 
@@ -73,11 +73,11 @@ class MilvusWriter(MilvusReader, Writer):
             self._known[key] = super()._file(key)
         return self._known[key]
 
-    def _files_in(self, folder: int) -> list[tuple[bytes, Place | Reject]]:
+    def _files_in(self, folder: int) -> list[tuple[bytes, PathEntry | Reject]]:
         rows = {
             row["place"]: row
             for row in self._connection.rows(
-                self._names.places, f"folder == {folder}", PLACE_FIELDS, "place"
+                self._names.entries, f"folder == {folder}", ENTRY_FIELDS, "place"
             )
         }
         for key, row in rows.items():
@@ -88,7 +88,7 @@ class MilvusWriter(MilvusReader, Writer):
                 rows.pop(key, None)
             elif now["folder"] == folder:
                 rows[key] = now
-        files = [(from_text(row["name"]), place_in(row)) for row in rows.values()]
+        files = [(from_text(row["name"]), entry_in(row)) for row in rows.values()]
         return sorted(files, key=lambda one: one[0])
 
     def look_up(self, images: Iterable[int]) -> None:
@@ -125,13 +125,13 @@ class MilvusWriter(MilvusReader, Writer):
         for path in paths:
             folder, name = os.path.split(path)
             known, free = numbers[folder]
-            key = place_key(known or free, name)
+            key = entry_key(known or free, name)
             if key not in self._known:
                 self._known[key] = None
                 if known is not None:  # in a folder that is new, every file is
                     keys.add(key)
         for row in self._connection.by_keys(
-            self._names.places, "place", sorted(keys), PLACE_FIELDS
+            self._names.entries, "place", sorted(keys), ENTRY_FIELDS
         ):
             self._known[row["place"]] = row
 
@@ -168,7 +168,7 @@ class MilvusWriter(MilvusReader, Writer):
         sha256: bytes,
         record: ImageRecord,
         vector: np.ndarray,
-        words: np.ndarray | None = None,
+        text: np.ndarray | None = None,
     ) -> int:
         """See `Writer.add_image`."""
         known, number = self._number_of_content(sha256)
@@ -176,14 +176,14 @@ class MilvusWriter(MilvusReader, Writer):
             return known
         row = {"image": number, **vars(record), "vector": np.asarray(vector, np.float32)}
         row["format"] = record.format[:32]
-        if words is not None:
-            row["words"] = np.asarray(words, np.float32)
+        if text is not None:
+            row["words"] = np.asarray(text, np.float32)
         self._new[number] = self._images[number] = row
         return number
 
-    def set_place(self, folder: int, name: bytes, state: FileState, image: int) -> None:
+    def set_entry(self, folder: int, name: bytes, state: FileState, image: int) -> None:
         """Say that the file `name` in `folder` shows `image`."""
-        row = place_row(folder, name, Place(state, image))
+        row = entry_row(folder, name, PathEntry(state, image))
         self._release(row["place"], keep=image)
         self.look_up([image])
         there = [one for one in self._shown_at[image] if one["place"] != row["place"]]
@@ -191,18 +191,18 @@ class MilvusWriter(MilvusReader, Writer):
         self._put(row["place"], row)
         self._bare.discard(image)
 
-    def remove_place(self, folder: int, name: bytes) -> None:
+    def remove_entry(self, folder: int, name: bytes) -> None:
         """Forget a path; the image stays until `Catalog.remove_orphans`."""
-        key = place_key(folder, name)
+        key = entry_key(folder, name)
         if self._file(key) is not None:
             self._release(key)
             self._put(key, None)
 
     def reject(self, folder: int, name: bytes, reject: Reject) -> None:
         """Say that a file can't be used, so that it isn't opened again until it changes."""
-        key = place_key(folder, name)
+        key = entry_key(folder, name)
         self._release(key)
-        self._put(key, place_row(folder, name, reject))
+        self._put(key, entry_row(folder, name, reject))
 
     def remove_empty_folder(self, number: int) -> None:
         """Forget a folder that holds no place and no reject any more."""
@@ -245,8 +245,8 @@ class MilvusWriter(MilvusReader, Writer):
         folders = {name: note for name, note in notes.items() if note[0] == "folder"}
         connection.upsert(names.notes, [note_row(name, *note) for name, note in folders.items()])
         files = {key: self._known[key] for key in self._changed}
-        connection.upsert(names.places, [row for row in files.values() if row is not None])
-        connection.delete(names.places, [key for key, row in files.items() if row is None])
+        connection.upsert(names.entries, [row for row in files.values() if row is not None])
+        connection.delete(names.entries, [key for key, row in files.items() if row is None])
         rest = {name: note for name, note in notes.items() if name not in folders}
         state = self.next_state(vectors_changed=bool(self._new))
         connection.upsert(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class QueryItem:
     """One of the pictures, or texts, that a question is made of."""
 
     name: str
@@ -25,7 +25,7 @@ class Asked:
     data: bytes | None = None
     """The bytes of its file; None reads them from its path."""
     weight: float = 1.0
-    """As in `Look`."""
+    """As in `QueryEmbedding`."""
     crop: Crop | None = None
     """The part of it that was looked at."""
     is_text: bool = False
@@ -50,16 +50,16 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class QueryResult:
     """A question and its hits."""
 
-    asked: tuple[Asked, ...]
+    items: tuple[QueryItem, ...]
     hits: Hits
 
     @property
     def is_plain(self) -> bool:
         """Whether it was one picture, as it is."""
-        return len(self.asked) == 1 and self.asked[0].weight == 1
+        return len(self.items) == 1 and self.items[0].weight == 1
 
 
 def sign(weight: float) -> str:
