@@ -106,7 +106,7 @@ def _lens(path: Path, about: About, settings: Settings, done: list[str]) -> None
     with suppress(LensError, StoreDamagedError):
         own_lens(path, about)
         return
-    wanted, backbone = about.made_by["lens_sha256"], about.made_by["backbone"]
+    wanted, backbone = about.made_by.lens_sha256 or "", about.made_by.backbone
     for candidate in find_lenses(settings.lens_dir):
         with suppress(LensError):
             lens = Lens.load(candidate)

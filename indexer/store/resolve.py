@@ -78,7 +78,7 @@ def require_index(location: Location, index: str, dimension: int) -> None:
     if isinstance(location, Path):
         indexes.require_index(index, dimension)
         return
-    from ..backends.milvus.searcher import kind_of
+    from ..backends.milvus.vector_indexes import kind_of
 
     kind_of(index, location.file is not None)
 

@@ -33,7 +33,7 @@ from .schema import (
     note_row,
     notes_shape,
 )
-from .searcher import MilvusIndexes, kind_of
+from .vector_indexes import MilvusIndexes, kind_of
 
 _PIECE = 3 * (LONGEST // 4)
 """Bytes of a lens in one note, as base64."""
@@ -109,9 +109,9 @@ class MilvusBackend(Backend):
 
     def lens(self) -> Lens:
         """See `Backend.lens`."""
-        wanted = self._about.made_by["lens_sha256"]
+        wanted = self._about.made_by.lens_sha256
         if not wanted:
-            return Lens(self._about.made_by["backbone"], self._about.dimension)
+            return Lens(self._about.made_by.backbone, self._about.dimension)
         pieces = self._connection.rows(self._names.notes, 'kind == "lens"', NOTE_FIELDS, "note")
         if not pieces:
             raise LensError(f"the store in {self.location} has lost its lens")
