@@ -83,6 +83,14 @@ class Backend(ABC):
 
     location: Location
 
+    keeps_snapshots: bool
+    """Whether a reader of the catalog goes on reading the state of one moment."""
+
+    @property
+    def base(self) -> bytes | None:
+        """The folder that the store's paths are kept relative to; None where they are absolute."""
+        return None
+
     @property
     @abstractmethod
     def about(self) -> About:

@@ -20,12 +20,13 @@ from ...engine.images.file_bytes import read_bytes
 from ...engine.search.faiss_index import ids_in
 from ..backends.folder.lens_file import own_lens
 from ..backends.folder.store_folder import about_of, folder_of
-from ..backends.layout import require_folder, require_store
+from ..backends.layout import require_store
 from ..backends.metadata import About
 from ..catalog.lmdb_environment import is_lost
 from ..catalog.lmdb_reader import LmdbReader
 from ..catalog.records import ImageRecord
 from ..catalog.spaces import LENS_TABLE, Space
+from ..store.resolve import require_folder
 from ..store.store import Store
 from ..vector_index.faiss_file import load
 from ..vector_index.live_index import CHUNK

@@ -13,7 +13,7 @@ from ...engine.lens.identity import ModelIdentity
 from ...engine.lens.lens import Lens
 from ..backends.base import Backend
 from ..backends.metadata import About
-from . import resolve as resolve
+from . import resolve
 
 
 def new_store(

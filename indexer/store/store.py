@@ -30,16 +30,17 @@ from ...engine.lens.embedder import Embedder
 from ...engine.lens.lens import Lens
 from ...engine.search.normalize import unit
 from ..backends.base import Backend, Indexes
-from ..backends.layout import require_folder, require_store
+from ..backends.folder.store_folder import folder_of
+from ..backends.layout import require_store
 from ..backends.metadata import About
 from ..catalog.base import Catalog
 from ..catalog.spaces import TEXT_TABLE
 from ..vector_index.hits import rank_hits
 from ..vector_index.path_filter import FilterCache
-from . import resolve as resolve
+from . import resolve
 from .create import new_store
 from .imported import known_content, require_not_imported
-from .info import UNFINISHED, about_store, indexed, number_of, sampled
+from .info import about_store, indexed, number_of, sampled
 from .models import StoreModel
 from .query import QueryEmbedding, blend, names_of, need_text, pictures_of
 
@@ -127,7 +128,7 @@ class Store:
         Raises:
             UsageError: it is in a Milvus; `location` says in which.
         """
-        return require_folder(self.location)
+        return folder_of(self.backend).path
 
     @property
     def catalog(self) -> Catalog:
@@ -526,7 +527,7 @@ class Store:
     def unfinished(self) -> bool:
         """Whether it is a copy that is not whole, or was not verified (see `copy_store`)."""
         with self.catalog.reading() as reader:
-            return bool(reader.settings().get(UNFINISHED))
+            return (state := reader.copy_state) is not None and state.unfinished
 
     def roots(self) -> list[bytes]:
         """Absolute paths of the folders that it was built from."""

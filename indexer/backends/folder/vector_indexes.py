@@ -83,7 +83,9 @@ class FileIndexes(Indexes):
         said = {"index": self._settings.index, "memory": self._settings.memory}
         said = {name: value for name, value in said.items() if value}
         if said:
-            self._catalog().write(lambda writer: writer.set_settings({**writer.settings(), **said}))
+            self._catalog().write(
+                lambda writer: writer.set_index_settings({**writer.index_settings(), **said})
+            )
 
     @cached_property
     def _arrangers(self) -> dict[Space, Arranger]:
@@ -105,7 +107,7 @@ class FileIndexes(Indexes):
         """What is asked of an index: by the settings, else as the store was last told; of the
         memory, its share."""
         with self._catalog().reading() as reader:
-            told = reader.settings()
+            told = reader.index_settings()
         most = self._settings.memory or told.get("memory", 0) or memory() // 2
         values = sum(one.dimension for one in self._about.spaces)
         return Wanted(

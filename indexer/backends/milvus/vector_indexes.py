@@ -211,7 +211,7 @@ class MilvusIndexes(Indexes):
         """Have what was written put where it is found fast; make another index where another was
         asked for."""
         with self._catalog.reading() as reader:
-            told = reader.settings().get("index", "auto")
+            told = reader.index_settings().get("index", "auto")
         self._catalog.flush()
         # A store that came from a folder may have been told of one that only FAISS has.
         wanted = kind_of(told if told in KINDS else "auto", self._connection.is_lite)
@@ -224,7 +224,9 @@ class MilvusIndexes(Indexes):
         if index := self._settings.index:
             kind_of(index, self._connection.is_lite)
             self._catalog.write(
-                lambda writer: writer.set_settings({**writer.settings(), "index": index})
+                lambda writer: writer.set_index_settings(
+                    {**writer.index_settings(), "index": index}
+                )
             )
 
 
