@@ -33,7 +33,7 @@ from ..scan.patterns import require_patterns
 from ..scan.presence import require_folder
 from ..scan.rules import RootRules, Rules
 from ..scan.walk import as_known, is_below, roots_of
-from ..store import resolve as resolve
+from ..store import resolve
 from ..store.imported import require_not_imported
 from ..store.store import Store
 from .background_indexer import BackgroundIndexer

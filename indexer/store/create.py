@@ -13,7 +13,7 @@ from ...core.version import __version__
 from ...engine.lens.lens import Lens
 from ..backends.base import Backend
 from ..backends.metadata import About
-from . import resolve as resolve
+from . import resolve
 
 
 def new_store(

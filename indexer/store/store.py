@@ -33,7 +33,7 @@ from ..backends.metadata import About
 from ..catalog.base import Catalog
 from ..catalog.spaces import TEXT_TABLE
 from ..vector_index.hits import SearchRequest
-from . import resolve as resolve
+from . import resolve
 from .create import new_store
 from .imported import known_content, require_not_imported
 from .info import UNFINISHED, about_store, indexed, number_of, sampled

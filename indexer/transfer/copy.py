@@ -28,7 +28,7 @@ from ..catalog.records import PathEntry, Reject
 from ..catalog.spaces import LENS_TABLE
 from ..ingest.background_indexer import BackgroundIndexer
 from ..maintenance.forget import settle
-from ..store import resolve as resolve
+from ..store import resolve
 from ..store.create import new_store
 from ..store.info import UNFINISHED
 from ..store.store import Store

@@ -39,7 +39,7 @@ from ..decoding.pipeline import Pipeline, Prepared
 from ..ingest.background_indexer import BackgroundIndexer
 from ..maintenance.forget import settle
 from ..scan.walk import LONGEST_NAME, FileState, absolute
-from ..store import resolve as resolve
+from ..store import resolve
 from ..store.create import new_store
 from ..store.store import Store
 from .clip_retrieval import Row, Shard, shards_in

@@ -27,7 +27,7 @@ from ..catalog.records import PathEntry, Reject
 from ..ingest.background_indexer import BackgroundIndexer
 from ..maintenance.forget import settle, unsign
 from ..scan.walk import FileState
-from ..store import resolve as resolve
+from ..store import resolve
 from ..store.create import new_store
 from ..store.store import Store
 
