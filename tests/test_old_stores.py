@@ -43,7 +43,14 @@ def only_written(here: Path) -> dict[str, bytes]:
     return {name: path.read_bytes() for name in names if (path := here / STORE / name).exists()}
 
 
-@pytest.mark.parametrize("name", old_stores.names())
+def kinds() -> list[Any]:
+    """Their names; those of large networks are slow, and like others in all but these."""
+    slow = ("format_2_bundled", "format_3", "format_3_first")
+    marks = {name: [pytest.mark.slow] * (name in slow) for name in old_stores.names()}
+    return [pytest.param(name, marks=marks[name], id=name) for name in marks]
+
+
+@pytest.mark.parametrize("name", kinds())
 def test_an_old_store_answers_as_ever_and_goes_on(
     name: str, here: Path, home: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
