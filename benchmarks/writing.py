@@ -25,7 +25,7 @@ from tll_index.engine.search.normalize import unit
 from tll_index.indexer.catalog.base import Writer
 from tll_index.indexer.catalog.records import ImageRecord
 from tll_index.indexer.scan.walk import FileState
-from tll_index.indexer.store import resolve as resolve
+from tll_index.indexer.store import resolve
 from tll_index.indexer.store.create import new_store
 
 BATCH = 1024

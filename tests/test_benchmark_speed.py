@@ -148,7 +148,7 @@ def test_mixes_are_what_the_lens_makes_of_mixed_features(speeds: ModuleType, hub
     of, weights = some.drawn(0)
     order = np.random.default_rng(some.seed).permutation(32)
     mixed = np.einsum("nj,njd->nd", weights[:200], features[order][of[:200]])
-    np.testing.assert_allclose(some.block(0)[:200], made.answers(mixed), atol=2e-5)
+    np.testing.assert_allclose(some.block(0)[:200], made.encode_gallery(mixed), atol=2e-5)
     np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-6)
     assert (weights[:32] == [1, 0, 0]).all() and set(of[:32, 0]) == set(range(32))
     assert (weights[32:, 2] == 0).mean() == pytest.approx(0.5, abs=0.02)
@@ -162,9 +162,9 @@ def test_vectors_are_units_the_same_each_time_and_fewer_are_the_first(speeds: Mo
     assert more.shape == (block + 500, 8) and fewer.shape == (100, 8)
     np.testing.assert_allclose(np.linalg.norm(more, axis=1), 1, atol=1e-5)
     np.testing.assert_array_equal(fewer, more[:100])
-    asks = one.asks(5)
-    np.testing.assert_allclose(np.linalg.norm(asks, axis=1), 1, atol=1e-5)
-    np.testing.assert_array_equal(asks, other.asks(8)[:5])
+    queries = one.queries(5)
+    np.testing.assert_allclose(np.linalg.norm(queries, axis=1), 1, atol=1e-5)
+    np.testing.assert_array_equal(queries, other.queries(8)[:5])
 
 
 def test_pictures_that_ask_are_in_no_mix(
@@ -193,7 +193,7 @@ def test_recall_counts_ties_once(speeds: ModuleType) -> None:
     exact = truth.exact(vectors, np.array([[1, 0]], np.float32), 1, Ticks())
     assert exact.recall([[0]]) == exact.recall([[1]]) == 1.0
     assert exact.recall([[2]]) == exact.recall([[-1]]) == 0.0
-    assert truth.exact(vectors, exact.asks, 2, Ticks()).recall([[0, 0]]) == 0.5
+    assert truth.exact(vectors, exact.queries, 2, Ticks()).recall([[0, 0]]) == 0.5
 
 
 def test_peers_find_the_nearest_or_say_what_they_lack(speeds: ModuleType, tmp_path: Path) -> None:

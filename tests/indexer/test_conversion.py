@@ -15,7 +15,7 @@ from tll_index.core.errors import StoreMismatchError
 from tll_index.engine.lens.embedder import conversion_of, load_embedder
 from tll_index.engine.lens.identity import ModelIdentity
 from tll_index.indexer.backends.layout import location_to_build
-from tll_index.indexer.store import resolve as resolve
+from tll_index.indexer.store import resolve
 
 
 def logo(folder: Path, number: int) -> Path:
