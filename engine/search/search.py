@@ -85,13 +85,19 @@ def nearest(index: faiss.Index, queries: UnitVectors, k: int) -> Neighbours:
 _TOGETHER = 16
 """Queries that FAISS compares by the same sums as one; from 20 on it multiplies matrices, whose
 last bits differ."""
+_WORTH_THREADS = 1 << 25
+"""Products from which on several threads are worth waiting for: some ten milliseconds of one."""
 
 
 def nearest_to_each(index: faiss.Index, queries: UnitVectors, k: int) -> list[Neighbours]:
     """As `nearest` with each of `queries` (n, d) alone, to the last bit: n times (1, k)."""
+    if len(queries) == 1:
+        return [nearest(index, queries, k)]
     found: list[Neighbours] = []
+    few = _TOGETHER * index.ntotal * index.d < _WORTH_THREADS
     for start in range(0, len(queries), _TOGETHER):
-        part = nearest(index, queries[start : start + _TOGETHER], k)
+        with one_faiss_thread() if few else nullcontext():
+            part = nearest(index, queries[start : start + _TOGETHER], k)
         found += (
             Neighbours(part.ids[row : row + 1], part.scores[row : row + 1])
             for row in range(len(part.ids))

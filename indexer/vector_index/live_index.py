@@ -106,11 +106,14 @@ class LiveIndex:
 
         `reader` must be the one that it follows.
         """
-        parts = [nearest_to_each(self._tail, queries, k)]
-        if self.file is not None:
-            filed = self._filed_exact if self.file.notes.exact else self._filed_approximate
-            parts.append(filed(self.file, queries, k, reader))
-        return [first(merged(some), k) for some in zip(*parts, strict=True)]
+        if self.file is None:
+            return nearest_to_each(self._tail, queries, k)
+        filed = self._filed_exact if self.file.notes.exact else self._filed_approximate
+        found = filed(self.file, queries, k, reader)
+        if self._tail.ntotal:
+            beside = nearest_to_each(self._tail, queries, k)
+            found = [merged(parts) for parts in zip(found, beside, strict=True)]
+        return [first(near, k) for near in found]
 
     def candidates(self, queries: UnitVectors, count: int) -> NDArray[np.int64]:
         """For each of `queries` (n, d), images that are probably nearest to it, among them `count`
@@ -134,6 +137,8 @@ class LiveIndex:
         self, file: vectors.VectorFile, queries: UnitVectors, k: int, reader: LmdbReader
     ) -> list[Neighbours]:
         """What the file, in which all vectors are compared, holds of what is still there."""
+        if not len(self._dead):
+            return nearest_to_each(file.index, queries, k)
         images = file.notes.images
         found: list[Neighbours | None] = [None] * len(queries)
         left, wanted = list(range(len(queries))), k
