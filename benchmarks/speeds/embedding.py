@@ -105,7 +105,7 @@ def _projected(embedder: Embedder, seen: Any, settings: Settings) -> NDArray[np.
 
 def _made_by(embedder: Embedder) -> bytes:
     """All that decides a value but the pictures."""
-    known = {**embedder.identity, "format": _FORMAT, "area": AREA}
+    known = {**embedder.identity.document(), "format": _FORMAT, "area": AREA}
     known["runtime"] = embedder.backbone.runtime.name
     return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).digest()
 

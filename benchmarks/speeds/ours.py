@@ -172,7 +172,7 @@ def at_recall(
                 effort = own.notes.effort
                 effort = replace(effort, value=effort.value * step / _STEPS)
                 live.file = replace(own, notes=replace(own.notes, effort=effort))
-                found = [live.nearest(row[None], k, reader).ids[0] - 1 for row in rows]
+                found = [near.ids[0] - 1 for near in live.nearest(rows, k, reader)]
                 return truth.recall(found)
 
             steps = range(1, _STEPS + 1) if own.notes.effort.parameter == "reach" else [_STEPS]

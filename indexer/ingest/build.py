@@ -335,7 +335,7 @@ def _embed(
     settings, limits = store.settings, Limits.of(store.settings)
     intake = Intake(store, comparison.codecs, report, progress, indexer.grown)
     made_by = store.about.made_by
-    geometry = spec_of(made_by["backbone"]).converting(conversion_of(made_by)).geometry
+    geometry = spec_of(made_by.backbone).converting(conversion_of(made_by)).geometry
     decoders = [
         Decoder(geometry, limits, settings.decode_seconds) for _ in range(settings.decoders())
     ]
@@ -384,7 +384,7 @@ def _create(location: Location, recipe: Recipe, settings: Settings, progress: Pr
 
 
 def _require_same_recipe(store: Store, wanted: dict[str, object]) -> None:
-    made_by = store.about.made_by
+    made_by = store.about.made_by.document()
     for key, value in wanted.items():
         if value != made_by[key]:
             what = key.removesuffix("_sha256")

@@ -130,7 +130,7 @@ class Intake:
             pictures = [batch.fresh[sha256].picture for sha256 in some]
             pixels = np.stack([picture.pixels for picture in pictures if picture is not None])
             # The network is loaded here and not before: a build that only moves never needs it.
-            spaces = self._store.encode_gallery(pixels)
+            spaces = self._store.encode_spaces(pixels)
             vectors.update(zip(some, zip(*spaces, strict=True), strict=True))
         return vectors
 

@@ -7,9 +7,9 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -28,7 +28,8 @@ from ...engine.backbones.registry import spec_of
 from ...engine.images.decode import Geometry, Limits
 from ...engine.images.file_bytes import FileBytes, read_file
 from ...engine.images.sources import decoded_source
-from ...engine.lens.embedder import Embedder, difference, load_embedder
+from ...engine.lens.embedder import Embedder, load_embedder
+from ...engine.lens.identity import ModelIdentity, difference
 from ...engine.lens.lens import Lens
 from ...engine.remote.urls import is_address, is_secret
 from ..backends.layout import location_to_build
@@ -131,17 +132,11 @@ def _require_open(source: Path) -> None:
             raise DataError(f"{shown(folder)} can't be read: {why or 'Permission denied'}")
 
 
-def _made_elsewhere(model: str, dimension: int) -> dict[str, Any]:
+def _made_elsewhere(model: str, dimension: int) -> ModelIdentity:
     """What takes the place of an embedder's identity. Vectors of which nobody says what made them
     are like no others."""
-    return {
-        "backbone": IMPORTED,
-        "weights_sha256": None,
-        "model": model or f"unknown ({uuid.uuid4().hex[:12]})",
-        "lens_sha256": None,
-        "dimension": dimension,
-        "metric": "inner product",
-    }
+    said = model or f"unknown ({uuid.uuid4().hex[:12]})"
+    return ModelIdentity(IMPORTED, None, None, dimension, recipe={"model": said})
 
 
 def _joint(backbone: str, dimension: int, weights: Path | None, settings: Settings) -> Embedder:
@@ -199,10 +194,10 @@ def _compared(shards: Sequence[Shard], embedder: Embedder, settings: Settings) -
     return f"as {name} makes them (cosine {least:.4f} or more for {len(cosines)} pictures)"
 
 
-def _require_alike(store: Store, made_by: dict[str, Any], model: str) -> None:
+def _require_alike(store: Store, made_by: ModelIdentity, model: str) -> None:
     mine = store.about.made_by
-    if store.about.imported and made_by["backbone"] == IMPORTED and not model:
-        made_by = {**made_by, "model": mine["model"]}  # to go on needs no name
+    if store.about.imported and made_by.backbone == IMPORTED and not model:
+        made_by = replace(made_by, recipe=mine.recipe)  # to go on needs no name
     if found := difference(mine, made_by):
         raise StoreMismatchError(
             f"{shown(store.location)} was made with another {found.what} ({found.one}, here "

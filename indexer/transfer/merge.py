@@ -19,7 +19,7 @@ from ...core.errors import StoreMismatchError, UsageError
 from ...core.location import Location
 from ...core.names import shown
 from ...core.progress import Progress
-from ...engine.lens.embedder import difference
+from ...engine.lens.identity import difference
 from ..backends.layout import location_to_build
 from ..backends.remembered_rules import remember, remembered
 from ..catalog.base import Reader, Writer

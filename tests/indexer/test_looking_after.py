@@ -205,7 +205,7 @@ def test_the_catalog_of_another_store_is_not_taken_for_ones_own(photos: list[Pat
     repair()
     assert verify().whole
     with Store.open() as store:
-        assert store.about.made_by["backbone"] == "tiny2"
+        assert store.about.made_by.backbone == "tiny2"
 
 
 def test_a_lens_is_put_back_or_asked_for(photos: list[Path], home: Path) -> None:
