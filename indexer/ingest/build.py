@@ -310,7 +310,7 @@ def _bring_in_step(
         store.catalog.write(lambda writer: writer.set_roots(roots))
         if tally.to_do:
             if on is None:
-                progress.working(tally.to_do)
+                progress.start("indexing", tally.to_do)
                 _embed(store, comparison, report, progress, indexer)
             else:
                 _embed_on(on, store, comparison, tally.to_do, report, progress, indexer)
@@ -366,7 +366,7 @@ def _embed_on(
         intake = Intake(
             store, comparison.codecs, report, progress, indexer.grown, batch_size=spreading.block
         )
-        progress.working(total)
+        progress.start("indexing", total)
         with closing(spreading.run(comparison.to_do())) as prepared:
             intake.take(prepared)
 

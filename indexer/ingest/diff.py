@@ -157,10 +157,13 @@ class Comparison:
         """
         tally = Tally()
         seen: set[int] = set()
+        found = 0
+        progress.start("scanning", None, "files")
         for one in self._differences(tally, seen):
             if keep and (one.to_do or one.gone or one.stale):
                 self._spool.put(one.pack())
-            progress.scanned(tally.files)
+            progress.advance(tally.files - found)
+            found = tally.files
         for walk in self._walks:
             tally.skipped += [
                 Skipped(path, "unreadable", why) for path, why in sorted(walk.unknown.items())

@@ -74,6 +74,23 @@ def run(*folders: Path | str, **options: object) -> dict[str, int]:
     return counts(build(folders, **options))  # type: ignore[arg-type]
 
 
+class AfterIndexing(Progress):
+    """Does something once, when pictures are committed."""
+
+    is_indexing = False
+
+    def then(self) -> None:
+        raise NotImplementedError
+
+    def start(self, what: str, total: int | None, unit: str = "pictures", done: int = 0) -> None:
+        self.is_indexing = what == "indexing"
+
+    def advance(self, count: int = 1, **_: float) -> None:
+        if self.is_indexing:
+            self.is_indexing = False
+            self.then()
+
+
 def aged(*paths: Path, seconds: int = 60) -> None:
     """As if files, or all files in folders, had been written a while ago: what is younger than the
     steps of a file system's clock is opened again by the next build."""
@@ -221,11 +238,15 @@ def test_comparing_all_bytes_can_be_stopped(here: Path, tll_index: Callable[...,
     class Stop(Progress):
         seen = 0
 
-        def working(self, total: int) -> None:
-            self.seen = total
+        def start(
+            self, what: str, total: int | None, unit: str = "pictures", done: int = 0
+        ) -> None:
+            if what == "indexing":
+                self.seen = total or 0
 
-        def done(self, files: int) -> None:
-            raise KeyboardInterrupt
+        def advance(self, count: int = 1, **_: float) -> None:
+            if self.seen:
+                raise KeyboardInterrupt
 
     stop = Stop()
     report = build(store=the_store(), checksum=True, progress=stop)
@@ -384,8 +405,8 @@ def test_a_disk_that_goes_away_during_a_build(here: Path) -> None:
     paths[0].unlink()
     noise(77).save(here / "disk/new.png")
 
-    class Unplug(Progress):
-        def done(self, files: int) -> None:
+    class Unplug(AfterIndexing):
+        def then(self) -> None:
             (here / "disk").rename(here / "unplugged")
             (here / "disk").mkdir()
 
@@ -833,8 +854,8 @@ def test_what_comes_back_during_a_build_stays(here: Path) -> None:
     (here / "photos/sub").rename(here / "sub")
     noise(50).save(here / "photos/new.png")
 
-    class Back(Progress):
-        def done(self, files: int) -> None:
+    class Back(AfterIndexing):
+        def then(self) -> None:
             first.write_bytes(kept)
             (here / "sub").rename(here / "photos/sub")
 
