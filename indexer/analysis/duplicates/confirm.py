@@ -11,8 +11,8 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from ....core.atomic_files import scratch
 from ....core.progress import Progress
+from ....core.scratch import scratch
 from ....core.threads import calm_blas
 from ....engine.near_duplicates.boxes import WHOLE, Box
 from ....engine.near_duplicates.orientation import ORIENTATIONS, UPRIGHT, Orientation
