@@ -15,7 +15,7 @@ import pytest
 import tiny
 from pictures import fill_folder
 from tll_index.core.config import load_settings
-from tll_index.core.progress import Ticks
+from tll_index.core.progress import Progress
 from tll_index.engine.lens.csls import HubnessCorrection
 from tll_index.engine.lens.embedder import load_embedder
 from tll_index.engine.lens.lens import Lens
@@ -174,26 +174,26 @@ def test_pictures_that_ask_are_in_no_mix(
     pictures = sys.modules["benchmarks.speeds.pictures"].real_pictures(tmp_path)
     settings = load_settings()
     embedder = load_embedder("tiny", settings)
-    some = embedding.material_of(pictures, embedder, 4, settings, Ticks())
+    some = embedding.material_of(pictures, embedder, 4, settings, Progress())
     assert some.base.shape == (72, 16) and some.held_out.shape == (8, 16)
     assert not (some.base[:, None] == some.held_out).all(axis=2).any()
-    whole, crops = embedding.embedded(pictures.paths, embedder, settings, Ticks())
+    whole, crops = embedding.embedded(pictures.paths, embedder, settings, Progress())
     assert whole.shape == crops.shape and not (whole == crops).all(axis=1).any()
     lefts = [row for row, path in zip(whole, pictures.paths, strict=True) if "left" in path.parts]
     assert all((row == lefts).all(axis=1).any() for row in some.held_out[:4])
 
     monkeypatch.setattr(type(embedder.backbone), "features", None)  # what is kept needs no network
-    again = embedding.material_of(pictures, embedder, 4, settings, Ticks())
+    again = embedding.material_of(pictures, embedder, 4, settings, Progress())
     np.testing.assert_array_equal(again.base, some.base)
 
 
 def test_recall_counts_ties_once(speeds: ModuleType) -> None:
     truth = sys.modules["benchmarks.speeds.truth"]
     vectors = np.array([[1, 0], [1, 0], [0.6, 0.8], [0, 1]], np.float32)
-    exact = truth.exact(vectors, np.array([[1, 0]], np.float32), 1, Ticks())
+    exact = truth.exact(vectors, np.array([[1, 0]], np.float32), 1, Progress())
     assert exact.recall([[0]]) == exact.recall([[1]]) == 1.0
     assert exact.recall([[2]]) == exact.recall([[-1]]) == 0.0
-    assert truth.exact(vectors, exact.queries, 2, Ticks()).recall([[0, 0]]) == 0.5
+    assert truth.exact(vectors, exact.queries, 2, Progress()).recall([[0, 0]]) == 0.5
 
 
 def test_peers_find_the_nearest_or_say_what_they_lack(speeds: ModuleType, tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_peers_find_the_nearest_or_say_what_they_lack(speeds: ModuleType, tmp_pa
     vectors = unit(np.random.default_rng(0).normal(size=(300, 8)).astype(np.float32))
     np.save(tmp_path / "vectors.npy", vectors)
     np.save(tmp_path / "asks.npy", vectors[:5])
-    last = truth.exact(vectors, vectors[:5], 10, Ticks()).last.tolist()
+    last = truth.exact(vectors, vectors[:5], 10, Progress()).last.tolist()
     for peer in ("faiss_flat", "numpy", "hnswlib", "usearch"):
         files = str(tmp_path / "vectors.npy"), str(tmp_path / "asks.npy")
         told = duel.measure(peer, *files, last, 10, 0.95, str(tmp_path / "saved"))

@@ -15,7 +15,7 @@ import numpy as np
 
 from tll_index.core.config import Settings, load_settings
 from tll_index.core.contracts import UnitVectors
-from tll_index.core.progress import Ticks
+from tll_index.core.progress import Progress
 from tll_index.engine.lens.embedder import Embedder
 from tll_index.indexer.backends.folder.store_folder import folder_of
 from tll_index.indexer.backends.layout import writer_lock
@@ -49,7 +49,7 @@ def fill(
     blocks: Iterable[UnitVectors],
     count: int,
     settings: Settings,
-    progress: Ticks,
+    progress: Progress,
 ) -> Filled:
     """Make a store of `count` made-up pictures through the catalog's own writer, one transaction
     for each of `blocks`. Row 17 of the vectors is picture 000000017.jpg; its content's digest is

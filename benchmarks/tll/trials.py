@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tll_index.core.progress import Ticks
+from tll_index.core.progress import Progress
 from tll_index.engine.backbones.registry import BackboneSpec
 from tll_index.engine.evaluation.metrics import Scores, bootstrap_interval
 from tll_index.engine.lens.experiment import (
@@ -87,7 +87,7 @@ def run_trial(
     seed: int,
     count: int,
     projections: Projections,
-    progress: Ticks,
+    progress: Progress,
 ) -> Trial:
     """Cross-validate `system`; `seed` decides its folds and its training."""
     seconds: list[float] = []

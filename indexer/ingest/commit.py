@@ -116,7 +116,7 @@ class Intake:
                 for file in batch.files
                 if file.error is not None
             ]
-            self._progress.done(len(batch.files))
+            self._progress.advance(len(batch.files))
             if batch.fresh:
                 self._grown()
 

@@ -170,7 +170,7 @@ def _pictures(store: Store, checked: dict[str, int], progress: Progress) -> Iter
         numbers = reader.image_numbers()
     some = 0 if store.about.imported else _AGAIN
     again = set(np.random.default_rng(0).permutation(numbers)[:some].tolist())
-    progress.starting("reading", len(numbers), "pictures")
+    progress.start("reading", len(numbers), "pictures")
     checked["pictures"] = 0
     for number in numbers.tolist():
         with folder_of(
@@ -185,7 +185,7 @@ def _pictures(store: Store, checked: dict[str, int], progress: Progress) -> Iter
             checked["pictures"] += 1
             if (finding := _picture(store, path, record, vectors)) is not None:
                 yield finding
-        progress.advanced(1)
+        progress.advance(1)
 
 
 def _picture(

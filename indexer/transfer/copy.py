@@ -182,7 +182,7 @@ def _bring_in_step(
     indexer: BackgroundIndexer,
     progress: Progress,
 ) -> None:
-    progress.starting("copying", reader.entries + reader.rejected, "paths")
+    progress.start("copying", reader.entries + reader.rejected, "paths")
     spaces = [reader.of_space(space.table) for space in one.about.spaces]
     roots = reader.roots()
     remember(other.backend, remembered(one.backend))
@@ -200,7 +200,7 @@ def _bring_in_step(
 
             copied.sent += other.catalog.write(record)
             copied.changed += len(files)
-            progress.advanced(len(files))
+            progress.advance(len(files))
             indexer.grown()
         if difference.gone:
             copied.removed += other.catalog.write(
@@ -226,7 +226,7 @@ def _differences(reader: Reader, other: Store, progress: Progress) -> Iterator[_
             else:
                 found.files.append((name, said))
         found.gone = sorted(known)
-        progress.advanced(same)
+        progress.advance(same)
         yield found
     for folder, number in left.items():
         with other.catalog.reading() as copy:

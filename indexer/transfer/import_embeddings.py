@@ -276,7 +276,7 @@ def _take_in(
     store: Store, shards: Sequence[Shard], settings: Settings, progress: Progress
 ) -> Imported:
     counts = Imported()
-    progress.starting("importing", sum(len(shard.embeddings) for shard in shards), "rows")
+    progress.start("importing", sum(len(shard.embeddings) for shard in shards), "rows")
     limits = Limits.of(settings)
     decoders = [
         Decoder(_SMALL, limits, settings.decode_seconds) for _ in range(settings.decoders())
@@ -299,7 +299,7 @@ def _take_in(
             came = store.catalog.write(record)
             for name in ("images", "paths", "known", "absent", "nameless", "renamed"):
                 setattr(counts, name, getattr(counts, name) + getattr(came, name))
-            progress.advanced(len(batch))
+            progress.advance(len(batch))
             indexer.grown()
         store.catalog.remove_orphans()
         indexer.finish(progress)

@@ -106,7 +106,7 @@ def merge(
         else:
             opened = stack.enter_context(_made_like(others[0], path, settings))
         opened.indexes.remember_wanted()
-        progress.starting("merging", sum(map(_count, others)), "paths")
+        progress.start("merging", sum(map(_count, others)), "paths")
         merged = Merged()
         with BackgroundIndexer(opened) as indexer:
             for other in others:
@@ -172,7 +172,7 @@ def _take_over(
                 return _record(writer, reader, spaces, batch)
 
             merged += store.catalog.write(record)
-            progress.advanced(len(batch))
+            progress.advance(len(batch))
             indexer.grown()
     return merged
 

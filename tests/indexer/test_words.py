@@ -335,8 +335,8 @@ class DiesAtTheSecond(Progress):
 
     indexes = 0
 
-    def arranging(self, images: int) -> None:
-        self.indexes += 1
+    def start(self, what: str, total: int | None, unit: str = "pictures", done: int = 0) -> None:
+        self.indexes += what == "arranging"
         if self.indexes == 2:
             raise KilledError
 
