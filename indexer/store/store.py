@@ -22,6 +22,7 @@ from ...core.paths import named
 from ...core.progress import Progress
 from ...core.threads import calm_blas
 from ...engine.backbones.registry import spec_of
+from ...engine.backbones.runtime import pictures_a_pass
 from ...engine.backbones.text_encoder import require_text_space
 from ...engine.images.crops import Crop
 from ...engine.images.decode import Limits, Picture
@@ -46,9 +47,6 @@ from .query import QueryEmbedding, blend, names_of, need_text, pictures_of
 
 if TYPE_CHECKING:
     from ...engine.images.sources import PictureSource
-
-_BATCH = 32
-"""Pictures that are embedded and searched at a time."""
 
 _ONE_PICTURE = (str, bytes, bytearray, memoryview, os.PathLike)
 """What nobody means as several."""
@@ -199,7 +197,8 @@ class Store:
         include_self: bool = False,
     ) -> list[Hits]:
         """For each picture, the `k` indexed pictures that look most like it: the hits of `query`
-        one by one, sooner. The network sees many pictures at a time, and so does the index.
+        one by one, to the last bit. As many pictures go through the network at a time as a build
+        sends, and they are searched together: sooner on a GPU, or where searching takes its time.
 
         Args:
             pictures: such as `query` takes; they are read a batch at a time, so they may be made
@@ -215,7 +214,7 @@ class Store:
             raise UsageError("query_many takes several pictures; query takes one")
         found: list[Hits] = []
         rest = iter(pictures)
-        while some := list(islice(rest, _BATCH)):
+        while some := list(islice(rest, pictures_a_pass(self.settings))):
             blends = [[embedding] for embedding in self._encoded(some, crop)]
             found += self._query_blends(blends, k, filter, min_score, include_self)
         return found
@@ -407,7 +406,7 @@ class Store:
         """
         parts = [np.empty((0, self.about.dimension), np.float32)]
         rest = iter(pictures_of(pictures))
-        while some := list(islice(rest, _BATCH)):
+        while some := list(islice(rest, pictures_a_pass(self.settings))):
             pixels = np.stack([found.picture.pixels for found in self._decoded(some, crop)])
             with calm_blas():
                 parts.append(self.embedder.encode_gallery(pixels))

@@ -18,7 +18,6 @@ from tll_index.core.config import load_settings
 from tll_index.core.errors import MissingPictureError, UsageError
 from tll_index.engine.search.normalize import unit
 from tll_index.engine.search.search import nearest, nearest_to_each, new_index
-from tll_index.indexer.store import store as store_module
 from tll_index.indexer.vector_index import folder_index
 
 
@@ -55,12 +54,10 @@ OPTIONS: list[dict[str, object]] = [
 ]
 
 
-def test_pictures_find_the_same_together(
-    photos: list[Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(store_module, "_BATCH", 12)  # three passes
+def test_pictures_find_the_same_together(photos: list[Path]) -> None:
     queries = [*photos, noise(77), photos[0].read_bytes()]
-    with Store.open() as store:
+    settings = load_settings(batch_size=12)  # three passes
+    with Store.open(settings=settings) as store:
         for options in OPTIONS:
             alone = [store.query(one, **options) for one in queries]
             assert store.query_many(iter(queries), **options) == alone, options
