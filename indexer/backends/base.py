@@ -79,7 +79,7 @@ class Indexes(ABC):
 
 
 class Backend(ABC):
-    """Where one store lives. Safe to use from several threads."""
+    """Where one store lives, a folder or a Milvus. Safe to use from several threads."""
 
     location: Location
 

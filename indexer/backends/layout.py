@@ -114,7 +114,7 @@ def writer_lock(path: Path) -> Iterator[None]:
     Raises:
         StoreBusyError, StoreReadOnlyError
     """
-    import filelock  # not needed to ask
+    import filelock  # not needed to search
 
     lock = filelock.FileLock(path / LOCK, timeout=0, thread_local=False)
     try:

@@ -53,7 +53,7 @@ class About:
     """Name of the catalog's file: one that is written anew takes the place of another so."""
     base: str | None = None
     """The folder that stored paths are relative to, where that isn't the store's own: in a backup,
-    which answers with the paths of the pictures wherever it lies."""
+    whose hits have the paths of the pictures wherever it lies."""
     origin: str | None = None
     """Where the vectors came from, in words; None where a build made them."""
     format: int = _WITHOUT_TEXT
@@ -75,7 +75,7 @@ class About:
 
     @cached_property
     def spaces(self) -> tuple[Space, ...]:
-        """What it keeps of each picture: how it looks first."""
+        """The spaces that it keeps each picture in: that of its lens first."""
         embeddings = lens_space(self.id, self.dimension)
         return (embeddings,) if self.text is None else (embeddings, text_space(self.id, self.text))
 

@@ -1,7 +1,7 @@
-"""What a store's catalog can be asked and told, wherever it is: LMDB in a folder, or a Milvus.
+"""What a store's catalog knows and can be told, wherever it is: LMDB in a folder, or a Milvus.
 
     Catalog   the truth about which pictures are indexed: read through `reading`, told by `write`
-    Reader    what it knows; in a folder all of one moment, in a Milvus as it is when it is asked
+    Reader    what it knows; in a folder all of one moment, in a Milvus as it is at each call
     Writer    a Reader that also changes what is known
 
 An image is the SHA-256 of a file's bytes, with a number above 0; paths show images. What
@@ -89,7 +89,7 @@ class Reader(ABC):
         """Whether pictures were forgotten whose bytes may still be in files of the store."""
 
     def index_settings(self) -> dict[str, Any]:
-        """What was asked for of this store's index; JSON values."""
+        """Which index this store was told to have; JSON values."""
         note = self.index_note()
         return {key: value for key, value in note.items() if key not in (_COPIED_FROM, _UNFINISHED)}
 
@@ -149,8 +149,8 @@ class Reader(ABC):
     # -- images and vectors ------------------------------------------------
 
     def fetch(self, images: Iterable[int], *, paths: bool = True) -> None:  # noqa: B027
-        """Say which images will be asked about, their metadata and `paths`: a catalog that is far
-        away then looks them all up at once. The others look up what they are asked for."""
+        """Say which images will be read, their metadata and `paths`: a catalog that is far
+        away then looks them all up at once. The others look up what is read, when it is."""
 
     @abstractmethod
     def image_of(self, sha256: bytes) -> int | None:
@@ -226,7 +226,7 @@ class Writer(Reader):
 
     def foresee(self, contents: Iterable[bytes], paths: Iterable[bytes]) -> None:
         """Say which contents (SHA-256) and files this write is about: a catalog that is far away
-        then looks them all up at once. The others look up what they are asked for."""
+        then looks them all up at once. The others look up what is read, when it is."""
 
     @abstractmethod
     def set_about(self, document: dict[str, Any]) -> None:
@@ -237,7 +237,7 @@ class Writer(Reader):
         """Remember whether bytes of forgotten pictures are to be wiped."""
 
     def set_index_settings(self, settings: dict[str, Any]) -> None:
-        """Remember what was asked for of this store's index; JSON values."""
+        """Remember which index this store is to have; JSON values."""
         note = self.index_note()
         kept = {key: note[key] for key in (_COPIED_FROM, _UNFINISHED) if key in note}
         self.set_index_note({**settings, **kept})
@@ -315,7 +315,7 @@ class Catalog(ABC):
 
     @abstractmethod
     def reading(self, space: str = LENS_TABLE) -> AbstractContextManager[Reader]:
-        """Ask it; never blocks a writer, nor waits for one.
+        """A reader; never blocks a writer, nor waits for one.
 
         Args:
             space: the table that `Reader.vectors` and its like read.

@@ -1,7 +1,7 @@
 """The checksum that each value of the catalog ends with: of its key and itself (CRC-32).
 
 LMDB keeps what was committed, but not from a disk that returns other bytes. A record that is not
-what was written must never become an answer.
+what was written must never become a hit.
 """
 
 from __future__ import annotations

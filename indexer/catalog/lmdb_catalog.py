@@ -1,7 +1,7 @@
 """The catalog, in LMDB: the truth about which pictures are indexed, their vectors, their paths.
 
 Identity is content: an image is the SHA-256 of a file's bytes, with a number that is never used
-again; places (paths) point at images. A folder below the store's parent is stored relative to
+again; paths point at images. A folder below the store's parent is stored relative to
 it: a disk that is mounted elsewhere, or a tree that is moved with its store, still fits.
 """
 

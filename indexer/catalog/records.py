@@ -1,14 +1,14 @@
 """What the catalog's tables hold, and how each is spelled in bytes.
 
     folders    folder number -> path          folder_numbers  BLAKE2b of path -> folder number
-    places     folder number + name -> size, mtime_ns, image number
-    place_of   image number -> keys in `entries` (several for copies)
+    places     folder number + name -> size, mtime_ns, image number: path entries
+    place_of   image number -> keys in `places` (several for copies)
     contents   SHA-256 -> image number        images          image number -> JSON metadata
-    vectors    image number -> float32 values words           the same in the space of texts
-    orphans    images that no place shows any more
+    vectors    image number -> float32 values words           the same in the text space
+    orphans    images that no path shows any more
     rejects    folder number + name -> JSON: what could not be used, and when it was tried
     history    generation -> random token     removals        generation -> numbers deleted in it
-    meta       generation, counters, roots, what the index covers, what was asked of it, store.json
+    meta       generation, counters, roots, what the index covers and is to be, store.json
 
 Numbers are 8 bytes, big-endian, so LMDB keeps them in order. Each value ends with a checksum (see
 `checks`), but in stores of format 1.
@@ -38,7 +38,7 @@ SEVERAL_VALUES = ("place_of",)
 
 
 class PathEntry(NamedTuple):
-    """Where a picture was seen, in which state."""
+    """An indexed file: its state when it was seen, and the image that it shows."""
 
     state: FileState
     image: int
@@ -76,7 +76,7 @@ class Reject(NamedTuple):
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """Metadata of one image."""
+    """The metadata of one image."""
 
     sha256: str
     width: int

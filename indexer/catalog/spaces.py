@@ -1,4 +1,4 @@
-"""The spaces that a store keeps each picture's place in: how it looks and, in some, among texts.
+"""The spaces that a store keeps a vector of each picture in: by its lens and, in some, with texts.
 
 A space has a table in the catalog, with a vector of each image, and a FAISS file made from it. All
 that is done with vectors is done in each space alike.
@@ -16,7 +16,7 @@ VECTORS, TEXT_VECTORS = "vectors.faiss", "words.faiss"
 
 @dataclass(frozen=True)
 class Space:
-    """One of them, in one store."""
+    """A space of one store: its table, its index file, its dimension."""
 
     table: str
     """Of the catalog."""
@@ -28,11 +28,11 @@ class Space:
 
 
 def lens_space(store_id: bytes, dimension: int) -> Space:
-    """How pictures look, through the store's lens."""
+    """The space of gallery embeddings, through the store's lens."""
     return Space(LENS_TABLE, VECTORS, store_id, dimension)
 
 
 def text_space(store_id: bytes, dimension: int) -> Space:
-    """Where pictures are among texts."""
+    """The space that pictures share with texts."""
     file_id = hashlib.sha256(store_id + TEXT_TABLE.encode()).digest()[:16]
     return Space(TEXT_TABLE, TEXT_VECTORS, file_id, dimension)

@@ -1,4 +1,4 @@
-"""Stores whose vectors were made elsewhere: what can be asked of them, and what can't be done."""
+"""Stores whose vectors were made elsewhere: how they are searched, and what can't be done."""
 
 from __future__ import annotations
 

@@ -56,14 +56,14 @@ def blend(queries: Sequence[QueryEmbedding]) -> UnitVectors:
             them has no text embedding.
     """
     if not queries:
-        raise UsageError("name at least one picture to ask with")
+        raise UsageError("name at least one picture to search with")
     in_text_space = need_text(queries)
     if not all(np.isfinite(query.weight) for query in queries):
         raise UsageError("the weight of a picture must be a number")
     total = sum(np.float32(query.weight) * _vector(query, in_text_space) for query in queries)
     size = sum(abs(query.weight) for query in queries)
     if np.linalg.norm(total) <= _NOTHING_LEFT * size:
-        raise UsageError("these pictures cancel each other out: nothing is left to ask with")
+        raise UsageError("these pictures cancel each other out: nothing is left to search with")
     return unit(np.asarray(total, np.float32))
 
 

@@ -545,7 +545,7 @@ class Store:
         store's one writer.
 
         Args:
-            afresh: see `Arranger.arrange`.
+            afresh: see `IndexBuilder.build`.
 
         Raises:
             UsageError: `settings.index` is no index, or can't hold these vectors.

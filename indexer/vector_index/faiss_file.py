@@ -53,7 +53,7 @@ class Notes:
 
     @property
     def exact(self) -> bool:
-        """Whether its answers need not be compared again."""
+        """Whether what it finds need not be compared again."""
         return self.factory == "Flat"
 
 
@@ -152,7 +152,7 @@ def save(index: faiss.Index, notes: Notes, covered: Covered, path: Path, store_i
 
 
 class _Checksum:
-    """SHA-256 of the SHA-256 of each block, and of what follows."""
+    """A checksum in the making: SHA-256 of the SHA-256 of each block, and of what follows."""
 
     def __init__(self) -> None:
         self._blocks: list[bytes] = []

@@ -42,7 +42,7 @@ class FolderIndex(VectorIndex[LmdbReader]):
     def reading(self) -> Iterator[LmdbReader]:
         """See `VectorIndex.reading`."""
         with self._lock:
-            self._index.look()
+            self._index.refresh()
         with self._catalog().reading(self._space.table) as reader:
             yield reader
 

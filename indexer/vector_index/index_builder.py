@@ -40,8 +40,8 @@ _SHARE = 1000
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What is asked of a store's index."""
+class IndexRequest:
+    """Which index a store was told to have, and the memory for it."""
 
     index: str = "auto"
     memory: int = 0
@@ -49,8 +49,8 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class _State:
-    """Of the catalog, at one moment."""
+class _Snapshot:
+    """What the catalog holds at one moment, and how that differs from a file."""
 
     covered: Covered
     images: int
@@ -70,8 +70,9 @@ class _State:
         return self.before == covered and images == self.images
 
 
-class Arranger:
-    """Keeps one FAISS file of a store; only for the store's one writer."""
+class IndexBuilder:
+    """What makes one FAISS file of a store and keeps it in step with the catalog; only for the
+    store's one writer."""
 
     def __init__(
         self,
@@ -100,12 +101,12 @@ class Arranger:
         self._space = space
         self._beside = beside
 
-    def due(self, wanted: Wanted) -> Plan | None:
+    def due(self, wanted: IndexRequest) -> Plan | None:
         """The index that should be made, or the one there brought up to date; None where nothing
         is to do."""
         return self._decide(wanted)[0]
 
-    def arrange(self, wanted: Wanted, progress: Progress, *, afresh: bool = False) -> None:
+    def build(self, wanted: IndexRequest, progress: Progress, *, afresh: bool = False) -> None:
         """Do what is due.
 
         Args:
@@ -130,11 +131,13 @@ class Arranger:
         vectors.save(index, notes, state.covered, self._path, self._store_id)
         self._catalog.write(lambda writer: writer.covers(*generations))
 
-    def _decide(self, wanted: Wanted, afresh: bool = False) -> tuple[Plan | None, _State, bool]:
+    def _decide(
+        self, wanted: IndexRequest, afresh: bool = False
+    ) -> tuple[Plan | None, _Snapshot, bool]:
         """What to make, from what, and whether from nothing."""
         known = vectors.glance(self._path, self._store_id, whole=True)
         notes, covered = known or (None, Covered(0, b""))
-        state = self._look(covered, notes.last if notes else 0)
+        state = self._state(covered, notes.last if notes else 0)
         now = notes.family if notes else ""
         plan = indexes.plan(state.images, self._dimension, wanted.memory, wanted.index, now)
         if notes is None or not state.continues(notes, covered):
@@ -145,11 +148,11 @@ class Arranger:
             return None, state, False
         return plan, state, afresh
 
-    def _look(self, file: Covered, last: int) -> _State:
+    def _state(self, file: Covered, last: int) -> _Snapshot:
         with self._catalog.reading(self._space) as reader:
             removed = reader.removed_since(file.generation)
             fresh = reader.image_numbers(after=last)
-            return _State(
+            return _Snapshot(
                 Covered(reader.generation, reader.token(reader.generation) or b""),
                 reader.images,
                 reader.last_image,
@@ -159,7 +162,7 @@ class Arranger:
                 len(removed) + len(fresh),
             )
 
-    def _updated(self, state: _State, progress: Progress) -> tuple[faiss.Index, Notes] | None:
+    def _updated(self, state: _Snapshot, progress: Progress) -> tuple[faiss.Index, Notes] | None:
         """The file's index with what changed since; None where that can't be done."""
         file = vectors.load(self._path, self._store_id, self._dimension, mapped=False)
         if file is None:
@@ -187,7 +190,7 @@ class Arranger:
             notes.effort,
         )
 
-    def _made(self, plan: Plan, state: _State, progress: Progress) -> tuple[faiss.Index, Notes]:
+    def _made(self, plan: Plan, state: _Snapshot, progress: Progress) -> tuple[faiss.Index, Notes]:
         chosen = np.random.default_rng(0)
         with self._catalog.reading(self._space) as reader:
             numbers = reader.image_numbers()
@@ -199,7 +202,8 @@ class Arranger:
         progress.start("arranging", len(numbers), "vectors")
         index = indexes.make(plan, self._dimension, self._read(some(plan.training)))
         own, unlike = (
-            _Judge(*questions) for questions in self._questions(0 if plan.exact else QUERIES, some)
+            _ExactNearest(*questions)
+            for questions in self._questions(0 if plan.exact else QUERIES, some)
         )
         after = 0
         while after < state.last:
@@ -245,8 +249,8 @@ class Arranger:
     def _questions(
         self, count: int, some: Callable[[int], NDArray[np.int64]]
     ) -> Iterator[tuple[NDArray[np.int64], UnitVectors]]:
-        """Who asks (-1: nobody), and what: pictures of the store; then, as pictures of other
-        collections would, the same moved by what tells two others apart."""
+        """Queries, and which image each is of (-1: of none): pictures of the store; then, as those
+        of other collections would be, the same moved by what tells two others apart."""
         sources = some(count)
         if not len(sources):
             yield from 2 * [(sources, np.empty((0, self._dimension), np.float32))]
@@ -258,7 +262,7 @@ class Arranger:
         yield sources, lens.query_of(embeddings)
         yield np.full(len(sources), -1), lens.query_of(unit(embeddings + here - there))
 
-    def _tuned(self, index: faiss.Index, own: _Judge, unlike: _Judge) -> Effort:
+    def _tuned(self, index: faiss.Index, own: _ExactNearest, unlike: _ExactNearest) -> Effort:
         held: dict[int, NDArray[np.float32]] = {}  # the same ones are compared again and again
 
         def rerank(query: NDArray[np.float32], ids: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -290,8 +294,8 @@ def _outgrown(plan: Plan, notes: Notes, images: int) -> bool:
 
 
 @dataclass
-class _Judge:
-    """Gathers the exact nearest of some pictures while all vectors pass by."""
+class _ExactNearest:
+    """The exact nearest of some queries, gathered while all vectors pass by."""
 
     sources: NDArray[np.int64]
     """(n,): their numbers."""
@@ -320,5 +324,5 @@ class _Judge:
             self._scores[row], self._ids[row] = all_scores[best], all_ids[best]
 
     def questions(self) -> Questions:
-        """What was asked, and the nearest that passed by, but those that ask."""
+        """The queries, and of each the nearest that passed by, but not itself."""
         return Questions(self.queries, [row[row >= 0] for row in self._ids], self.sources)

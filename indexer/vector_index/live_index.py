@@ -58,7 +58,7 @@ class LiveIndex:
         """By how many images the catalog differs from the file."""
         return int(self._tail.ntotal) + len(self._dead)
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Take up a newer file, if there is one. Called before a snapshot is begun, it finds what
         that knows of; a snapshot that is older than the file could make nothing of it."""
         if (stamp := vectors.stamp_of(self._path)) != self._stamp:
@@ -76,7 +76,7 @@ class LiveIndex:
         if now == self._covered:
             return
         # A newer file takes the place of what was gathered here since the last.
-        self.look()
+        self.refresh()
         if not self._continue(reader):
             # Of another past, or from long ago: of no use.
             self._start(None)

@@ -21,7 +21,7 @@ from tll_index.indexer.analysis.knn_graph import neighbourhoods
 from tll_index.indexer.catalog.lmdb_writer import LmdbWriter as Writer
 from tll_index.indexer.catalog.records import NUMBER, ImageRecord
 from tll_index.indexer.catalog.spaces import VECTORS
-from tll_index.indexer.vector_index.index_builder import Arranger, Wanted
+from tll_index.indexer.vector_index.index_builder import IndexBuilder, IndexRequest
 
 WIDTH = 6
 _bank = unit(np.random.default_rng(5).normal(size=(9, WIDTH)).astype(np.float32))
@@ -60,10 +60,10 @@ class WeightsHolder:
         """Make the file of an index of that kind."""
         store = self.store
         file, lens = store.path / VECTORS, store.embedder.lens
-        arranger = Arranger(
+        builder = IndexBuilder(
             store.catalog, file, store.about.id, store.about.dimension, lambda: lens
         )
-        arranger.arrange(Wanted(index, 1 << 30), Progress())
+        builder.build(IndexRequest(index, 1 << 30), Progress())
 
     def put(self, content: int) -> None:
         def add(writer: Writer) -> int:

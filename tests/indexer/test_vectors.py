@@ -20,7 +20,7 @@ from tll_index.indexer.catalog.lmdb_catalog import LmdbCatalog as Catalog
 from tll_index.indexer.catalog.lmdb_writer import LmdbWriter as Writer
 from tll_index.indexer.catalog.records import NUMBER, ImageRecord
 from tll_index.indexer.vector_index import faiss_file as vectors
-from tll_index.indexer.vector_index.index_builder import Arranger, Wanted
+from tll_index.indexer.vector_index.index_builder import IndexBuilder, IndexRequest
 from tll_index.indexer.vector_index.live_index import LiveIndex
 
 ID = b"0123456789abcdef"
@@ -51,7 +51,7 @@ class Kept:
         self.path = folder / "vectors.faiss"
         self.catalog = Catalog(folder / "catalog.mdb", b"/")
         lens = Lens("tiny", DIMENSION)
-        self.arranger = Arranger(self.catalog, self.path, ID, DIMENSION, lambda: lens)
+        self.builder = IndexBuilder(self.catalog, self.path, ID, DIMENSION, lambda: lens)
         self.live = self.opened()
 
     def opened(self) -> LiveIndex:
@@ -64,7 +64,7 @@ class Kept:
         self.catalog.write(lambda writer: drop(writer, content))
 
     def arrange(self, index: str = "auto", memory: int = MEMORY) -> None:
-        self.arranger.arrange(Wanted(index, memory), QUIET)
+        self.builder.build(IndexRequest(index, memory), QUIET)
 
     def notes(self) -> vectors.Notes:
         known = vectors.glance(self.path, ID, whole=True)
@@ -129,7 +129,7 @@ def test_what_was_saved_is_used(kept: Kept) -> None:
     assert not list(kept.path.parent.glob("*.new"))
     kept.check(set(range(20)))
     assert kept.live.changes == 0
-    assert kept.arranger.due(Wanted("auto", MEMORY)) is None
+    assert kept.builder.due(IndexRequest("auto", MEMORY)) is None
 
 
 @pytest.mark.parametrize("index", ["flat", "ivf"])
@@ -176,7 +176,7 @@ def test_a_catalog_restored_from_a_copy_gets_a_new_index(tmp_path: Path) -> None
             path.write_bytes(past)
         one = Kept(tmp_path)
         one.put(content)
-        assert one.arranger.due(Wanted("flat", MEMORY)) is not None
+        assert one.builder.due(IndexRequest("flat", MEMORY)) is not None
         one.check({*range(20), content})
         one.arrange()
         assert one.notes().images == 21

@@ -312,15 +312,15 @@ def _holds_pictures(path: Path) -> bool:
     return bool(_read(path, lambda reader: reader.about() is not None and reader.entries))
 
 
-def _read(path: Path, question: Callable[[LmdbReader], _T]) -> _T | None:
-    """What the catalog in the file `path` answers; None where it can't be read."""
+def _read(path: Path, read: Callable[[LmdbReader], _T]) -> _T | None:
+    """What is read from the catalog in the file `path`; None where it can't be read."""
     try:
         catalog = LmdbCatalog(path, b"/", create=False)
     except StoreError:
         return None
     try:
         with catalog.reading() as reader:
-            return question(reader)
+            return read(reader)
     except (StoreError, ValueError):  # ValueError: of an old store, or none
         return None
     finally:

@@ -16,7 +16,7 @@ from ...catalog.lmdb_catalog import LmdbCatalog
 from ...catalog.spaces import LENS_TABLE, Space
 from ...vector_index.faiss_file import glance
 from ...vector_index.folder_index import FolderIndex
-from ...vector_index.index_builder import Arranger, Wanted
+from ...vector_index.index_builder import IndexBuilder, IndexRequest
 from ...vector_index.live_index import LiveIndex
 from ..base import Indexes
 from ..layout import is_ours
@@ -63,18 +63,18 @@ class FileIndexes(Indexes):
         """See `Indexes.offers`."""
         embeddings = self._about.spaces[0]
         index = LiveIndex(self._path / embeddings.file, embeddings.file_id, embeddings.dimension)
-        index.look()
+        index.refresh()
         return index
 
     def due(self) -> list[Plan]:
         """The indexes that `save` would make or bring up to date."""
-        plans = (arranger.due(self._wanted(space)) for space, arranger in self._arrangers.items())
+        plans = (builder.due(self._wanted(space)) for space, builder in self._builders.items())
         return [plan for plan in plans if plan is not None]
 
     def save(self, progress: Progress, *, afresh: bool = False) -> None:
         """See `Store.save_index`."""
-        for space, arranger in self._arrangers.items():
-            arranger.arrange(self._wanted(space), progress, afresh=afresh)
+        for space, builder in self._builders.items():
+            builder.build(self._wanted(space), progress, afresh=afresh)
 
     def remember_wanted(self) -> None:
         """Let the store be told, where the settings say something of its indexes."""
@@ -88,11 +88,11 @@ class FileIndexes(Indexes):
             )
 
     @cached_property
-    def _arrangers(self) -> dict[Space, Arranger]:
+    def _builders(self) -> dict[Space, IndexBuilder]:
         """What keeps the FAISS files."""
         files = {space: (self._path / space.file, space.file_id) for space in self._about.spaces}
         return {
-            space: Arranger(
+            space: IndexBuilder(
                 self._catalog(),
                 *file,
                 space.dimension,
@@ -103,14 +103,14 @@ class FileIndexes(Indexes):
             for space, file in files.items()
         }
 
-    def _wanted(self, space: Space) -> Wanted:
-        """What is asked of an index: by the settings, else as the store was last told; of the
-        memory, its share."""
+    def _wanted(self, space: Space) -> IndexRequest:
+        """The index to make: by the settings, else as the store was last told; of the memory, its
+        share."""
         with self._catalog().reading() as reader:
             told = reader.index_settings()
         most = self._settings.memory or told.get("memory", 0) or memory() // 2
         values = sum(one.dimension for one in self._about.spaces)
-        return Wanted(
+        return IndexRequest(
             self._settings.index or told.get("index", "auto"), most * space.dimension // values
         )
 
@@ -131,7 +131,7 @@ def about_files(path: Path, about: About) -> dict[str, Any]:
 
 
 def _text_index_info(path: Path, about: About) -> dict[str, Any] | None:
-    """The pictures' places among texts; None where there are none."""
+    """What there is to say of the text space; None where there is none."""
     if about.text is None:
         return None
     return {"dimension": about.text, "index": _about_index(path, about.spaces[1])}

@@ -31,17 +31,17 @@ from ....core.location import Milvus
 from ....core.paths import is_folder
 
 AT_ONCE = 16_384
-"""Rows that Milvus gives for one question, at most."""
+"""Rows that Milvus gives for one call, at most."""
 
 _CHUNK = 1_000
-"""Keys named in one question, rows written by one call."""
+"""Keys named, or rows written, in one call."""
 
 _SECONDS_TO_CONNECT = 10
 _LITE_THREADS = 4
 
 
 class Connection:
-    """Of one store. Safe to use from several threads."""
+    """A connection to the Milvus of one store. Safe to use from several threads."""
 
     def __init__(
         self, location: Milvus, client: Any, seconds: float, tidy: contextlib.ExitStack
@@ -69,7 +69,7 @@ class Connection:
         """Rows that a filter lets through, in order of `key`; the first `limit` of them.
 
         Args:
-            key: the primary key, by which more than `AT_ONCE` are asked for in turn.
+            key: the primary key, by which more than `AT_ONCE` are fetched in turn.
         """
         if not limit:
             every = self._query(collection, filter, [*fields, key], AT_ONCE)
@@ -92,7 +92,7 @@ class Connection:
     def by_keys(
         self, collection: str, key: str, keys: Sequence[Any], fields: Sequence[str]
     ) -> list[dict[str, Any]]:
-        """Rows whose primary key `key` is one of `keys`, in no order; in bounded questions."""
+        """Rows whose primary key `key` is one of `keys`, in no order; in bounded calls."""
         found: list[dict[str, Any]] = []
         for start in range(0, len(keys), _CHUNK):
             some = list(keys[start : start + _CHUNK])
@@ -302,7 +302,7 @@ def translated(location: Milvus) -> Iterator[None]:
         if kind == "DataDirLockedError":
             raise StoreBusyError(
                 f"another process has {location} open, and a Milvus Lite is for one at a time; "
-                "wait for it to end, or run a Milvus server, which many can ask"
+                "wait for it to end, or run a Milvus server, which many can use"
             ) from None
         module = type(error).__module__
         if not module.startswith(("pymilvus", "milvus_lite", "grpc")):

@@ -1,9 +1,9 @@
 """Reading the catalog in a Milvus.
 
-What is asked for together is fetched together, and remembered as long as the reader lives: a
-question takes a few calls, however many pictures it is about.
+What is read together is fetched together, and remembered as long as the reader lives: a search
+takes a few calls, however many pictures it is about.
 
-There are no snapshots: two questions may be answered from different moments. An image without a
+There are no snapshots: two calls may tell of different moments. An image without a
 path is one that is just coming or going, and counts as an orphan.
 """
 
@@ -42,9 +42,9 @@ from .schema import (
 )
 
 _FOLDERS = 200
-"""Folders whose files are asked for at a time."""
+"""Folders whose files are fetched at a time."""
 _SHOWN = 1_000
-"""Images whose paths are asked for at a time."""
+"""Images whose paths are fetched at a time."""
 
 Row = dict[str, Any]
 
@@ -302,7 +302,7 @@ class MilvusReader(Reader):
             self.look_up(images)
 
     def remember_images(self, rows: Iterable[Row]) -> None:
-        """Take metadata that came with a search, so as not to ask for it again."""
+        """Take metadata that came with a search, so as not to fetch it again."""
         self._images.update((row["image"], row) for row in rows)
 
     def is_orphan(self, number: int) -> bool:

@@ -1,6 +1,6 @@
 """The collections of a store in a Milvus, and how each value is spelled there.
 
-    NAME          images: number, SHA-256, metadata, vector and, in some stores, words
+    NAME          images: number, SHA-256, metadata, vector and, in some stores, text embedding
     NAME_places   files: which folder, name, size and time; the image they show, or why none
     NAME_notes    all else, by name: store.json, roots, folders, pieces of the lens, claims
 
@@ -44,7 +44,7 @@ KINDS = {"flat": "FLAT", "hnsw": "HNSW", "ivf": "IVF_SQ8"}
 
 @dataclass(frozen=True)
 class Names:
-    """Of a store's collections."""
+    """The names of a store's collections."""
 
     images: str
 

@@ -208,8 +208,8 @@ class MilvusIndexes(Indexes):
         return []
 
     def save(self, progress: Progress, *, afresh: bool = False) -> None:
-        """Have what was written put where it is found fast; make another index where another was
-        asked for."""
+        """Have what was written put where it is found fast; make another index where another is
+        wanted."""
         with self._catalog.reading() as reader:
             told = reader.index_settings().get("index", "auto")
         self._catalog.flush()
