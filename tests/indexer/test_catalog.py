@@ -48,7 +48,7 @@ def test_written_is_read(catalog: Catalog) -> None:
         number = reader.folder_number(b"/photos")
         assert number is not None
         assert reader.entries_in(number)[b"a.png"].state == FileState(1, 7)
-        assert (reader.images, reader.places, reader.orphans, reader.generation) == (1, 1, 0, 1)
+        assert (reader.images, reader.entries, reader.orphans, reader.generation) == (1, 1, 0, 1)
 
 
 def test_what_raises_leaves_no_trace(catalog: Catalog) -> None:
@@ -59,7 +59,7 @@ def test_what_raises_leaves_no_trace(catalog: Catalog) -> None:
     with pytest.raises(RuntimeError, match="in the middle"):
         catalog.write(fail)
     with catalog.reading() as reader:
-        assert (reader.images, reader.places, reader.generation) == (0, 0, 0)
+        assert (reader.images, reader.entries, reader.generation) == (0, 0, 0)
 
 
 def test_copies_orphans_and_numbers(catalog: Catalog) -> None:
@@ -85,10 +85,10 @@ def test_rejects(catalog: Catalog) -> None:
     catalog.write(lambda writer: writer.reject(writer.folder(b"/p"), b"a.png", reject))
     with catalog.reading() as reader:
         assert reader.rejects_in(1) == {b"a.png": reject}
-        assert (reader.places, reader.orphans, reader.rejected) == (0, 1, 1)
+        assert (reader.entries, reader.orphans, reader.rejected) == (0, 1, 1)
     catalog.write(lambda writer: add(writer, b"/p/a.png", 1))
     with catalog.reading() as reader:
-        assert (reader.places, reader.orphans, reader.rejected) == (1, 0, 0)
+        assert (reader.entries, reader.orphans, reader.rejected) == (1, 0, 0)
 
 
 def test_empty_folders_are_forgotten(catalog: Catalog) -> None:

@@ -78,7 +78,7 @@ def test_there_and_back(photos: list[Path], here: Path) -> None:
     there = copy_store("store", LITE)
     assert (there.images, there.paths, there.unusable) == (14, 15, 1)
     assert (there.sent, there.changed, there.removed) == (14, 16, 0)
-    assert (there.vectors, there.asked, there.recall) == (14, 14, 1.0)
+    assert (there.vectors, there.compared, there.recall) == (14, 14, 1.0)
     assert said(LITE) == wanted
     assert copy_store(LITE, "back").images == 14
     assert said("back") == wanted
@@ -131,7 +131,7 @@ def test_a_killed_copy_goes_on(
     with Store.open(server.address()) as store:
         assert store.info()["unfinished copy"] is True
         kept = len(store)
-        connection = store.home._connection  # type: ignore[attr-defined]
+        connection = store.backend._connection  # type: ignore[attr-defined]
         claims = connection.rows("photos_notes", 'kind == "claim"', (), "note")
         connection.delete("photos_notes", [row["note"] for row in claims])  # a minute has passed
     assert 0 < kept < 72
@@ -169,7 +169,7 @@ def test_a_copy_that_differs_is_noticed(
 ) -> None:
     copy_store("store", LITE)
     with Store.open(LITE) as store, store.catalog.reading() as reader:
-        connection = store.home._connection  # type: ignore[attr-defined]
+        connection = store.backend._connection  # type: ignore[attr-defined]
         number = int(reader.image_numbers()[0])
         row = connection.by_keys("tll_index", "image", [number], ["*"])[0]
         connection.upsert("tll_index", [{**row, "vector": row["vector"][::-1]}])
@@ -177,7 +177,7 @@ def test_a_copy_that_differs_is_noticed(
         copy_store("store", LITE)
     with Store.open(LITE) as store:
         assert store.info()["unfinished copy"] is True
-        store.home._connection.delete("tll_index", [number])  # type: ignore[attr-defined]
+        store.backend._connection.delete("tll_index", [number])  # type: ignore[attr-defined]
     # A picture that the copy has lost is sent again.
     assert copy_store("store", LITE).sent == 1
     assert said(LITE) == said("store")

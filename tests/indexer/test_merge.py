@@ -62,10 +62,10 @@ def test_sources_are_only_read(here: Path) -> None:
     for name in "ab":
         build([name], store=f"{name}.tll", recipe=TINY)
     with Store.open("a.tll") as store, store.catalog.reading() as reader:
-        before = reader.generation, reader.places, reader.roots()
+        before = reader.generation, reader.entries, reader.roots()
     merge(["a.tll"], store="b.tll")
     with Store.open("a.tll") as store, store.catalog.reading() as reader:
-        assert before == (reader.generation, reader.places, reader.roots())
+        assert before == (reader.generation, reader.entries, reader.roots())
     assert len(answers("b.tll")) == 6
 
 

@@ -299,7 +299,7 @@ def test_a_write_that_fails_anywhere_loses_nothing(
         p: [h for h, _ in hits] for p, hits in wanted.items()
     }
     with Store.open(server.address()) as store, store.catalog.reading() as reader:
-        assert (reader.images, reader.orphans, reader.places) == (11, 0, 11)
+        assert (reader.images, reader.orphans, reader.entries) == (11, 0, 11)
 
 
 def test_contents_with_the_same_63_bits(here: Path, server: Served) -> None:

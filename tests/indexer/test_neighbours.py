@@ -29,7 +29,7 @@ LENS = Lens(
     "tiny",
     16,
     adaptation=np.random.default_rng(4).normal(size=(WIDTH, 16)).astype(np.float32),
-    hubs=HubnessCorrection(_bank, 3, 0.8),
+    csls=HubnessCorrection(_bank, 3, 0.8),
 )
 
 
@@ -69,8 +69,8 @@ class WeightsHolder:
         def add(writer: Writer) -> int:
             sha256 = content.to_bytes(32, "big")
             record = ImageRecord(sha256.hex(), 1, 1, "PNG", 1)
-            assert LENS.hubs is not None
-            image = writer.add_image(sha256, record, LENS.hubs.answers(look(content))[0])
+            assert LENS.csls is not None
+            image = writer.add_image(sha256, record, LENS.csls.gallery(look(content))[0])
             writer.set_entry(writer.folder(b"/p"), b"%d" % content, (1, 1), image)  # type: ignore[arg-type]
             return image
 

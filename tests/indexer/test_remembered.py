@@ -260,8 +260,8 @@ def test_stray_bytes_in_names_of_folders(lib: Path) -> None:
     shutil.copytree(os.fsencode(lib), root)
     run(os.fsdecode(root), rules=Rules(("\udcff", "private")))
     with Store.open(STORE) as store:
-        assert list(remembered(store.home)) == [root]
-        remember(store.home, remembered(store.home))
+        assert list(remembered(store.backend)) == [root]
+        remember(store.backend, remembered(store.backend))
     run()
     assert names() == ["b.png"]
 
