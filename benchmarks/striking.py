@@ -33,7 +33,7 @@ from tll_index.indexer.analysis.pair_ranking import (
     each_once,
     mutual,
 )
-from tll_index.indexer.analysis.pairs import NEIGHBOURS, POOL, SAME_SCENE
+from tll_index.indexer.analysis.pairs import PAIR_NEIGHBOURS, POOL, SAME_SCENE
 from tll_index.rendering.progress import Bars
 
 from .machine import RESULTS, machine, require_tll
@@ -56,7 +56,7 @@ class Collection:
         once = np.triu_indices(len(features), 1)
         self.background = BackgroundPairs.of(alike[once], self.plain[once])
         np.fill_diagonal(alike, -np.inf)
-        others = np.argsort(-alike, axis=1)[:, :NEIGHBOURS]
+        others = np.argsort(-alike, axis=1)[:, :PAIR_NEIGHBOURS]
         cosines = np.take_along_axis(alike, others, axis=1).astype(np.float64)
         near = Neighbourhoods(np.arange(len(features)), others, cosines)
         found = mutual([near])

@@ -42,8 +42,8 @@ def why(
 
     Args:
         a, b: as for `Store.query`; or what `engine.decode` made of them for this backbone. They
-            need not be indexed. `a` asks and `b` answers, which makes a difference to the score
-            alone, and only with a lens that holds hubs back.
+            need not be indexed. `a` is the query and `b` is found, which makes a difference to
+            the score alone, and only with hubness correction.
         store: whose backbone and lens to use: an open one, or its folder.
         backbone, weights, lens: without a store, what to use instead of the bundled backbone, its
             weights and its lens; see `load_embedder`.

@@ -17,16 +17,18 @@ from ..catalog.base import Reader
 from ..store.store import Store
 from ..vector_index.live_index import vectors_of
 
-BLOCK = 256
-"""Pictures that ask at a time; fewer where vectors are long, so that memory stays bounded."""
+QUERIES_AT_ONCE = 256
+"""Pictures that are queries at a time; fewer where vectors are long, so that memory stays
+bounded."""
 _MOST_VALUES = 1 << 19
-"""Of the pictures that ask at a time; what they are offered takes up to some hundred times that."""
+"""Values of the queries at a time; those of their candidates are up to some hundred times as
+many."""
 
 
 @dataclass(frozen=True, eq=False)
 class Neighbourhoods:
     """Some pictures, and those that look most like each, best first; equal cosines in order of
-    number. Hub penalties are left out of it: what is near is so in both directions."""
+    number. Hubness correction is left out of it: what is near is so in both directions."""
 
     images: NDArray[np.int64]
     """(n,): their numbers in the catalog, ascending."""
@@ -40,7 +42,7 @@ def neighbourhoods(
     store: Store, k: int, *, progress: Progress | None = None, block: int | None = None
 ) -> Iterator[Neighbourhoods]:
     """The `k` nearest of every picture of the store, a block of pictures at a time, all of one
-    moment. Pictures that no path shows any more neither ask nor answer.
+    moment. Pictures that no path shows any more are neither queries nor found.
 
     Candidates are what the store's index offers, which is all where it is exact; they are compared
     with their vectors in the catalog.
@@ -49,7 +51,7 @@ def neighbourhoods(
         StoreDamagedError: the catalog lacks a vector that it lists.
     """
     progress, lens = progress or Progress(), store.lens
-    block = block or max(1, min(BLOCK, _MOST_VALUES // lens.dimension))
+    block = block or max(1, min(QUERIES_AT_ONCE, _MOST_VALUES // lens.dimension))
     offers = store.indexes.offers()
     with store.catalog.reading() as reader:
         offers.follow(reader)
@@ -59,7 +61,7 @@ def neighbourhoods(
         for start in range(0, len(images), block):
             some = images[start : start + block]
             embeddings = _embeddings(reader, some, lens)
-            # The picture itself and orphans may take the places of others.
+            # The picture itself and orphans may take the slots of others.
             offered = offers.candidates(lens.plain_query_of(embeddings), k + 1 + len(orphans))
             offered[(offered == some[:, None]) | np.isin(offered, orphans)] = -1
             yield _nearest(reader, some, embeddings, offered, k, lens)

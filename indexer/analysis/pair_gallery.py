@@ -30,7 +30,7 @@ _BACKGROUND = 2000
 
 @dataclass(frozen=True, eq=False)
 class Gallery:
-    """Pictures that are embedded again, as far as they were looked at; rows are those of
+    """Pictures that are embedded again, as far as they were tried; rows are those of
     `images`."""
 
     store: Store
@@ -38,20 +38,20 @@ class Gallery:
     images: NDArray[np.int64]
     """(n,), ascending."""
     tried: NDArray[np.bool_]
-    """(n,): whether they were looked at."""
+    """(n,): whether they were read."""
     there: NDArray[np.bool_]
     """(n,): whether they could be read."""
     embeddings: NDArray[np.float32]
-    """(n, d): through the lens, without hub penalty."""
+    """(n, d): through the lens, without hubness correction."""
     plain: NDArray[np.float16]
     """(n, D): features, of length 1."""
     outlines: Outlines
-    """(n, SIDE, SIDE): of what the backbone looks at."""
+    """(n, SIDE, SIDE): of what the backbone sees."""
 
     @classmethod
     @contextmanager
     def opened(cls, store: Store, found: Alike, progress: Progress) -> Iterator[Gallery]:
-        """For all pictures of these pairs; none is looked at yet."""
+        """For all pictures of these pairs; none is read yet."""
         images = np.unique(found.pairs)
         count, embedder = len(images), store.embedder
         width = embedder.lens.embeddings_of(
@@ -93,7 +93,7 @@ class Gallery:
             )
 
     def background(self) -> BackgroundPairs:
-        """As random pairs of what was looked at show them."""
+        """As random pairs of what was embedded show them."""
         rows = np.flatnonzero(self.there)
         if len(rows) < 2:
             return BackgroundPairs.of(np.empty(0), np.empty(0))

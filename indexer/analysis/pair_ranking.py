@@ -19,7 +19,7 @@ _LEAST_DEVIATION = 0.02
 
 @dataclass(frozen=True, eq=False)
 class Alike:
-    """Pairs of pictures, by numbers of any kind."""
+    """Pairs of pictures that are alike, by numbers of any kind."""
 
     pairs: NDArray[np.int64]
     """(n, 2)."""

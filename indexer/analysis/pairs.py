@@ -26,12 +26,13 @@ from .knn_graph import neighbourhoods
 from .pair_gallery import Gallery
 from .pair_ranking import Alike, BackgroundPairs, each_once, mutual
 
-NEIGHBOURS = 10
+PAIR_NEIGHBOURS = 10
 POOL, MOST = 4, 40
-"""For each pair that is asked for, so many of the most alike that pass as different are ranked, and
-at most so many are looked at to find them."""
+"""For each pair that is wanted, so many of the most alike that pass as different are ranked, and
+at most so many are read to find them."""
 SAME_SCENE = 3.0
-"""Deviations above strangers in plain features: so alike are pictures of one thing or scene."""
+"""Deviations above background pairs in plain features: so alike are pictures of one thing or
+scene."""
 SAME_SERIES = 2.0
 """The same for files of one folder whose numbers are near: shots of one series."""
 NEAR_NUMBERS = 5
@@ -48,7 +49,7 @@ class Pair:
     """How striking: `alike` less half of `plain`, each in standard deviations above what pictures
     have that have nothing to do with each other."""
     alike: float
-    """Cosine through the lens, without hub penalty."""
+    """Cosine through the lens, without hubness correction."""
     plain: float
     """Cosine of the backbone's features as they are."""
     left: Indexed
@@ -85,7 +86,7 @@ def pairs(
                 f"{shown(opened.location)} has no trained lens, through which unlike pictures may "
                 "look alike; build another store with one (see 'tll-index build --lens')"
             )
-        found = mutual(neighbourhoods(opened, NEIGHBOURS, progress=progress))
+        found = mutual(neighbourhoods(opened, PAIR_NEIGHBOURS, progress=progress))
         found = found.rows(slice(MOST * top))
         with Gallery.opened(opened, found, progress) as gallery:
             pool = _different(gallery, found, POOL * top)

@@ -1,14 +1,14 @@
 """Decoder processes: pictures are decoded where a crash, a hang or a hoard costs one picture.
 
-Each is a plain child process that reads requests from its standard input and answers on its
+Each is a plain child process that reads requests from its standard input and replies on its
 standard output; when the parent goes away, however it goes, its input ends and so does it. What it
 may use is limited (`rlimits.py`), and what it says is not believed unless it makes sense. Raw
 bytes travel, never pickles:
 
     once      the child: "ready"
     request   length of task, length of file; task (JSON: crop, or side of a thumbnail); the file
-    answer    length of header, length of body; header (JSON); body: pixels (size x size x 3) or,
-              where a thumbnail was asked for, its file
+    reply     length of header, length of body; header (JSON); body: pixels (size x size x 3) or,
+              where a thumbnail was requested, its file
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class _Died(Exception):  # noqa: N818
 
 
 class _Hangs(Exception):  # noqa: N818
-    """The process did not answer in time."""
+    """The process did not reply in time."""
 
 
 class Decoder:
@@ -167,10 +167,10 @@ class Decoder:
     def _request(
         self, data: bytes, task: dict[str, Any], least: int, most: int
     ) -> tuple[dict[str, Any], bytes]:
-        """Header and body of the answer; a body has `least` to `most` bytes.
+        """Header and body of the reply; a body has `least` to `most` bytes.
 
         Raises:
-            PictureError: the answer is that.
+            PictureError: the reply is that.
             _Died, _Hangs
         """
         self.start()
@@ -252,7 +252,7 @@ def serve(
     limits: Limits,
     resources: ResourceLimits,
 ) -> None:
-    """Answer requests until there are no more, or until this process has grown too much."""
+    """Serve requests until there are no more, or until this process has grown too much."""
     is_fit = True
     while is_fit and (lengths := requests.read(_REQUEST.size)):
         task_size, size = _REQUEST.unpack(lengths)
@@ -286,7 +286,7 @@ def main() -> None:
     geometry, limits, seconds = json.loads(sys.argv[1])
     without_threads()
     replies = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever a decoder library prints must not get among the answers
+    os.dup2(2, 1)  # whatever a decoder library prints must not get among the replies
     with contextlib.suppress(BrokenPipeError):  # the parent is gone
         resources = ResourceLimits(Limits(**limits), seconds)
         replies.write(_READY)

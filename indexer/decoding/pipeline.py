@@ -26,7 +26,7 @@ _File = TypeVar("_File", bound="File")
 
 @dataclass(frozen=True)
 class File:
-    """A file to look at."""
+    """A file to read."""
 
     folder: bytes
     name: bytes
@@ -50,7 +50,7 @@ class File:
 
 @dataclass(frozen=True)
 class Listed(File):
-    """A file to look at, and what is known of it."""
+    """A file to read, and what is known of it."""
 
     entry: PathEntry | None
     """As the catalog has it; None where this path is not indexed."""

@@ -1,4 +1,4 @@
-"""Looks at indexed pictures again: from image numbers to pixels, as long as the files are there."""
+"""Indexed pictures are read again: from image numbers to pixels, as long as the files are there."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class _Wanted:
         """Of those, the ones whose file is there as it was; why it could not be decoded."""
         self._left: dict[int, list[bytes]] = {}
         self._sha256: dict[int, str] = {}
-        with store.catalog.reading() as reader:  # a short look: a long one would keep old pages
+        with store.catalog.reading() as reader:  # short: a long one would keep old pages
             images = list(map(int, images))
             reader.fetch(images)
             for image in images:

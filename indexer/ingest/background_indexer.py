@@ -1,4 +1,5 @@
-"""Keeps the FAISS files in step beside a build, in a process of its own.
+"""The background index builder: keeps the FAISS files in step beside a build, in a process of
+its own.
 
 A long build would otherwise leave queries with ever more vectors outside the file. The process is
 a polite one (nice), takes what memory it needs with it when it ends, and can be killed at any
@@ -31,7 +32,8 @@ _NICE = 10
 
 
 class BackgroundIndexer:
-    """Of one store, for the thread that writes it. Stop it, or use it in `with`."""
+    """A process that builds the indexes of one store, for the thread that writes the store. Stop
+    it, or use it in `with`."""
 
     def __init__(self, store: Store, step: int = STEP) -> None:
         self._store = store
@@ -85,7 +87,7 @@ class BackgroundIndexer:
         if code:
             raise TllError(
                 f"the index could not be made (its process ended with {code}); what is indexed is "
-                "kept and can be asked: run the same command again"
+                "kept and can be searched: run the same command again"
             )
 
     def stop(self) -> None:

@@ -47,7 +47,8 @@ _READERS = 16
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a new store is made with; an old one must have been made with the same."""
+    """What a new store is made with: backbone, weights, lens. An old one must have been made with
+    the same."""
 
     backbone: str = "auto"
     """A registry name; 'auto' takes the store's own or, for a new one, the best there is."""
@@ -56,8 +57,8 @@ class Recipe:
     lens: Lens | Path | str | None = None
     """A lens or its file; 'none' for none; None takes the one that is found."""
     text: bool = False
-    """Whether it can be asked with texts; only a backbone with words can be. A store that can, can
-    always: it need not be said again."""
+    """Whether it can be searched with text, for which the backbone needs a text encoder. It stays
+    so: it need not be said again."""
 
 
 def build(
@@ -107,7 +108,7 @@ def build(
 
 
 class Builder:
-    """Builds of one store, one after the other, between which the network stays loaded."""
+    """A builder of one store, build after build, between which the network stays loaded."""
 
     def __init__(
         self,
@@ -376,7 +377,7 @@ def _create(location: Location, recipe: Recipe, settings: Settings, progress: Pr
     if recipe.text:
         name = choose_text_backbone(settings) if name == "auto" else name
         require_text_space(spec_of(name))
-        why = " (knows words, and its weights are here)" if recipe.backbone == "auto" else ""
+        why = " (embeds text, and its weights are here)" if recipe.backbone == "auto" else ""
     elif name == "auto":
         choice = choose_backbone(settings)
         name = choice.backbone

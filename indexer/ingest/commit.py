@@ -37,13 +37,15 @@ _COUNTS = ("added", "copies", "links", "updated", "unchanged", "moved", "removed
 
 @dataclass
 class _Batch:
+    """Files that are committed together."""
+
     files: list[Prepared] = field(default_factory=list)
     fresh: dict[bytes, Prepared] = field(default_factory=dict)
     """Of the files, the first of each content that had no vector when it was decoded."""
 
 
 class Intake:
-    """Takes files in, in order, and commits them batch by batch."""
+    """The way of prepared files into a store: in order, committed batch by batch."""
 
     def __init__(
         self,
@@ -73,7 +75,7 @@ class Intake:
         self._grown = grown
 
     def is_known(self, sha256: bytes) -> bool:
-        """Whether this content has a vector already. Any thread may ask."""
+        """Whether this content has a vector already. Safe to call from any thread."""
         with self._catalog.reading() as reader:
             return reader.image_of(sha256) is not None
 

@@ -23,7 +23,7 @@ from .spool import Spool
 
 @dataclass
 class Tally:
-    """How much there is to do."""
+    """A count of what there is to do."""
 
     new: int = 0
     changed: int = 0
@@ -241,9 +241,9 @@ class Comparison:
             )
         if known:
             state = "is not there" if walk.is_missing else "is empty"
-            asked = "" if is_address(walk.root) else "; is its disk mounted?"
+            question = "" if is_address(walk.root) else "; is its disk mounted?"
             walk.unknown[walk.root] = (
-                f"{state} now{asked or '.'} What is indexed below it ({known:,}) is "
+                f"{state} now{question or '.'} What is indexed below it ({known:,}) is "
                 "kept, unless you say --allow-empty"
             )
 

@@ -20,7 +20,7 @@ from ..store import resolve
 from .build import Builder, Recipe
 from .report import BuildReport, Skipped
 
-QUIET, PATIENCE = 1.0, 10.0
+QUIET_SECONDS, PATIENCE_SECONDS = 1.0, 10.0
 """Seconds without a change after which a build begins, and after which it does so anyway."""
 RESCAN = 600.0
 """Seconds after which all is looked at though nothing was heard: links lead where nobody listens,
@@ -35,7 +35,7 @@ _FIRST_REST, _LONGEST_REST = 5.0, 300.0
 
 
 class Listener:
-    """Hears what happens while a store is watched; this one says nothing."""
+    """A listener that hears what happens while a store is watched; this one says nothing."""
 
     def built(self, report: BuildReport, fresh: Sequence[Skipped]) -> None:
         """The first build is done, or one that found changes; `fresh` are files that could not be
@@ -103,6 +103,8 @@ def _require_told(roots: Iterable[bytes]) -> None:
 
 
 class _Watch:
+    """One call of `watch`: a builder, and when it is to build again."""
+
     def __init__(
         self, builder: Builder, poll: float | None, listener: Listener, stop: threading.Event
     ) -> None:
@@ -110,7 +112,7 @@ class _Watch:
         self._poll = poll
         self._listener = listener
         self._stop = stop
-        self._changed = ChangeSignal(QUIET, PATIENCE)
+        self._changed = ChangeSignal(QUIET_SECONDS, PATIENCE_SECONDS)
         self._observer: Observer | None = None
         self._listening = ExitStack()
         self._rules = builder.rules()

@@ -29,8 +29,8 @@ def backup(
     settings: Settings | None = None,
 ) -> Path:
     """Copy a store as it is at one moment, whoever writes to it. Each record is checked on the way:
-    a damaged store has no backup made. The copy is a store: it can be asked where it is, and
-    answers with the paths of the same pictures.
+    a damaged store has no backup made. The copy is a store: it can be searched where it is, and
+    finds the paths of the same pictures.
 
     Args:
         destination: a folder that isn't there yet. It appears when all of it is on the disk.

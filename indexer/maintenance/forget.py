@@ -1,6 +1,6 @@
 """Pictures that a store shall know nothing of any more: not their vectors, names or digests.
 
-First they are removed, as a build removes what is gone: from then on no answer shows them. Then
+First they are removed, as a build removes what is gone: from then on no query finds them. Then
 the indexes are made without them and the catalog written anew, since LMDB leaves the bytes of what
 was deleted in its file (a Milvus is told to compact). The catalog remembers in between that this is
 to be done: whatever command writes to the store next ends what was cut short.
@@ -33,7 +33,7 @@ _PER_TRANSACTION = 4096
 
 @dataclass(frozen=True)
 class Forgotten:
-    """What is forgotten."""
+    """What `forget` removed, and what it left."""
 
     paths: int
     """Indexed files, and files known to be unusable."""
@@ -43,7 +43,7 @@ class Forgotten:
     """Paths that are indexed still and show one of the same pictures: what is known of those is
     kept."""
     there: tuple[bytes, ...]
-    """Files that are still there, or at an address that can't be asked: a build of their folder
+    """Files that are still there, or at an address that can't be listed: a build of their folder
     would index them again."""
     again: tuple[bytes, ...] = ()
     """Those of them that are below folders which the store is still built from: the next build
@@ -55,6 +55,8 @@ class Forgotten:
 
 @dataclass(frozen=True)
 class _Chosen:
+    """Files that are to be forgotten."""
+
     files: tuple[tuple[bytes, bytes], ...]
     """Folder and name of each."""
     copies: tuple[bytes, ...]

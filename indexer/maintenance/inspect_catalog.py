@@ -66,6 +66,8 @@ def inspected(path: Path, about: About, progress: Progress) -> tuple[list[str], 
 
 
 class _Inspection:
+    """One pass over all tables of a catalog."""
+
     def __init__(self, path: Path, about: About) -> None:
         self._environment = Environment.open(path, TABLES, SEVERAL_VALUES, create=False)
         self._about = about
@@ -84,7 +86,7 @@ class _Inspection:
             for space in self._about.spaces:
                 self._vectors(space, images)
             if self._about.text is None and counts.get(TEXT_TABLE):
-                self._note("places among texts are kept, which the store has none of", b"")
+                self._note("text embeddings are kept, which the store has none of", b"")
             self._entries(folders, images)
             for table in ("rejects", "history", "removals"):
                 for key, _ in self._records(table):

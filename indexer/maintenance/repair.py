@@ -30,7 +30,7 @@ _OTHERWISE = "restore the store from a backup, or remove its folder and build it
 
 @dataclass(frozen=True)
 class Repair:
-    """What was done."""
+    """What `repair` did."""
 
     done: tuple[str, ...]
     """One line for each part that was mended; nothing where the store was whole."""

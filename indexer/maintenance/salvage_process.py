@@ -103,7 +103,7 @@ class _Damaged:
 
 
 class _Salvage:
-    """Makes one catalog from another."""
+    """A new catalog in the making, from what can be read of a damaged one."""
 
     def __init__(self, old: _Damaged, new: Path, about: About) -> None:
         self._old = old

@@ -33,7 +33,7 @@ from ..vector_index.live_index import CHUNK
 from .inspect_catalog import inspected
 
 _AGAIN = 64
-"""Pictures that a deep look embeds again."""
+"""Pictures that a deep verification embeds again."""
 _ALIKE = 0.999
 """The least cosine between a stored vector and that of the same picture now."""
 
@@ -52,7 +52,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Verification:
-    """What a look at a store found."""
+    """What `verify` found."""
 
     findings: tuple[Finding, ...]
     checked: dict[str, int]
@@ -71,7 +71,7 @@ def verify(
     progress: Progress | None = None,
     settings: Settings | None = None,
 ) -> Verification:
-    """Look at every record, vector (finite, of length 1), path and index entry of a store. Changes
+    """Check every record, vector (finite, of length 1), path and index entry of a store. Changes
     nothing; others may read and write meanwhile.
 
     Args:
@@ -175,7 +175,7 @@ def _pictures(store: Store, checked: dict[str, int], progress: Progress) -> Iter
     for number in numbers.tolist():
         with folder_of(
             store.backend
-        ).catalog.reading() as reader:  # a short look: a long one would keep old pages
+        ).catalog.reading() as reader:  # short: a long one would keep old pages
             record = reader.image(number)
             paths = reader.paths_of(number)
             vectors = _stored(reader, store.about, number) if number in again and paths else None

@@ -1,4 +1,4 @@
-"""The nodes that a build embeds on: which Ray it is, what a worker asks of it, who is left."""
+"""The nodes that a build embeds on: which Ray it is, what a worker needs of it, who is left."""
 
 from __future__ import annotations
 
@@ -14,7 +14,17 @@ from ...core.config import Settings
 from ...core.errors import TllError, UsageError
 from ...core.extras import extra
 from ...core.progress import Progress
-from .session import QUIET, WHAT, closed, ended, environment, host_and_port, join, silence, start
+from .session import (
+    QUIET_RAY,
+    WHAT,
+    closed,
+    ended,
+    environment,
+    host_and_port,
+    join,
+    silence,
+    start,
+)
 
 _CORES = 2
 """Of a worker without a GPU. More share one network, but its threads then wait for each other."""
@@ -67,7 +77,7 @@ class Ray:
         self.require()
         local = self.address in (None, "local")
         with contextlib.ExitStack() as stack:
-            stack.enter_context(environment(QUIET))
+            stack.enter_context(environment(QUIET_RAY))
             ray = extra("ray", "ray", WHAT)
             extra("ray.data", "ray", WHAT)
             if local and not ray.is_initialized():
@@ -88,7 +98,7 @@ class Ray:
 
 
 class Cluster:
-    """A Ray that this process is connected to, and what a worker asks of it."""
+    """A Ray that this process is connected to, and what a worker needs of it."""
 
     def __init__(
         self, ray: Any, how: Ray, settings: Settings, is_ours: bool, progress: Progress

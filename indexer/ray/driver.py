@@ -1,7 +1,7 @@
 """Files -> Ray Data -> prepared files with their vectors: a build's other pipeline.
 
 The driver keeps the files that it has handed out, a window of them at a time, and gives each away
-once: an answer that comes twice, after a retry, is left out, and one that never comes is noticed.
+once: a result that comes twice, after a retry, is left out, and one that never comes is noticed.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ from .cluster import Cluster
 from .rows import FileTask, results_of, task_table
 from .session import quiet_logs
 from .weights_files import WeightsHolder
-from .worker import CALLS, Sample, Task, Worker, carried
+from .worker import CALLS, ReferencePicture, Task, Worker, carried
 
 _WINDOW, _WINDOW_A_WORKER = 100_000, 10_000
 """Files that are handed to Ray Data at once: that many, and so many more for each worker, since all
 workers begin anew with each window."""
 
 _PASSES_A_BLOCK = 2
-"""Forward passes that a worker does for one answer: few, since a block is what is repeated where a
+"""Forward passes that a worker does for one result: few, since a block is what is repeated where a
 worker is lost."""
 
 _ON_CPU, _ON_GPU = 32, 256
 """Pictures a forward pass."""
 
 _AHEAD = 4
-"""Blocks of answers that wait for the catalog."""
+"""Blocks of results that wait for the catalog."""
 
 
 class Spreading:
-    """Hands files to the workers of a cluster. For one build of one store."""
+    """A build on a cluster: hands the files of one build of one store to the workers."""
 
     def __init__(self, store: Store, cluster: Cluster, codecs: str) -> None:
         """`codecs`: the decoders here, see `Task.codecs`."""
@@ -54,7 +54,7 @@ class Spreading:
         self._cluster = cluster
         batch = store.settings.batch_size or (_ON_GPU if cluster.gpus else _ON_CPU)
         self.block = _PASSES_A_BLOCK * batch
-        """Files that a worker answers for at once."""
+        """Files whose results a worker gives at once."""
         self._window = _WINDOW + _WINDOW_A_WORKER * cluster.workers
         self._held: list[Any] = []
         self._task = self._task_of(batch, codecs)
@@ -99,7 +99,7 @@ class Spreading:
             text=store.about.text is not None,
             settings=carried(store.settings, cluster.device, batch),
             codecs=codecs,
-            sample=_sample(store),
+            reference=_reference_picture(store),
             cores=cluster.cores,
             weights_hint=str(weights),
             lens=lens,
@@ -120,7 +120,7 @@ class Spreading:
             )
 
     def _tables(self, window: Sequence[Listed]) -> Generator[Any, None, None]:
-        """Tables of answers, as they come."""
+        """Tables of results, as they come."""
         data = extra("ray.data", "ray", "a build on Ray")
         with _settings_of(data.DataContext.get_current()):
             tasks = data.from_blocks(list(self._tasks(window)))
@@ -153,7 +153,7 @@ def _known(reader: Reader, file: Listed) -> bytes:
 
 
 def taken(table: Any, waiting: dict[int, Listed]) -> Iterator[Prepared]:
-    """The answers in a table, to files that are still `waiting`, which they then are no more.
+    """The results in a table, of files that are still `waiting`, which they then are no more.
 
     Raises:
         TllError: see `results_of`.
@@ -186,7 +186,7 @@ def _pumped(embedded: Any, cluster: Cluster) -> Iterator[Any]:
         except Exception as error:
             put(error)
 
-    threading.Thread(target=read, name="answers", daemon=True).start()
+    threading.Thread(target=read, name="results", daemon=True).start()
     try:
         while True:
             try:
@@ -223,7 +223,7 @@ def _settings_of(context: Any) -> Iterator[None]:
             setattr(context, name, value)
 
 
-def _sample(store: Store) -> Sample:
+def _reference_picture(store: Store) -> ReferencePicture:
     """A picture that no two decoders or networks should see differently: waves, as a JPEG."""
     y, x = np.mgrid[0:240, 0:320] / 40
     waves = np.stack([np.sin(x * y), np.cos(x + y), np.sin(2 * x - y)], -1)
@@ -231,4 +231,4 @@ def _sample(store: Store) -> Sample:
     Image.fromarray((127 * waves + 128).astype(np.uint8)).save(out, "JPEG", quality=90)
     data = out.getvalue()
     picture = decode(data, store.embedder.backbone.spec.geometry, Limits.of(store.settings))
-    return Sample(data, store.encode_spaces(picture.pixels[None]))
+    return ReferencePicture(data, store.encode_spaces(picture.pixels[None]))

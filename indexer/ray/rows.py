@@ -33,10 +33,10 @@ class ThereError(Exception):
 
 @dataclass(frozen=True)
 class FileTask:
-    """A file to look at, as a worker gets it."""
+    """A file to read, as a worker gets it."""
 
     number: int
-    """By which the answer is recognised."""
+    """By which the result is recognised."""
     file: File
     known: bytes
     """SHA-256 of what the catalog has of it; empty where that is nothing."""
@@ -86,7 +86,7 @@ def results_of(table: Any, files: Mapping[int, File]) -> Iterator[tuple[int, Pre
     """What `result_table` was made of.
 
     Args:
-        files: by number, those that were asked for and not answered yet; answers about others are
+        files: by number, those that were handed out and have no result yet; results of others are
             left out.
 
     Raises:

@@ -28,7 +28,7 @@ _REACHED_IN = 5.0
 """Seconds for an address to answer."""
 _ENDS_IN = 5.0
 """Seconds for a thread of Ray to see that it is gone."""
-QUIET = {
+QUIET_RAY = {
     "RAY_BACKEND_LOG_LEVEL": "fatal",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_gcs_server_request_timeout_seconds": "10",

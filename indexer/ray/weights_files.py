@@ -18,7 +18,7 @@ from ...engine.backbones.weights import digest, find
 
 
 class WeightsHolder:
-    """An actor beside the build that reads the weights file when the first worker asks for it, and
+    """An actor beside the build that reads the weights file when the first worker wants it, and
     puts it among Ray's objects, whence all others get it."""
 
     def __init__(self, path: str) -> None:

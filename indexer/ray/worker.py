@@ -1,7 +1,7 @@
 """A worker of a build on Ray: an actor that reads, decodes and embeds as a local build does.
 
 It is made from small things, checks that its vectors are those of the store, and sends vectors
-back, never pixels. What is wrong with it is an answer as well: Ray would wrap it, and try again.
+back, never pixels. What is wrong with it is a result as well: Ray would wrap it, and try again.
 """
 
 from __future__ import annotations
@@ -33,14 +33,15 @@ CALLS = 2
 """Blocks of files that a worker has under way: while one is embedded, another is decoded."""
 
 _LEAST_COSINE = 1 - 1e-4
-"""Between the sample's vectors there and here; half precision on a GPU is ten times closer."""
+"""Between the reference picture's vectors there and here; half precision on a GPU is ten times
+closer."""
 
 _ON_NODE = ("store", "weights_dir", "lens_dir", "cache_dir", "hyperlinks", "index", "memory")
 """Settings that are a node's own, or that mean nothing to it."""
 
 
 @dataclass(frozen=True)
-class Sample:
+class ReferencePicture:
     """A picture, and its vectors where the build was started."""
 
     data: bytes
@@ -50,17 +51,17 @@ class Sample:
 
 @dataclass(frozen=True)
 class Task:
-    """All that a worker is made from."""
+    """The task of all workers: all that one is made from."""
 
     made_by: ModelIdentity
     """Of the store: what its vectors must be made by."""
     text: bool
-    """Whether the store keeps words as well."""
+    """Whether the store keeps text embeddings as well."""
     settings: dict[str, Any]
     """See `carried`."""
     codecs: str
     """The decoders that there must be: files that they refuse are remembered as refused by them."""
-    sample: Sample
+    reference: ReferencePicture
     cores: int
     weights_hint: str
     """Where the weights were found at the start; nodes that share that disk take them there."""
@@ -78,7 +79,7 @@ def carried(settings: Settings, device: str, batch_size: int) -> dict[str, Any]:
 
 
 class Worker:
-    """Tables of files in, tables of vectors out. Several threads may call it."""
+    """An actor of Ray: tables of files in, tables of vectors out. Several threads may call it."""
 
     def __init__(self, task: Task) -> None:
         self._lock = threading.Lock()
@@ -137,8 +138,8 @@ class Worker:
         ]
         batch = self._settings.batch_size
         self._pipeline = Pipeline(decoders, limits, 2 * batch + len(decoders)).__enter__()
-        picture = decoders[0].decode(task.sample.data)
-        require_alike(task.sample.vectors, self._vectors(picture.pixels[None]))
+        picture = decoders[0].decode(task.reference.data)
+        require_alike(task.reference.vectors, self._vectors(picture.pixels[None]))
 
     def _results(self, tasks: Sequence[FileTask]) -> list[tuple[int, Prepared]]:
         known = {one.known for one in tasks}

@@ -24,8 +24,8 @@ _HARMLESS = ("opened", "closed_no_write")
 
 
 class ChangeSignal:
-    """Is rung by whoever sees a change; says when it has been quiet for long enough. Safe to use
-    from several threads."""
+    """A signal that whoever sees a change rings; it says when it has been quiet for long enough.
+    Safe to use from several threads."""
 
     def __init__(self, quiet: float, patience: float) -> None:
         """
@@ -62,8 +62,8 @@ class ChangeSignal:
 
 
 class Observer:
-    """Rings when a picture or folder below some roots comes, goes, moves or changes. Use it in
-    `with`."""
+    """A listener to the file system that rings when a picture or folder below some roots comes,
+    goes, moves or changes. Use it in `with`."""
 
     def __init__(
         self,
@@ -134,7 +134,7 @@ class Observer:
 
 
 class _Handler:
-    """Hears of one root."""
+    """A handler of the events below one root."""
 
     def __init__(
         self,

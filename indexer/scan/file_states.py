@@ -44,7 +44,7 @@ class PathState(NamedTuple):
 
     path: bytes
     state: str
-    """One of the words above."""
+    """One of the constants above."""
     status: os.stat_result | None = None
     """Of the file that the path leads to; None at an address, and where it isn't `OK`."""
 

@@ -203,7 +203,8 @@ class Patterns:
 
     def keeps_out(self, path: str) -> bool:
         """Whether the file or (where it ends with a slash) folder `path` itself is kept out: the
-        last pattern that matches it decides. Of one in a folder that is kept out nobody asks."""
+        last pattern that matches it decides. What lies in a folder that is kept out is never
+        tried."""
         if self._exact.match(path) is None:
             return False
         if not self._takes_back:

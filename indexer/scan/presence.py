@@ -15,8 +15,8 @@ NOT_THERE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP))
 
 
 def is_gone(path: bytes) -> bool:
-    """Whether there is certainly nothing at `path`: what can't be looked at is not gone. Of an
-    address nobody is asked, since each would take a request: a build removes it when the folder is
+    """Whether there is certainly nothing at `path`: what can't be looked at is not gone. An
+    address is not looked up, since each would take a request: a build removes it when the folder is
     listed without it."""
     if is_address(path):
         return False

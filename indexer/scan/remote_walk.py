@@ -1,6 +1,6 @@
 """Folders at addresses -> the picture files in them, as `walk.py` does it for folders on disk.
 
-One folder is asked for at a time. What can't be listed is unknown, never gone: least of all
+One folder is listed at a time. What can't be listed is unknown, never gone: least of all
 because a host can't be reached.
 """
 
@@ -32,7 +32,7 @@ class AddressWalk(Walk):
     """One pass over the pictures below an address."""
 
     _of_root: list[Entry] | None = None
-    """What the root holds, where that was asked already."""
+    """What the root holds, where it was listed already."""
 
     def list_root(self) -> None:
         """List the root now, before the walk, which goes on from there.

@@ -102,7 +102,7 @@ class RootRules:
         return replace(other, said=said)
 
     def without_itself(self) -> RootRules:
-        """Without patterns that keep out the folder itself, for one that was asked for by name."""
+        """Without patterns that keep out the folder itself, for one that was given by name."""
         kept = [one for one in self.patterns if not _keeps_out(Patterns([one]), self.below)]
         said = replace(self.said, exclude=tuple(one.typed for one in kept))
         return replace(self, said=said, patterns=tuple(kept))
@@ -156,7 +156,7 @@ def _keeps_out(patterns: Patterns, below: str) -> bool:
 
 
 class Selection:
-    """What one walk leaves out. Ask it for the folders above first: what lies in one that is left
+    """What one walk leaves out. Try the folders above first: what lies in one that is left
     out is left out as well."""
 
     def __init__(self, rules: RootRules) -> None:

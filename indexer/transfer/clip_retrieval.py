@@ -20,7 +20,7 @@ from ...core import npy
 from ...core.atomic_files import sync_file, sync_folder
 from ...core.errors import DataError
 from ...core.names import shown
-from .extracts import Part
+from .extracts import ExportBatch
 from .npz import begin_npy
 from .parquet import ParquetFile, columns, shape_of
 
@@ -44,7 +44,7 @@ PER_SHARD = 1_000_000
 
 def write_shards(
     folder: Path,
-    parts: Iterable[Part],
+    parts: Iterable[ExportBatch],
     shape: tuple[int, int],
     about: dict[str, Any],
     per_shard: int,
@@ -82,13 +82,13 @@ def write_shards(
 
 
 class _Ahead:
-    """Parts, cut to any number of rows."""
+    """Batches of an export, cut to any number of rows."""
 
-    def __init__(self, parts: Iterator[Part]) -> None:
+    def __init__(self, parts: Iterator[ExportBatch]) -> None:
         self._parts = parts
-        self._rest: Part | None = None
+        self._rest: ExportBatch | None = None
 
-    def take(self, rows: int) -> Iterator[Part]:
+    def take(self, rows: int) -> Iterator[ExportBatch]:
         """The next so many rows, or what is left."""
         while rows:
             part = self._rest or next(self._parts, None)
@@ -104,7 +104,7 @@ class _Ahead:
 # -- reading -------------------------------------------------------------------
 
 
-class Row(NamedTuple):
+class MetadataRow(NamedTuple):
     """What the metadata says of where a picture is; None where it doesn't."""
 
     path: str | bytes | None
@@ -126,7 +126,7 @@ class Shard:
     addresses: tuple[str, ...]
     """The same of addresses."""
 
-    def rows(self, at_most: int) -> Iterator[tuple[NDArray[np.float32], list[Row]]]:
+    def rows(self, at_most: int) -> Iterator[tuple[NDArray[np.float32], list[MetadataRow]]]:
         """Embeddings (m, d) and what is said of each, at most so many at a time.
 
         Raises:
@@ -137,7 +137,7 @@ class Shard:
             yield np.asarray(self.embeddings[start : start + len(rows)], np.float32), rows
             start += len(rows)
 
-    def metadata_rows(self, at_most: int) -> Iterator[list[Row]]:
+    def metadata_rows(self, at_most: int) -> Iterator[list[MetadataRow]]:
         """What is said of each picture, at most so many at a time.
 
         Raises:
@@ -146,7 +146,7 @@ class Shard:
         start = 0
         for some in columns(self.metadata, [*self.paths, *self.addresses], at_most):
             yield [
-                Row(_first(row, self.paths), _first(row, self.addresses), start + number)  # type: ignore[arg-type]
+                MetadataRow(_first(row, self.paths), _first(row, self.addresses), start + number)  # type: ignore[arg-type]
                 for number, row in enumerate(some)
             ]
             start += len(some)

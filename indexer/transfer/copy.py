@@ -1,8 +1,8 @@
-"""A store brought to another home, from a folder to a Milvus or back: all goes over as it is.
+"""A store brought to another backend, from a folder to a Milvus or back: all goes over as it is.
 
 What differs is sent, folder by folder, in batches that are a write each; so a copy that was cut
 short goes on, and one that is made again brings the other in step. Then it is verified: counts,
-vectors by chance, and whether both answer alike.
+vectors by chance, and whether both find the same.
 """
 
 from __future__ import annotations
@@ -58,17 +58,17 @@ class Copied:
     vectors: int = 0
     """Vectors that were compared, and found equal in every bit."""
     recall: float = 1.0
-    """Of the ten best answers of the source, the share that the copy gives as well: the mean over
+    """Of the ten best hits of the source, the share that the copy gives as well: the mean over
     `compared` pictures."""
     compared: int = 0
     source_changed: bool = False
     """Whether the source was written to meanwhile. The copy then is what a source in a folder was
-    when the copy began; how both answer is only reported. The next copy brings it in step."""
+    when the copy began; what both find is only reported. The next copy brings it in step."""
 
 
 @dataclass
-class _Difference:
-    """Of one folder: what is to be written, and what to be removed."""
+class _FolderDifference:
+    """What is to be written and what to be removed in one folder of the copy."""
 
     folder: bytes
     files: list[tuple[bytes, PathEntry | Reject]] = field(default_factory=list)
@@ -133,7 +133,7 @@ def _destination(
             if not same or not (is_new or is_copy):
                 raise StoreError(
                     f"{shown(there)} holds a store that is no copy of {shown(one.location)}; give "
-                    "another place, or join the two with 'tll-index merge'"
+                    "another location, or join the two with 'tll-index merge'"
                 )
             settle(other, progress, copying=True)
         except BaseException:
@@ -155,7 +155,8 @@ def _destination(
 
 
 def _for_index(one: Store, reader: Reader, there: Location, settings: Settings) -> Settings:
-    """Settings for a home whose index is the one that the source was told, where it can be had."""
+    """Settings for a backend whose index is the one that the source was told, where it can be
+    had."""
     told = settings.index or reader.index_settings().get("index", "")
     try:
         for space in one.about.spaces:
@@ -209,7 +210,7 @@ def _bring_in_step(
     other.catalog.remove_orphans()
 
 
-def _differences(reader: Reader, other: Store, progress: Progress) -> Iterator[_Difference]:
+def _differences(reader: Reader, other: Store, progress: Progress) -> Iterator[_FolderDifference]:
     """Folder by folder; those last that only the copy has."""
     left: dict[bytes, int]
     with other.catalog.reading() as copy:
@@ -218,7 +219,7 @@ def _differences(reader: Reader, other: Store, progress: Progress) -> Iterator[_
         with other.catalog.reading() as copy:
             known = _files_in(copy, left.pop(folder, None))
         wanted = _files_in(_forgetful(reader), number)
-        found = _Difference(folder)
+        found = _FolderDifference(folder)
         same = 0
         for name, (said, content) in wanted.items():
             if known.pop(name, (None, None))[1] == content:
@@ -230,7 +231,7 @@ def _differences(reader: Reader, other: Store, progress: Progress) -> Iterator[_
         yield found
     for folder, number in left.items():
         with other.catalog.reading() as copy:
-            yield _Difference(folder, gone=sorted(_files_in(copy, number)))
+            yield _FolderDifference(folder, gone=sorted(_files_in(copy, number)))
 
 
 def _forgetful(reader: Reader) -> Reader:
@@ -286,7 +287,7 @@ def _record(
     return len(fresh)
 
 
-def _remove(writer: Writer, difference: _Difference) -> int:
+def _remove(writer: Writer, difference: _FolderDifference) -> int:
     writer.foresee((), (os.path.join(difference.folder, name) for name in difference.gone))
     for name in difference.gone:
         writer.remove_path(os.path.join(difference.folder, name))
@@ -330,7 +331,7 @@ def _verify(reader: Reader, one: Store, other: Store, copied: Copied) -> None:
     if copied.recall < LEAST_RECALL and not copied.source_changed:
         raise _differ(
             other,
-            f"other answers: of the ten best of its source it gives {copied.recall:.1%}, and "
+            f"other hits: of the ten best of its source it gives {copied.recall:.1%}, and "
             f"{LEAST_RECALL:.0%} are wanted",
         )
 
@@ -338,9 +339,9 @@ def _verify(reader: Reader, one: Store, other: Store, copied: Copied) -> None:
 def _compare_hits(one: Store, other: Store, contents: Sequence[str], copied: Copied) -> None:
     shares = []
     for content in contents:
-        look = other.encode_indexed(content)  # which is what its source had
+        embedding = other.encode_indexed(content)  # which is what its source had
         mine, theirs = (
-            {hit.sha256 for hit in s.query_blend([look], _NEAREST)} for s in (one, other)
+            {hit.sha256 for hit in s.query_blend([embedding], _NEAREST)} for s in (one, other)
         )
         if mine:
             shares.append(len(mine & theirs) / len(mine))
@@ -351,5 +352,5 @@ def _compare_hits(one: Store, other: Store, contents: Sequence[str], copied: Cop
 def _differ(other: Store, how: str) -> StoreError:
     return StoreError(
         f"the copy in {shown(other.location)} has {how}; it is marked as unfinished: run the same "
-        "command again, or begin in an empty place"
+        "command again, or begin in an empty location"
     )

@@ -52,9 +52,9 @@ def export(
         destination: what ends with `.parquet` or `.npz` is written so.
         store: its folder; None as in `Store.open`.
         layout: 'clip-retrieval' for a folder; None goes by the destination's ending.
-        vectors: 'looks': how pictures look, the cosine of two being how much they look alike;
-            'stored': what the store keeps, which with a hub penalty is 2 values longer, and only of
-            use with asks of the same lens.
+        vectors: 'looks': gallery embeddings, the cosine of two being how much they look alike;
+            'stored': what the store keeps, which with hubness correction is 2 values longer, and
+            only of use with query embeddings of the same lens.
 
     Raises:
         UsageError: no such layout, or the destination can't be one.
@@ -71,7 +71,7 @@ def export(
     with Store.open(store, settings=settings) as opened, opened.catalog.reading() as reader:
         about = opened.about
         lens = opened.lens if vectors == "looks" else None
-        dimension = about.dimension if lens is None else _looks(lens)
+        dimension = about.dimension if lens is None else _embedding_length(lens)
         extract = Extract(reader, lens, dimension, progress or Progress())
         said = {
             "made_with": f"tll-index {__version__}",
@@ -100,8 +100,8 @@ def _layout_of(destination: str | os.PathLike[str]) -> Layout:
     )
 
 
-def _looks(lens: Lens) -> int:
-    """The length of a look."""
+def _embedding_length(lens: Lens) -> int:
+    """How many values an embedding has without what corrects hubness."""
     return lens.dimension if lens.csls is None else lens.csls.bank.shape[1]
 
 

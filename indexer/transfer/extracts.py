@@ -20,8 +20,8 @@ _BYTES, _ROWS = 16 << 20, 1 << 14
 
 
 @dataclass(frozen=True)
-class Part:
-    """Some images that paths show, in order of number."""
+class ExportBatch:
+    """A batch of exported rows: images that paths show, in order of number."""
 
     vectors: UnitVectors
     """(n, d)."""
@@ -35,15 +35,17 @@ class Part:
     def __len__(self) -> int:
         return len(self.records)
 
-    def __getitem__(self, rows: slice) -> Part:
-        return Part(self.vectors[rows], self.records[rows], self.paths[rows], self.links[rows])
+    def __getitem__(self, rows: slice) -> ExportBatch:
+        return ExportBatch(
+            self.vectors[rows], self.records[rows], self.paths[rows], self.links[rows]
+        )
 
-    def by_path(self) -> Part:
+    def by_path(self) -> ExportBatch:
         """The same with a row for each path."""
         times = [len(paths) for paths in self.paths]
         rows = np.repeat(np.arange(len(times)), times)
         records = [self.records[row] for row in rows.tolist()]
-        return Part(
+        return ExportBatch(
             self.vectors[rows],
             records,
             [[path] for paths in self.paths for path in paths],
@@ -53,11 +55,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Extract:
-    """All that a store holds at one moment: read `parts` once."""
+    """An extract of all that a store holds at one moment: read `parts` once."""
 
     reader: Reader
     lens: Lens | None
-    """That the vectors were made with, to make looks of them; None leaves them as they are."""
+    """That the vectors were made with, to make plain embeddings of them; None leaves them as they
+    are."""
     dimension: int
     """d of the vectors that come out."""
     progress: Progress
@@ -72,7 +75,7 @@ class Extract:
         """The same, by path."""
         return self.reader.entries
 
-    def parts(self) -> Iterator[Part]:
+    def parts(self) -> Iterator[ExportBatch]:
         """
         Raises:
             StoreDamagedError: the catalog has lost something.
@@ -99,7 +102,7 @@ class Extract:
                 f"{images:,} with {paths:,}; 'tll-index repair' mends it"
             )
 
-    def _part(self, numbers: list[int], vectors: UnitVectors) -> Part:
+    def _part(self, numbers: list[int], vectors: UnitVectors) -> ExportBatch:
         paths = [self.reader.paths_of(number) for number in numbers]
         shown = [row for row, found in enumerate(paths) if found]  # not orphans
         records = [self.reader.record(numbers[row]) for row in shown]
@@ -113,4 +116,4 @@ class Extract:
             )
         paths = [paths[row] for row in shown]
         links = [again_of_one_file(some) if len(some) > 1 else [False] for some in paths]
-        return Part(vectors, records, paths, links)
+        return ExportBatch(vectors, records, paths, links)

@@ -43,7 +43,7 @@ from ..scan.walk import LONGEST_NAME, FileState, absolute
 from ..store import resolve
 from ..store.create import new_store
 from ..store.store import Store
-from .clip_retrieval import Row, Shard, shards_in
+from .clip_retrieval import MetadataRow, Shard, shards_in
 from .imported_rows import Imported, ImportedRow, record_rows
 
 _ROWS = 1024
@@ -75,10 +75,11 @@ def import_embeddings(
         store: its folder, made where there is none; None as in `build`.
         backbone: registry name of what made them, the embedding being its last layer, such as
             CLIP's joint one. Some pictures are embedded here to see whether that is so. The store
-            then is one like others, and can be asked with any picture. None: nothing here made
-            them, and it can be asked with its own pictures and with vectors.
+            then is one like others, and can be searched with any picture. None: nothing here made
+            them, and it can be searched with its own pictures and with vectors.
         weights: file of the backbone's weights, where it isn't the one that is found.
-        model: without `backbone`, what made them, in words. Stores of one `model` can be merged.
+        model: without `backbone`, what made them, as free text. Stores of one `model` can be
+        merged.
 
     Raises:
         DataError: the folder is not in that layout, or can't be read.
@@ -161,7 +162,7 @@ def _joint(backbone: str, dimension: int, weights: Path | None, settings: Settin
 
 
 def _compared(shards: Sequence[Shard], embedder: Embedder, settings: Settings) -> str:
-    """Embed some of the pictures here; says in words how that compares.
+    """Embed some of the pictures here, and say how that compares.
 
     Raises:
         StoreMismatchError: other vectors come out.
@@ -258,7 +259,7 @@ def _rows(shards: Sequence[Shard], counts: Imported) -> Iterator[ImportedRow]:
                     )
 
 
-def _path_of(row: Row) -> bytes | None:
+def _path_of(row: MetadataRow) -> bytes | None:
     """Where the picture of a row is: a path that is there, else an address, else that path."""
     try:
         path = absolute(row.path) if row.path else None

@@ -44,7 +44,7 @@ class Imported:
 
 @dataclass(frozen=True)
 class ImportedRow(Listed):
-    """One row: a file that may be here, and its vector."""
+    """A row of an import: a file that may be here, and its vector."""
 
     vector: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
     """(d,), of length 1."""

@@ -1,4 +1,4 @@
-"""Several stores made one, without a look at any picture: vectors and metadata go over as they are.
+"""Several stores made one, without opening any picture: vectors and metadata go over as they are.
 
 Each source is read as it is at one moment. Batches of paths are a transaction each, and what is
 there already is passed over: a merge that is cut short, or run again, goes on.
@@ -133,8 +133,8 @@ def _require_alike(stores: Sequence[Store], like: Store) -> None:
             )
         if like.about.text and not store.about.text:
             raise StoreMismatchError(
-                f"{shown(store.location)} was built without words and {shown(like.location)} with: "
-                "build the former again, with --text"
+                f"{shown(store.location)} was built without --text and {shown(like.location)} "
+                "with it: build the former again, with --text"
             )
 
 

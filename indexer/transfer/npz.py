@@ -14,7 +14,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from .extracts import Part
+from .extracts import ExportBatch
 
 _COLUMNS: dict[str, str] = {
     "id": "S64",
@@ -37,7 +37,7 @@ def begin_npy(file: IO[bytes], shape: tuple[int, ...], dtype: DTypeLike) -> None
 
 
 def write_npz(
-    path: Path, parts: Iterable[Part], shape: tuple[int, int], about: dict[str, Any]
+    path: Path, parts: Iterable[ExportBatch], shape: tuple[int, int], about: dict[str, Any]
 ) -> None:
     """Write `vectors` of that shape and a column for each of `_COLUMNS`, without pickles.
 
@@ -73,13 +73,13 @@ def _member(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
 
 
 class _Columns:
-    """Metadata as arrays, part after part."""
+    """Metadata as arrays, batch after batch."""
 
     def __init__(self) -> None:
         self._rows = 0
         self._bytes = 0
 
-    def of(self, part: Part) -> dict[str, NDArray[Any]]:
+    def of(self, part: ExportBatch) -> dict[str, NDArray[Any]]:
         """`paths` holds the bytes of all paths, one after the other; of the i-th, `path_ends[i]` is
         where it ends, `path_rows[i]` the row of the picture that it shows, and `path_is_link[i]`
         whether it leads to the file of a path before it."""

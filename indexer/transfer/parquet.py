@@ -12,7 +12,7 @@ from typing import Any
 from ...core.errors import DataError
 from ...core.extras import extra
 from ...core.names import shown
-from .extracts import Part
+from .extracts import ExportBatch
 
 
 def parquet(what: str) -> Any:
@@ -25,7 +25,7 @@ def parquet(what: str) -> Any:
 
 
 class ParquetFile:
-    """One file with a row for each row of the parts that are added. Use it in `with`."""
+    """A Parquet file with a row for each row of the batches that are added. Use it in `with`."""
 
     def __init__(
         self, path: Path, about: dict[str, Any], dimension: int = 0, path_column: str = "path"
@@ -72,7 +72,7 @@ class ParquetFile:
     ) -> None:
         self._writer.close()
 
-    def add(self, part: Part) -> None:
+    def add(self, part: ExportBatch) -> None:
         """Write some rows, as a row group of their own.
 
         Raises:

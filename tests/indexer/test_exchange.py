@@ -192,7 +192,7 @@ def test_shards_have_names_of_one_length(here: Path, rows: int, shards: int) -> 
 
     record = ImageRecord("0" * 64, 1, 1, "PNG", 1)
     parts = [
-        extracts.Part(np.full((1, 2), row, np.float32), [record], [[b"/a"]], [[False]])
+        extracts.ExportBatch(np.full((1, 2), row, np.float32), [record], [[b"/a"]], [[False]])
         for row in range(rows)
     ]
     clip_layout.write_shards(here, parts, (rows, 2), {}, per_shard=1)

@@ -528,7 +528,7 @@ def test_stores_with_words_are_merged(photos: list[Path], here: Path) -> None:
             in_step(store)
             assert str(other[0]) in [hit.path for hit in store.query(text="snow", k=99)]
         assert verify(path).whole
-    with pytest.raises(StoreMismatchError, match=r"plain was built without words .*--text"):
+    with pytest.raises(StoreMismatchError, match=r"plain was built without --text .*with it"):
         merge(["plain"])
     assert merge(["other.store"], store="plain").known == 5  # which keeps none
     assert read_about(Path("plain")).text is None and verify("plain").whole

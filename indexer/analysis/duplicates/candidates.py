@@ -15,7 +15,7 @@ from ....engine.near_duplicates.orientation import ORIENTATIONS, UPRIGHT
 from ..knn_graph import Neighbourhoods
 from .sketches import Sketches
 
-NEIGHBOURS = 20
+COPY_NEIGHBOURS = 20
 """Candidates for each picture: so many that look most like it through the lens,"""
 LEAST_COSINE = 0.4
 """and at least so much; what is compressed hard or made very small looks less like itself."""
@@ -34,7 +34,7 @@ _AT_A_TIME = 1024
 
 
 @dataclass(frozen=True, eq=False)
-class Candidates:
+class CandidatePairs:
     """Pairs of pictures, each once for an orientation, as rows of their sketches; the lower row
     first."""
 
@@ -46,7 +46,7 @@ class Candidates:
     """(n,): whether they are so much alike that a part is looked for, which takes longer."""
 
     @classmethod
-    def joined(cls, parts: Iterable[Candidates]) -> Candidates:
+    def joined(cls, parts: Iterable[CandidatePairs]) -> CandidatePairs:
         """All of these, each once."""
         all_parts = list(parts)
         pairs = np.concatenate([np.empty((0, 2), np.int64), *(one.pairs for one in all_parts)])
@@ -58,13 +58,13 @@ class Candidates:
         new[1:] = (keyed[1:] != keyed[:-1]).any(axis=1)
         return cls(keyed[new, :2], keyed[new, 2], partly[order][new])
 
-    def readable(self, sketches: Sketches) -> Candidates:
+    def readable(self, sketches: Sketches) -> CandidatePairs:
         """Those of which both can be read."""
         there = sketches.readable[self.pairs].all(axis=1)
-        return Candidates(self.pairs[there], self.orientations[there], self.may_be_parts[there])
+        return CandidatePairs(self.pairs[there], self.orientations[there], self.may_be_parts[there])
 
 
-def by_lens(sketches: Sketches, blocks: Iterable[Neighbourhoods]) -> Iterator[Candidates]:
+def by_lens(sketches: Sketches, blocks: Iterable[Neighbourhoods]) -> Iterator[CandidatePairs]:
     """Those that look alike through the lens."""
     for block in blocks:
         row, column = np.nonzero(block.cosines >= LEAST_COSINE)
@@ -73,10 +73,10 @@ def by_lens(sketches: Sketches, blocks: Iterable[Neighbourhoods]) -> Iterator[Ca
         known = (sketches.images[rows] == numbers).all(axis=1)
         upright = np.full(int(known.sum()), ORIENTATIONS.index(UPRIGHT))
         near = block.cosines[row, column][known] >= LEAST_COSINE_OF_PARTS
-        yield Candidates(np.sort(rows[known], 1), upright, near)
+        yield CandidatePairs(np.sort(rows[known], 1), upright, near)
 
 
-def by_outline(sketches: Sketches, progress: Progress) -> Iterator[Candidates]:
+def by_outline(sketches: Sketches, progress: Progress) -> Iterator[CandidatePairs]:
     """Those with much the same outline, also mirrored and turned."""
     rows = np.flatnonzero(sketches.readable)
     if len(rows) < 2:
@@ -87,21 +87,21 @@ def by_outline(sketches: Sketches, progress: Progress) -> Iterator[Candidates]:
     for start in range(0, len(rows), _AT_A_TIME):
         some = rows[start : start + _AT_A_TIME]
         for number, orientation in enumerate(ORIENTATIONS):
-            # What lies so as a picture is asked for: the picture, taken back.
+            # What lies so as a picture is searched: the picture, taken back.
             lying = orientation.inverse.of(sketches.keys[some]).reshape(len(some), -1)
             cosines, found = index.search(np.ascontiguousarray(lying), wanted)
             near = (cosines >= LEAST_COSINE_OF_OUTLINES) & (found >= 0)
             row, column = np.nonzero(near)
             one, other = some[row], rows[found[row, column]]
             first = one < other  # the other way round it is found as well, with the inverse
-            yield Candidates(
+            yield CandidatePairs(
                 np.stack([one[first], other[first]], 1),
                 np.full(int(first.sum()), number),
                 cosines[row, column][first] >= LEAST_COSINE_OF_OUTLINES_OF_PARTS,
             )
             back = ORIENTATIONS.index(orientation.inverse)
             last = one > other
-            yield Candidates(
+            yield CandidatePairs(
                 np.stack([other[last], one[last]], 1),
                 np.full(int(last.sum()), back),
                 cosines[row, column][last] >= LEAST_COSINE_OF_OUTLINES_OF_PARTS,

@@ -30,7 +30,7 @@ from ....engine.near_duplicates.pixel_comparison import (
 )
 from ...decoding.reread import reread
 from ...store.store import Store
-from .candidates import Candidates
+from .candidates import CandidatePairs
 from .sketches import Sketches
 
 PROMISING = 0.8
@@ -81,7 +81,7 @@ Matches = dict[tuple[int, int], Match]
 
 def promises(
     sketches: Sketches,
-    candidates: Candidates,
+    candidates: CandidatePairs,
     threshold: float,
     workers: int,
     progress: Progress,
@@ -198,10 +198,10 @@ def confirmed(
             ):
                 row = int(np.searchsorted(numbers, number))
                 pixels[row], there[row] = picture.pixels, True
-            look = _Comparison(sketches, rows, pixels, there, threshold)
+            close = _CloseComparison(sketches, rows, pixels, there, threshold)
             workers = store.settings.decoders()
             with ThreadPoolExecutor(workers) as pool, calm_blas():
-                look.all(some, found, refused, pool, progress)
+                close.all(some, found, refused, pool, progress)
     return found
 
 
@@ -221,7 +221,9 @@ def _portions(promising: list[Promise]) -> Iterator[list[Promise]]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Comparison:
+class _CloseComparison:
+    """Pictures of a portion, to be compared pixel by pixel."""
+
     sketches: Sketches
     rows: NDArray[np.int64]
     """Of the sketches; those of `pixels`."""

@@ -6,14 +6,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-Row: TypeAlias = int
-Partners: TypeAlias = Mapping[Row, frozenset[Row]]
+RowNumber: TypeAlias = int
+Partners: TypeAlias = Mapping[RowNumber, frozenset[RowNumber]]
 """Of each row those that it was confirmed with, in both directions."""
 
 
 def stars(
-    pairs: Iterable[tuple[Row, Row]], quality: Sequence[Any], likes: Mapping[tuple[Row, Row], float]
-) -> Iterator[list[Row]]:
+    pairs: Iterable[tuple[RowNumber, RowNumber]],
+    quality: Sequence[Any],
+    likes: Mapping[tuple[RowNumber, RowNumber], float],
+) -> Iterator[list[RowNumber]]:
     """Groups in which the first was confirmed with each other member; every row of any pair is in
     exactly one.
 
@@ -47,15 +49,15 @@ def stars(
             yield _best_first(group, partners, quality)
 
 
-def _partners(pairs: Iterable[tuple[Row, Row]]) -> Partners:
-    found: dict[Row, set[Row]] = defaultdict(set)
+def _partners(pairs: Iterable[tuple[RowNumber, RowNumber]]) -> Partners:
+    found: dict[RowNumber, set[RowNumber]] = defaultdict(set)
     for one, other in pairs:
         found[one].add(other)
         found[other].add(one)
     return {row: frozenset(others) for row, others in found.items()}
 
 
-def _greedy(partners: Partners, order: Sequence[Row]) -> list[list[Row]]:
+def _greedy(partners: Partners, order: Sequence[RowNumber]) -> list[list[RowNumber]]:
     """The best with all its partners, then the best of the rest; some may be left."""
     left, groups = dict.fromkeys(order), []
     for row in order:
@@ -68,7 +70,9 @@ def _greedy(partners: Partners, order: Sequence[Row]) -> list[list[Row]]:
     return groups
 
 
-def _taken_in(row: Row, host: Row, group_of: dict[Row, list[Row]], partners: Partners) -> list[Row]:
+def _taken_in(
+    row: RowNumber, host: RowNumber, group_of: dict[RowNumber, list[RowNumber]], partners: Partners
+) -> list[RowNumber]:
     """The group of `host`, with it as the first and `row` as a new member."""
     group = group_of[host]
     if all(one == host or one in partners[host] for one in group):
@@ -81,13 +85,17 @@ def _taken_in(row: Row, host: Row, group_of: dict[Row, list[Row]], partners: Par
     return group
 
 
-def _best_first(group: list[Row], partners: Partners, quality: Sequence[Any]) -> list[Row]:
+def _best_first(
+    group: list[RowNumber], partners: Partners, quality: Sequence[Any]
+) -> list[RowNumber]:
     """The first is the best of those that all the others were confirmed with."""
     ranked = sorted(group, key=quality.__getitem__)
-    hubs = (row for row in ranked if all(one == row or one in partners[row] for one in ranked))
-    first = next(hubs)
+    centres = (row for row in ranked if all(one == row or one in partners[row] for one in ranked))
+    first = next(centres)
     return [first, *(row for row in ranked if row != first)]
 
 
-def _like(likes: Mapping[tuple[Row, Row], float], one: Row, other: Row) -> float:
+def _like(
+    likes: Mapping[tuple[RowNumber, RowNumber], float], one: RowNumber, other: RowNumber
+) -> float:
     return likes[one, other] if (one, other) in likes else likes[other, one]

@@ -26,7 +26,7 @@ from ...catalog.records import ImageRecord
 from ...scan.file_states import OK, IndexedPath, states_now
 from ...store.store import Store
 from ..knn_graph import neighbourhoods
-from .candidates import NEIGHBOURS, Candidates, by_lens, by_outline
+from .candidates import COPY_NEIGHBOURS, CandidatePairs, by_lens, by_outline
 from .confirm import Match, Matches, confirmed, promises
 from .families import stars
 from .groups import Group, ShownImage, grouped
@@ -77,9 +77,9 @@ _Family = dict[int, Match]
 
 def _families(store: Store, threshold: float, progress: Progress) -> list[_Family]:
     with Sketches.of(store, _images(store), progress) as sketches:
-        candidates = Candidates.joined(
+        candidates = CandidatePairs.joined(
             [
-                *by_lens(sketches, neighbourhoods(store, NEIGHBOURS, progress=progress)),
+                *by_lens(sketches, neighbourhoods(store, COPY_NEIGHBOURS, progress=progress)),
                 *by_outline(sketches, progress),
             ]
         )
@@ -114,8 +114,8 @@ def _of_the_first(first: int, row: int, matches: Matches) -> Match:
 
 
 def _with_the_best(
-    matches: Matches, quality: list[tuple[int, int, int]], tried: Candidates
-) -> Candidates:
+    matches: Matches, quality: list[tuple[int, int, int]], tried: CandidatePairs
+) -> CandidatePairs:
     """The best of what hangs together, with those of it that were no candidates: as they are, and
     as they lie to somebody who lies to the best."""
     known = {tuple(pair) for pair in tried.pairs.tolist()}
@@ -128,7 +128,7 @@ def _with_the_best(
     ]
     new = np.array([pair for pair in pairs if pair not in known], np.int64).reshape(-1, 2)
     ways = len(ORIENTATIONS)
-    return Candidates(
+    return CandidatePairs(
         np.repeat(new, ways, axis=0),
         np.tile(np.arange(ways), len(new)),
         np.ones(ways * len(new), bool),

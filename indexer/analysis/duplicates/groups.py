@@ -96,7 +96,7 @@ def grouped(images: Sequence[ShownImage], now: Mapping[bytes, PathState]) -> Ite
             yield from grouped([ShownImage(image.record, image.entries)], now)
         return
     copies = [copy for sure, _ in found for copy in sure]
-    # Nobody asked about files that lie outside: one may be the best, and stay.
+    # This is not about files that lie outside: one may be the best, and stay.
     outside = [copy for copy in copies[1:] if copy.state == _OUTSIDE]
     copies = [replace(copy, state=OK) for copy in copies[:1]] + [
         copy for copy in copies[1:] if copy.state == OK

@@ -54,7 +54,7 @@ class Evaluation:
     """Found groups beside known ones."""
 
     counts: Counts
-    """At the threshold that was asked for,"""
+    """At the given threshold,"""
     higher: tuple[Counts, ...]
     """and at higher ones, where members that agree less well would be left out."""
     missed: tuple[Pair, ...]
