@@ -23,7 +23,7 @@ class Printer:
     """Prints answers; `finish` what can only be said of all of them."""
 
     format: str
-    """See `parameters.FORMATS`."""
+    """See `commands.shared.formats.FORMATS`."""
     style: Style
     canvas: Canvas | None = None
     """Where pictures are shown above each table."""

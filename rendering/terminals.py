@@ -20,7 +20,7 @@ Protocol: TypeAlias = Literal["kitty", "iterm", "sixel", "blocks"]
 
 PROTOCOLS: tuple[Protocol, ...] = ("kitty", "iterm", "sixel", "blocks")
 
-_ANSWER_SECONDS = 0.5
+_REPLY_SECONDS = 0.5
 """A terminal that says what it is takes some milliseconds, and a network's round trip."""
 
 
@@ -208,7 +208,7 @@ def _attributes() -> list[str]:
 
 def _read_attributes(terminal: int) -> list[str]:
     said = b""
-    while select.select([terminal], [], [], _ANSWER_SECONDS)[0]:
+    while select.select([terminal], [], [], _REPLY_SECONDS)[0]:
         said += (more := os.read(terminal, 64))
         if (found := re.search(rb"\x1b\[\?([\d;]*)c", said)) is not None:
             return found[1].decode().split(";")

@@ -20,7 +20,7 @@ from PIL import Image
 import tiny
 from conftest import Result
 from pictures import fill_folder, noise
-from tll_index.commands.lens import train
+from tll_index.commands.train import train
 from tll_index.core.config import load_settings
 from tll_index.engine.backbones.registry import DEFAULT
 from tll_index.engine.evaluation.metrics import evaluate

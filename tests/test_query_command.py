@@ -158,7 +158,7 @@ def test_a_query_loads_what_it_needs(photos: list[Path]) -> None:
         f"sys.argv = ['tll-index', 'query', {str(photos[0])!r}]\n"
         "try: main()\n"
         "except SystemExit as end: assert end.code in (0, None)\n"
-        "late = 'rendering.sheets rendering.strips rendering.lettering web commands.lens'\n"
+        "late = 'rendering.sheets rendering.strips rendering.lettering web commands.train'\n"
         "late = {f'tll_index.{name}' for name in late.split()} | {'jinja2', 'PIL.ImageFont'}\n"
         "print(sorted(late & set(sys.modules)), file=sys.stderr)"
     )

@@ -1,0 +1,28 @@
+"""Progress bars, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ...core.progress import Progress, Ticks
+
+
+@contextmanager
+def bars(quiet: bool) -> Iterator[Progress]:
+    """Progress bars for long work on a store, or nothing."""
+    from ...core.progress import Progress
+    from ...rendering.progress import Bars
+
+    with Progress() if quiet else Bars() as progress:
+        yield progress
+
+
+def tick_bars(quiet: bool = False) -> Ticks:
+    """Progress bars for long work of the engine, or nothing."""
+    from ...core.progress import Ticks
+    from ...rendering.progress import TickBars
+
+    return Ticks() if quiet else TickBars()
