@@ -84,7 +84,7 @@ def by_hand(backbone: Backbone, paths: list[Path]) -> NDArray[np.float32]:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300  # a busy machine
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
