@@ -178,7 +178,7 @@ def __getattr__(name: str) -> object:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = getattr(importlib.import_module(_MODULES[name], __name__), name)
-    globals()[name] = found  # so that this is asked once for each
+    globals()[name] = found  # found once, it is a name like others
     return found
 
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 def backup(destination: Path, store: Location | None, quiet: bool) -> None:
     """Copy the store to the new folder DEST, consistent though a build may be writing to it.
 
-    The copy is a store: 'query --store DEST' asks it. To go back to it, put it in the place of the
-    other.
+    The copy is a store: 'query --store DEST' searches it. To go back to it, put it where the other
+    was.
     """
     from ..core.config import load_settings
     from ..indexer.maintenance.backup import backup as back_up

@@ -39,6 +39,6 @@ def completion(context: click.Context, shell: str) -> None:
 
 
 def complete_shell(commands: click.Command) -> int | None:
-    """Answer a shell that asks what could come next; None where none does."""
+    """Tell a shell what could come next, if it asks; the exit status, or None if it doesn't."""
     instruction = os.environ.get(VARIABLE)
     return shell_complete(commands, {}, _NAME, VARIABLE, instruction) if instruction else None

@@ -25,7 +25,7 @@ def copy(source: Location, destination: Location, quiet: bool) -> None:
     """Copy the store SRC to DEST: folders, or addresses such as milvus://HOST:PORT/NAME.
 
     Nothing is embedded again. Run again after Ctrl-C, it goes on; run again later, it brings DEST
-    in step. The end is a check: counts, vectors, and whether both give the same answers.
+    in step. The end is a check: counts, vectors, and whether both find the same.
     """
     from ..indexer.transfer.copy import copy_store
 
@@ -40,7 +40,7 @@ def copy(source: Location, destination: Location, quiet: bool) -> None:
     )
     click.echo(
         f"verified: counts are equal, {counted(found.vectors, 'vector')} by chance "
-        f"{'is' if found.vectors == 1 else 'are'} equal in every bit, of the ten best answers to "
+        f"{'is' if found.vectors == 1 else 'are'} equal in every bit, of the ten best hits of "
         f"{counted(found.compared, 'picture')} {found.recall:.1%} are the same"
     )
     if found.source_changed:

@@ -25,7 +25,7 @@ from .shared.param_types import PATH
 @store_option
 @click.option("--backbone", metavar="NAME", help="What made them; some are made again to compare.")
 @click.option("--weights", type=PATH, help="Weights file of the backbone.")
-@click.option("--model", default="", metavar="TEXT", help="What made them, in words.")
+@click.option("--model", default="", metavar="TEXT", help="What made them, as a text.")
 @device_option
 @runtime_option
 @workers_option
@@ -41,7 +41,7 @@ def import_(
 ) -> None:
     """Put embeddings in clip-retrieval's layout (DIR/img_emb, DIR/metadata) into a store.
 
-    Without --backbone, the store can be asked with its own pictures only. Run again, it goes on.
+    Without --backbone, only the store's own pictures can be queries. Run again, it goes on.
     Rows with equal keys and other vectors are all kept; signed addresses are refused.
     """
     from ..core.config import load_settings

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 @click.argument("pictures", nargs=-1, type=PATH_OR_ADDRESS, metavar="[PICTURE]...")
 @store_option
 @click.option("-k", type=click.IntRange(min=1), default=10, show_default=True, help="How many.")
-@click.option("--together", is_flag=True, help="One question: what looks like all of PICTURE...?")
+@click.option("--together", is_flag=True, help="One query: what looks like all of PICTURE...?")
 @click.option(
     "--plus",
     type=WeightedPicture(),
@@ -76,7 +76,7 @@ if TYPE_CHECKING:
     type=WeightedText(),
     multiple=True,
     metavar="TEXT[=W]",
-    help="One question: what shows this, in words? For stores that were built with --text.",
+    help="One query: what shows this? For stores that were built with --text.",
 )
 @click.option(
     "--minus-text",
@@ -94,7 +94,7 @@ if TYPE_CHECKING:
 )
 @click.option("--min-score", type=float, metavar="X", help="Only hits that score at least this.")
 @click.option("--include-self", is_flag=True, help="Also the picture itself, if indexed.")
-@click.option("--sample", type=click.IntRange(min=1), help="Ask with N pictures of the store.")
+@click.option("--sample", type=click.IntRange(min=1), help="Search for N pictures of the store.")
 @format_option("table", "json", "jsonl", "csv", "paths", "paths0", json="jsonl")
 @click.option("--show", is_flag=True, help="Show the pictures, on a terminal.")
 @click.option(
@@ -140,7 +140,7 @@ def query(store: Location | None, weights: Path | None, **arguments: Any) -> Non
 
 @dataclass(frozen=True)
 class _Search:
-    """What is told to each search."""
+    """The options of each search."""
 
     k: int
     filter: tuple[str, ...]
@@ -150,7 +150,7 @@ class _Search:
 
 @dataclass(frozen=True)
 class _Show:
-    """What results are shown as, and where."""
+    """The options of how and where results are shown."""
 
     format: str
     show: bool
@@ -326,7 +326,7 @@ class _Run:
 
 @dataclass
 class _Renderer:
-    """Where results go: standard output at once, files at the end."""
+    """What shows results: on standard output at once, in files at the end."""
 
     printer: Printer
     limits: Limits

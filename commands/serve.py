@@ -36,7 +36,8 @@ _MIB = 1 << 20
     "names",
     multiple=True,
     metavar="NAME",
-    help="Also answer to this name, such as a reverse proxy's; NAME:PORT if it hides the port.",
+    help="Also take requests for this name, such as a reverse proxy's; NAME:PORT if it hides the "
+    "port.",
 )
 @click.option(
     "--trusted-proxy",

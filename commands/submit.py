@@ -37,7 +37,7 @@ def submit(
     batch_size: int | None,
     quiet: bool,
 ) -> None:
-    """Score candidates as Kaggle asks for it.
+    """Score candidates in Kaggle's format.
 
     DATA holds the pictures that have no known match: test/left, test/right, test_candidates.csv.
     """

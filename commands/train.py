@@ -131,7 +131,7 @@ def _require_lens_or_nothing(path: Path) -> None:
 
 
 def _write(path: Path, lens: Lens) -> None:
-    """Put the lens in its place at once: a killed process leaves the former file or this one."""
+    """Write the lens whole or not at all: a killed process leaves the former file or this one."""
     from ..core.atomic_files import replace_file
     from ..core.errors import TllError
 

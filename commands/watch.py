@@ -36,7 +36,7 @@ _AT_MOST = 20
     "--poll",
     type=float,
     metavar="SECONDS",
-    help="Look at everything so often, where the system can't tell: disks of the network.",
+    help="Scan everything so often, where the system reports no changes: on network disks.",
 )
 @build_options
 @format_option("table", "jsonl", json="jsonl")
@@ -56,7 +56,7 @@ def watch(
     as_json = format == "jsonl"
 
     class Lines(Listener):
-        """Prints a line for each thing that happens."""
+        """A listener that prints a line for each thing that happens."""
 
         first = True
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.argument("a", type=PATH_OR_ADDRESS)
 @click.argument("b", type=PATH_OR_ADDRESS)
 @store_option
-@click.option("--out", type=OUTPUT, help="Also draw it: both pictures, with heat (.png, .jpg).")
+@click.option("--out", type=OUTPUT, help="Also draw it: both pictures with a heatmap (.png, .jpg).")
 @click.option(
     "--method",
     type=click.Choice(["auto", "sum", "mask"]),

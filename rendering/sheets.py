@@ -1,4 +1,4 @@
-"""Answers -> a contact sheet: what was asked, large, and its hits in a grid, with their scores."""
+"""Results -> a contact sheet: each query, large, and its hits in a grid, with their scores."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ _HIGHEST = 65_500
 
 @dataclass(frozen=True)
 class SheetLayout:
-    """Where things go on a sheet: how many there are at most, and sizes in pixels."""
+    """The layout of a sheet: how many things there are at most, and sizes in pixels."""
 
     hits: int
-    """Of one question, at most."""
+    """Of one query, at most."""
     items: int = 1
-    """Pictures of one question, at most."""
+    """Pictures and texts of one query, at most."""
     columns: int = 5
     tile: int = 224
     """Width of a hit's frame; its height is three quarters of it."""
@@ -64,7 +64,7 @@ class SheetLayout:
 
     @property
     def large(self) -> int:
-        """Width of the frame of what was asked."""
+        """Width of the frame of a query."""
         return 2 * self.tile if self.hits > self.columns else self.tile * 5 // 4
 
     @property
@@ -80,7 +80,7 @@ class SheetLayout:
 
     @property
     def row(self) -> int:
-        """Height of one question's part, at most."""
+        """Height of one query's part, at most."""
         return max(self.height_of_hits(self.hits), self.height_of_items(self.items))
 
     def height(self, rows: Sequence[int]) -> int:
@@ -93,12 +93,12 @@ class SheetLayout:
         return lines * (_high(self.tile) + self.caption(3) + self.gap) - self.gap
 
     def height_of_items(self, count: int) -> int:
-        """Height of so many pictures of one question."""
+        """Height of so many pictures of one query."""
         lines = math.ceil(count / self.items_across(count))
         return lines * (_high(self.item_width(count)) + self.caption(2) + self.gap) - self.gap
 
     def items_across(self, count: int) -> int:
-        """How many pictures of one question stand side by side."""
+        """How many pictures of one query stand side by side."""
         return 1 if count == 1 else 2
 
     def item_width(self, count: int) -> int:
@@ -112,7 +112,7 @@ class SheetLayout:
 
 
 def contact_sheet(*results: Hits | QueryResult, columns: int = 5) -> Image.Image:
-    """One picture of what was asked, large, and what was found, with scores, a row a question.
+    """One picture of queries, large, and their hits with scores, a row each.
 
     Args:
         results: what `Store.query` returned; a `QueryResult` where the query was not one picture
@@ -120,10 +120,10 @@ def contact_sheet(*results: Hits | QueryResult, columns: int = 5) -> Image.Image
         columns: hits side by side, at most.
 
     Raises:
-        UsageError: it would be too large, or there is no answer.
+        UsageError: it would be too large, or there is no result.
     """
     if not results:
-        raise UsageError("a contact sheet needs an answer")
+        raise UsageError("a contact sheet needs a result")
     rows = [
         one if isinstance(one, QueryResult) else QueryResult((QueryItem(one.query),), one)
         for one in results
@@ -133,7 +133,7 @@ def contact_sheet(*results: Hits | QueryResult, columns: int = 5) -> Image.Image
     return draw_sheet(rows, Limits(), layout)
 
 
-def require_sheet(path: Path, questions: int, layout: SheetLayout) -> None:
+def require_sheet(path: Path, queries: int, layout: SheetLayout) -> None:
     """Refuse a sheet that can't be made, before the work.
 
     Raises:
@@ -141,11 +141,11 @@ def require_sheet(path: Path, questions: int, layout: SheetLayout) -> None:
     """
     if path.suffix.lower() not in FORMATS:
         raise UsageError(f"{shown(path)}: a sheet ends in {', '.join(FORMATS)}")
-    _require_room(questions, layout)
+    _require_room(queries, layout)
 
 
-def _require_room(questions: int, layout: SheetLayout) -> None:
-    high = layout.height([layout.row] * questions)
+def _require_room(queries: int, layout: SheetLayout) -> None:
+    high = layout.height([layout.row] * queries)
     if high > _HIGHEST or high * layout.width > _MOST_PIXELS:
         raise UsageError(
             f"a sheet of this would be {layout.width:,} x {high:,} pixels; ask for fewer pictures"
@@ -198,7 +198,7 @@ def framed(picture: Image.Image | None, width: int, height: int) -> Image.Image:
 
 
 class _Row:
-    """One question's part of a sheet."""
+    """A query's part of a sheet."""
 
     def __init__(self, image: Image.Image, layout: SheetLayout, limits: Limits, top: int) -> None:
         self.image, self.layout, self.limits, self.top = image, layout, limits, top
@@ -208,11 +208,11 @@ class _Row:
         layout = self.layout
         count = len(result.items)
         across, wide = layout.items_across(count), layout.item_width(count)
-        for number, items in enumerate(result.items):
+        for number, item in enumerate(result.items):
             down, right = divmod(number, across)
             left = layout.margin + right * (wide + layout.gap)
             top = self.top + down * (_high(wide) + layout.caption(2) + layout.gap)
-            self._item(items, (left, top, left + wide, top + _high(wide)), result.is_plain)
+            self._item(item, (left, top, left + wide, top + _high(wide)), result.is_plain)
         first = layout.margin + layout.large + 2 * layout.gap
         for number, hit in enumerate(result.hits):
             down, right = divmod(number, layout.across)
@@ -222,16 +222,16 @@ class _Row:
         if not result.hits:
             self._text("no picture was found", first, self.top, layout.tile, _FAINT)
 
-    def _item(self, items: QueryItem, box: Box, is_plain: bool) -> None:
+    def _item(self, item: QueryItem, box: Box, is_plain: bool) -> None:
         outside = (box[0] - 3, box[1] - 3, box[2] + 3, box[3] + 3)
-        colour = _WARM if items.weight > 0 else _FAINT
+        colour = _WARM if item.weight > 0 else _FAINT
         self.image.paste(colour, outside, _rounded(box[2] - box[0] + 6, box[3] - box[1] + 6))
-        self._frame(items.shown(box[2] - box[0], self.limits), box)
+        self._frame(item.shown(box[2] - box[0], self.limits), box)
         left, top, wide = box[0], box[3] + self.layout.text // 2 + 2, box[2] - box[0]
         used = 0.0
         if not is_plain:
-            used = self._text(sign(items.weight), left, top, wide, colour) + self.layout.text // 3
-        self._name(items.caption, left, top, wide, used, "")
+            used = self._text(sign(item.weight), left, top, wide, colour) + self.layout.text // 3
+        self._name(item.caption, left, top, wide, used, "")
 
     def _hit(self, hit: Hit, box: Box) -> None:
         layout = self.layout

@@ -26,7 +26,7 @@ _REPLY_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Style:
-    """What text may be adorned with; nothing where it is read by a program."""
+    """The style of text: what it may be adorned with, nothing where a program reads it."""
 
     colours: bool = False
     bars: bool = False
@@ -139,7 +139,7 @@ def protocol_here() -> Protocol:
 
 @dataclass(frozen=True)
 class Size:
-    """Of a terminal."""
+    """The size of a terminal."""
 
     columns: int = 80
     cell_width: int = 10

@@ -228,7 +228,7 @@ def test_contact_sheet_of_what_python_found(flat: list[Path]) -> None:
     parts = tuple(QueryItem(str(path)) for path in flat[2:4])
     where = frames(contact_sheet(QueryResult(parts, both)))
     assert {COLOURS[2], COLOURS[3]} < set(where) and len(where) == 5
-    with pytest.raises(UsageError, match="needs an answer"):
+    with pytest.raises(UsageError, match="needs a result"):
         contact_sheet()
     with pytest.raises(UsageError, match="ask for fewer"):
         contact_sheet(*[one] * 500)

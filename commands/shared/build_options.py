@@ -17,7 +17,7 @@ build_options = each(
         "--lens", metavar="FILE|none", help="Trained lens.  [default: the backbone's own]"
     ),
     click.option(
-        "--text", is_flag=True, help="Make a store that 'query --text' can ask; needs CLIP."
+        "--text", is_flag=True, help="Make a store for 'query --text' as well; needs CLIP."
     ),
     click.option(
         "--exclude",

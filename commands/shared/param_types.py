@@ -52,7 +52,7 @@ class _Store(_Path):
             self.fail(str(error), parameter, context)
 
 
-# Whether a path can be used is for the library to say: in its words, with its exit status.
+# Whether a path can be used is for the library to say: with its message and exit status.
 PATH = _Path(path_type=Path, allow_dash=True, readable=False)
 PATH_OR_ADDRESS = _PathOrAddress(path_type=Path, allow_dash=True, readable=False)
 OUTPUT = _OutputFile(path_type=Path, dir_okay=False)

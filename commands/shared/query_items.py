@@ -127,5 +127,5 @@ def query_items(
     if [item.name for item in given].count("-") > 1:
         raise click.UsageError("standard input holds one picture: name '-' once")
     if sample and is_one_query:
-        raise click.UsageError("--sample asks with each picture by itself")
+        raise click.UsageError("--sample makes each picture a query of its own")
     return [tuple(given)] if is_one_query else [(item,) for item in given]

@@ -38,7 +38,7 @@ _TRAINING_HELP = {
     "lr": "Learning rate at the start; it falls along half a cosine to 0.",
     "weight_decay": "Of AdamW.",
     "dropout": "Part of PCA's values to set to 0 in training.",
-    "hubs": "Weight of the penalty for answers that resemble everything; 0 is none.",
+    "hubs": "Weight of the penalty for pictures that resemble everything; 0 is none.",
     "seed": "Of all that is left to chance, the folds too.",
 }
 """Of each of `TrainingOptions`, whose type and default are read from there and from `RECIPES`."""
@@ -58,7 +58,7 @@ def training_options(function: _F) -> _F:
     for name in (field.name for field in reversed(fields(TrainingOptions))):
         flags, kind = f"--{name.replace('_', '-')}", hints[name]
         if switch := _SWITCHES.get(name):
-            flags, kind = "/".join(f"--{word}" for word in switch), bool
+            flags, kind = "/".join(f"--{side}" for side in switch), bool
         elif choices := get_args(kind):
             kind = click.Choice(choices)
         text = f"{_TRAINING_HELP[name]}  [{_defaults(name)}]"
