@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..engine.lens.options import RECIPES
-from .shared.bars import tick_bars
+from .shared.bars import bars
 from .shared.formats import format_option
 from .shared.interrupts import resumable
 from .shared.lenses import candidates_option, data_argument, resolve_backbone, resolve_lens
@@ -92,7 +92,7 @@ def eval_(
         name, label, used = resolve_lens(lens, backbone, settings)
         if split == "val" and used.trained:
             label, options, used = f"options of {label}", learning.recorded_options(used), None
-    with resumable(), tick_bars(quiet) as progress:
+    with resumable(), bars(quiet) as progress:
         material = learning.load_material(
             data,
             name,

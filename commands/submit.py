@@ -9,7 +9,7 @@ import click
 
 from ..core.names import shown
 from ..core.wording import counted
-from .shared.bars import tick_bars
+from .shared.bars import bars
 from .shared.interrupts import resumable
 from .shared.lenses import candidates_option, data_argument, resolve_lens
 from .shared.options import debug_option, network_options, no_progress_option
@@ -53,7 +53,7 @@ def submit(
             raise click.UsageError(f"{shown(out)} is read here, not written; name another --out")
     settings = load_settings(device=device, runtime=runtime, batch_size=batch_size)
     name, _, used = resolve_lens(lens, backbone, settings)
-    with resumable(), tick_bars(quiet) as progress:
+    with resumable(), bars(quiet) as progress:
         embedder = load_embedder(name, settings, weights=weights, lens=used)
         candidates, scores = rate_candidates(
             data, embedder, file=candidates_file, settings=settings, progress=progress

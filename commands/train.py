@@ -11,7 +11,7 @@ import click
 
 from ..core.names import shown
 from ..core.wording import counted
-from .shared.bars import tick_bars
+from .shared.bars import bars
 from .shared.formats import format_option
 from .shared.interrupts import INTERRUPTED, resumable
 from .shared.lenses import data_argument, resolve_backbone
@@ -73,7 +73,7 @@ def train(
     options = options_of(recipe or "ours", **chosen)
     settings = load_settings(device=device, runtime=runtime, batch_size=batch_size)
     _require_lens_or_nothing(out)
-    with resumable(), tick_bars(quiet) as progress:
+    with resumable(), bars(quiet) as progress:
         material = learning.load_material(
             data,
             resolve_backbone(backbone, settings),
@@ -93,7 +93,7 @@ def train(
         )
     elif folds:
         try:
-            with tick_bars(quiet) as progress:
+            with bars(quiet) as progress:
                 judged = learning.cross_validate(material, options, count=folds, progress=progress)
             lens = learning.with_score(lens, judged.scores, folds)
             _write(out, lens)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..core.names import shown
-from .shared.bars import tick_bars
+from .shared.bars import bars
 from .shared.formats import format_option
 from .shared.options import (
     debug_option,
@@ -90,7 +90,7 @@ def why(
     pictures = [it if data is None else data for it, data in zip(items, piped, strict=True)]
     explain = functools.partial(why_alike, *pictures, method=method, settings=loaded)
     try:
-        with tick_bars() as progress:
+        with bars(quiet=False) as progress:
             if own or locate_store(None, loaded) is None:
                 if not own:
                     click.echo("no store here: the bundled backbone and its lens say", err=True)

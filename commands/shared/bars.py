@@ -7,22 +7,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ...core.progress import Progress, Ticks
+    from ...core.progress import Progress
 
 
 @contextmanager
 def bars(quiet: bool) -> Iterator[Progress]:
-    """Progress bars for long work on a store, or nothing."""
+    """Progress bars for long work, or nothing."""
     from ...core.progress import Progress
     from ...rendering.progress import Bars
 
     with Progress() if quiet else Bars() as progress:
         yield progress
-
-
-def tick_bars(quiet: bool = False) -> Ticks:
-    """Progress bars for long work of the engine, or nothing."""
-    from ...core.progress import Ticks
-    from ...rendering.progress import TickBars
-
-    return Ticks() if quiet else TickBars()
