@@ -47,9 +47,10 @@ test: $(READY) lint  ## lint, type-check, run every test
 test-pythons:  ## the fast suite on Python 3.10 to 3.13, as far as they are here; PYTHONS="3.10 3.13": those
 	.ci/test-pythons $(PYTHONS)
 
-lint: $(READY)  ## ruff (lint and format) and mypy
+lint: $(READY)  ## ruff (lint and format), mypy, and that no retired word is back in a name
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	$(PY) tests/retired_words.py
 	@mkdir -p "$(VENV)/src" && ln -sfn "$(CURDIR)" "$(VENV)/src/tll_index"  # mypy wants the package's name
 	cd "$(VENV)/src" && ../bin/python -m mypy --config-file tll_index/setup.cfg --cache-dir ../mypy_cache \
 	  tll_index/commands tll_index/core tll_index/engine tll_index/indexer tll_index/rendering \

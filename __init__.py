@@ -18,11 +18,41 @@ from typing import TYPE_CHECKING
 from .core import privacy
 from .core.version import __version__ as __version__
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # for editors and mypy, what `_NAMES` says for Python
+    from .core.config import Settings as Settings
+    from .core.config import load_settings as load_settings
     from .core.contracts import Hit as Hit
     from .core.contracts import Hits as Hits
     from .core.contracts import Indexed as Indexed
+    from .core.errors import AddressError as AddressError
+    from .core.errors import DamagedPictureError as DamagedPictureError
+    from .core.errors import DataError as DataError
+    from .core.errors import DecoderFailedError as DecoderFailedError
+    from .core.errors import EmptyPictureError as EmptyPictureError
+    from .core.errors import LensError as LensError
+    from .core.errors import MissingAddressError as MissingAddressError
+    from .core.errors import MissingCodecError as MissingCodecError
+    from .core.errors import MissingPictureError as MissingPictureError
+    from .core.errors import NoAttributionError as NoAttributionError
+    from .core.errors import NoPicturesError as NoPicturesError
+    from .core.errors import NoStoreError as NoStoreError
+    from .core.errors import NotAPictureError as NotAPictureError
+    from .core.errors import NotIndexedError as NotIndexedError
+    from .core.errors import OutsidePictureError as OutsidePictureError
+    from .core.errors import PictureError as PictureError
+    from .core.errors import StoreBusyError as StoreBusyError
+    from .core.errors import StoreDamagedError as StoreDamagedError
+    from .core.errors import StoreError as StoreError
+    from .core.errors import StoreFullError as StoreFullError
+    from .core.errors import StoreMismatchError as StoreMismatchError
+    from .core.errors import StoreReadOnlyError as StoreReadOnlyError
     from .core.errors import TllError as TllError
+    from .core.errors import TooLargePictureError as TooLargePictureError
+    from .core.errors import UnreachableError as UnreachableError
+    from .core.errors import UnreadablePictureError as UnreadablePictureError
+    from .core.errors import UsageError as UsageError
+    from .core.errors import WeightsError as WeightsError
+    from .core.progress import Progress as Progress
     from .engine.backbones.backbone import Backbone as Backbone
     from .engine.backbones.backbone import load_backbone as load_backbone
     from .engine.explain.explain import Explanation as Explanation
@@ -64,63 +94,93 @@ if TYPE_CHECKING:
     from .rendering.results import QueryResult as QueryResult
     from .rendering.sheets import contact_sheet as contact_sheet
 
-_EXPORTS = {
-    "QueryResult": ".rendering.results",
-    "QueryItem": ".rendering.results",
-    "contact_sheet": ".rendering.sheets",
-    "Backbone": ".engine.backbones.backbone",
-    "load_backbone": ".engine.backbones.backbone",
-    "Lens": ".engine.lens.lens",
-    "TllError": ".core.errors",
-    "BuildReport": ".indexer.ingest.report",
-    "LeftOut": ".indexer.ingest.report",
-    "Rules": ".indexer.scan.rules",
-    "Recipe": ".indexer.ingest.build",
-    "backup": ".indexer.maintenance.backup",
-    "build": ".indexer.ingest.build",
-    "Ray": ".indexer.ray.cluster",
-    "Copied": ".indexer.transfer.copy",
-    "copy_store": ".indexer.transfer.copy",
-    "Copy": ".indexer.analysis.duplicates.groups",
-    "Group": ".indexer.analysis.duplicates.groups",
-    "dupes": ".indexer.analysis.duplicates.find",
-    "Pair": ".indexer.analysis.pairs",
-    "pairs": ".indexer.analysis.pairs",
-    "Forgotten": ".indexer.maintenance.forget",
-    "forget": ".indexer.maintenance.forget",
-    "Repair": ".indexer.maintenance.repair",
-    "repair": ".indexer.maintenance.repair",
-    "Finding": ".indexer.maintenance.verify",
-    "Verification": ".indexer.maintenance.verify",
-    "verify": ".indexer.maintenance.verify",
-    "Listener": ".indexer.ingest.watch",
-    "watch": ".indexer.ingest.watch",
-    "Store": ".indexer.store.store",
-    "Hit": ".core.contracts",
-    "Hits": ".core.contracts",
-    "Indexed": ".core.contracts",
-    "Look": ".indexer.store.query",
-    "Crop": ".engine.images.crops",
-    "Reasons": ".engine.explain.explain",
-    "why": ".indexer.analysis.explain",
-    "Merged": ".indexer.transfer.merge",
-    "merge": ".indexer.transfer.merge",
-    "Imported": ".indexer.transfer.import_embeddings",
-    "import_embeddings": ".indexer.transfer.import_embeddings",
-    "Exported": ".indexer.transfer.export",
-    "export": ".indexer.transfer.export",
+_NAMES = {
+    # Build
+    ".indexer.ingest.build": ("Recipe", "build"),
+    ".indexer.ingest.report": ("BuildReport", "LeftOut"),
+    ".indexer.ray.cluster": ("Ray",),
+    ".indexer.scan.rules": ("Rules",),
+    # Search
+    ".indexer.store.store": ("Store",),
+    ".indexer.store.query": ("QueryEmbedding",),
+    ".engine.images.crops": ("Crop",),
+    ".core.contracts": ("Hit", "Hits", "Indexed"),
+    # Show
+    ".rendering.results": ("QueryItem", "QueryResult"),
+    ".rendering.sheets": ("contact_sheet",),
+    # Explain
+    ".indexer.analysis.explain": ("why",),
+    ".engine.explain.explain": ("Explanation",),
+    # Analyse a collection
+    ".indexer.analysis.duplicates.find": ("dupes",),
+    ".indexer.analysis.duplicates.groups": ("Copy", "Group"),
+    ".indexer.analysis.pairs": ("Pair", "pairs"),
+    # Keep in step, exchange
+    ".indexer.ingest.watch": ("Listener", "watch"),
+    ".indexer.transfer.copy": ("Copied", "copy_store"),
+    ".indexer.transfer.export": ("Exported", "export"),
+    ".indexer.transfer.import_embeddings": ("import_embeddings",),
+    ".indexer.transfer.imported_rows": ("Imported",),
+    ".indexer.transfer.merge": ("Merged", "merge"),
+    # Look after a store
+    ".indexer.maintenance.backup": ("backup",),
+    ".indexer.maintenance.forget": ("Forgotten", "forget"),
+    ".indexer.maintenance.repair": ("Repair", "repair"),
+    ".indexer.maintenance.verify": ("Finding", "Verification", "verify"),
+    # Networks and lenses
+    ".engine.backbones.backbone": ("Backbone", "load_backbone"),
+    ".engine.lens.lens": ("Lens",),
+    # Settings and progress
+    ".core.config": ("Settings", "load_settings"),
+    ".core.progress": ("Progress",),
+    # Errors
+    ".core.errors": (
+        "AddressError",
+        "DamagedPictureError",
+        "DataError",
+        "DecoderFailedError",
+        "EmptyPictureError",
+        "LensError",
+        "MissingAddressError",
+        "MissingCodecError",
+        "MissingPictureError",
+        "NoAttributionError",
+        "NoPicturesError",
+        "NoStoreError",
+        "NotAPictureError",
+        "NotIndexedError",
+        "OutsidePictureError",
+        "PictureError",
+        "StoreBusyError",
+        "StoreDamagedError",
+        "StoreError",
+        "StoreFullError",
+        "StoreMismatchError",
+        "StoreReadOnlyError",
+        "TllError",
+        "TooLargePictureError",
+        "UnreachableError",
+        "UnreadablePictureError",
+        "UsageError",
+        "WeightsError",
+    ),
 }
+"""The public names, by the module that has them; docs/api.md describes each."""
 
-__all__ = ["__version__", *_EXPORTS]
+_MODULES = {name: module for module, names in _NAMES.items() for name in names}
+
+__all__ = ["__version__", *_MODULES]
 
 privacy.turn_off_reports()
 
 
 def __getattr__(name: str) -> object:
-    if name not in _EXPORTS:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_EXPORTS[name], __name__), name)
+    found = getattr(importlib.import_module(_MODULES[name], __name__), name)
+    globals()[name] = found  # found once, it is a name like others
+    return found
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted({*globals(), *__all__})

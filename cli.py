@@ -1,4 +1,7 @@
-"""The command line: parses, calls the library, renders. Click only; the rest is loaded late."""
+"""The command line: finds the command that is named, runs it, translates errors.
+
+It imports click only; the rest is loaded late.
+"""
 
 from __future__ import annotations
 
@@ -6,59 +9,69 @@ import importlib
 import sys
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import Any, NoReturn
 
 import click
 
-from .commands.building import build_options, building
 from .commands.completion import complete_shell
-from .commands.parameters import (
-    INTERRUPTED,
-    OUTPUT,
-    PLACE,
-    bars,
-    debug_option,
-    format_option,
-    quiet_option,
-    store_option,
-    write_result,
-)
+from .commands.shared.interrupts import INTERRUPTED
+from .commands.shared.options import debug_option
 from .core import signals, streams
 from .core.names import shown
 from .core.version import __version__
 
+COMMANDS = {
+    "backbones": "List the backbones, and which weights are here.",
+    "backup": "Copy the store, while others use it.",
+    "build": "Index the pictures in folders, or bring an index up to date.",
+    "completion": "Print a script that makes the shell complete commands.",
+    "copy": "Copy a store to another folder or Milvus, and verify it.",
+    "dupes": "Show which files are the same picture, or nearly.",
+    "eval": "Say how well look-alikes find each other.",
+    "export": "Write vectors and metadata for other tools.",
+    "forget": "Really remove pictures: no byte of them stays in the store.",
+    "import": "Put embeddings that clip-retrieval made into a store.",
+    "info": "Say what made the store, and what it holds.",
+    "merge": "Put the pictures of other stores into the store.",
+    "pairs": "Show the most striking pairs of pictures.",
+    "query": "Show the indexed pictures that look most like a picture.",
+    "repair": "Mend a damaged store.",
+    "serve": "Serve a page to look on from picture to picture, and a JSON API.",
+    "submit": "Score candidates in Kaggle's format.",
+    "train": "Learn from pairs of look-alikes what looks alike.",
+    "verify": "Check every record, vector, path and index entry.",
+    "watch": "Keep an index up to date until Ctrl-C.",
+    "why": "Show which regions make two pictures alike.",
+}
+"""What `--help` says of each. It is a module of `commands`, in which the command has the module's
+name."""
+
+_PYTHONS_OWN = ("eval", "import")
+"""Names that Python has taken, which end with an underscore there."""
+
 
 class _Commands(click.Group):
-    """Those here, and those of other modules, which are loaded only when they are named: their many
-    options take a query's time."""
-
-    _elsewhere: ClassVar[dict[str, str]] = {
-        **dict.fromkeys(("backup", "forget", "repair", "verify"), "store"),
-        "completion": "completion",
-        **dict.fromkeys(("dupes", "pairs"), "collection"),
-        **dict.fromkeys(("eval", "submit", "train"), "lens"),
-        **dict.fromkeys(("copy", "export", "import", "merge"), "exchange"),
-        "query": "query",
-        "serve": "serve",
-        "watch": "watch",
-        "why": "why",
-    }
-    """Which module of `commands` has each."""
+    """The group of all commands. A command is loaded when it is named: the many options of the
+    others would take a query's time."""
 
     def list_commands(self, context: click.Context) -> list[str]:
         """The names, in order."""
-        return sorted([*super().list_commands(context), *self._elsewhere])
+        return list(COMMANDS)
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         """The command of that name."""
-        if name not in self._elsewhere:
-            return super().get_command(context, name)
-        module = importlib.import_module(f".commands.{self._elsewhere[name]}", __package__)
-        return next(command for command in module.COMMANDS if command.name == name)
+        if name not in COMMANDS:
+            return None
+        module = f"{name}_" if name in _PYTHONS_OWN else name
+        found = importlib.import_module(f".commands.{module}", __package__)
+        command: click.Command = getattr(found, module)
+        command.short_help = COMMANDS[name]
+        return command
 
-
-if TYPE_CHECKING:
-    from .core.location import Location
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of `--help`, for which none has to be loaded."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -67,8 +80,8 @@ if TYPE_CHECKING:
 def cli() -> None:
     """Which other pictures look like this one?
 
-    Index folders of pictures with 'build', then ask with 'query'. What looks alike is learned from
-    pairs of look-alikes: 'train' makes a lens, 'eval' judges it.
+    Index folders of pictures with 'build', then search with 'query'. What looks alike is learned
+    from pairs of look-alikes: 'train' makes a lens, 'eval' judges it.
     """
     try:
         Path.cwd()
@@ -76,133 +89,6 @@ def cli() -> None:
         from .core.errors import TllError
 
         raise TllError("the current folder is no longer there; change to another") from None
-
-
-@cli.command()
-@click.argument("folders", nargs=-1, type=PLACE, metavar="[DIR]...")
-@build_options
-@click.option(
-    "--checksum", is_flag=True, help="Also read files of unchanged size and time, and compare."
-)
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
-@click.option("--allow-empty", is_flag=True, help="Believe that a folder lost all its pictures.")
-@click.option(
-    "--on", type=click.Choice(["ray"]), help="Embed on a Ray cluster, or a Ray of this machine."
-)
-@click.option(
-    "--address",
-    metavar="auto|HOST:PORT",
-    help="The Ray cluster, of which this machine is a node.  [default: Ray is started here]",
-)
-@click.option("--report", type=OUTPUT, help="List what was skipped or passed over (JSON lines).")
-@quiet_option
-@debug_option
-def build(
-    folders: tuple[Path, ...],
-    checksum: bool,
-    dry_run: bool,
-    allow_empty: bool,
-    on: str | None,
-    address: str | None,
-    report: Path | None,
-    quiet: bool,
-    **options: Any,
-) -> None:
-    """Index the pictures in folders, or bring an index up to date.
-
-    DIR is a folder, or the address of one, such as s3://bucket/pictures. Without DIR, the folders
-    that the store was built from, by the rules that it remembers of each. Unchanged files are not
-    opened, moved ones not embedded again. Ctrl-C stops; the same command goes on from there.
-    """
-    import time
-
-    from .indexer.backends.layout import location_to_build
-    from .indexer.ingest.build import build as build_store
-    from .indexer.ray.cluster import Ray
-    from .rendering import render
-
-    if address is not None and on is None:
-        raise click.UsageError("--address is of --on ray")
-    how = building(options)
-    started = time.monotonic()
-    try:
-        with bars(quiet) as progress:
-            result = build_store(
-                folders,
-                allow_empty=allow_empty,
-                checksum=checksum,
-                dry_run=dry_run,
-                progress=progress,
-                on=None if on is None else Ray(address),
-                **how,
-            )
-    except KeyboardInterrupt:  # before anything was done
-        _end_stopped()
-    if report is not None:
-        lines = "".join(f"{line}\n" for line in render.report_lines(result))
-        write_result(report, lines.encode())
-    if not quiet:
-        seconds = time.monotonic() - started
-        path = shown(location_to_build(None, how["settings"]))
-        click.echo(render.summary(result, seconds, path, dry_run))
-    if result.stopped:
-        _end_stopped()
-
-
-@cli.command()
-@store_option
-@format_option("table", "json", "jsonl", "csv")
-@debug_option
-def info(store: Location | None, format: str) -> None:
-    """Say what made the store, what it holds, and what it takes on disk."""
-    from .core.config import load_settings
-    from .indexer.store.store import Store
-    from .rendering import render
-    from .rendering.formats import facts_as
-
-    with Store.open(settings=load_settings(store=store)) as opened:
-        facts = opened.info()
-    if format == "table":
-        click.echo(render.facts(facts))
-    else:
-        click.echo(facts_as(format, facts), nl=False)
-
-
-@cli.group(invoke_without_command=True)
-@format_option("table", "json", "jsonl", "csv", json="jsonl")
-@debug_option
-@click.pass_context
-def backbones(context: click.Context, format: str) -> None:
-    """List the backbones: what they are, whether their weights are here, how to get them."""
-    if context.invoked_subcommand is not None:
-        return
-    from .core.config import load_settings
-    from .engine.lens.listing import listing
-    from .rendering import render
-    from .rendering.formats import rows_as
-
-    rows = listing(load_settings())
-    if format == "table":
-        click.echo(render.backbones(rows))
-    else:
-        click.echo(rows_as(format, rows), nl=False)
-
-
-@backbones.command()
-@click.argument("name")
-@debug_option
-def fetch(name: str) -> None:
-    """Download the weights of the backbone NAME into the user's weights folder."""
-    from .core.config import load_settings
-    from .engine.backbones.registry import spec_of
-    from .engine.backbones.weights import fetch as fetch_weights
-
-    click.echo(f"wrote {fetch_weights(spec_of(name), load_settings().weights_dir)}")
-
-
-def _end_stopped() -> NoReturn:
-    click.echo("stopped; run the same command again to go on", err=True)
-    sys.exit(INTERRUPTED)
 
 
 def _complain(error: object) -> None:
@@ -228,8 +114,8 @@ def _run(arguments: list[str]) -> int:
     """Run a command; its exit status."""
     context: dict[str, Any] = {}
     try:
-        if (answered := complete_shell(cli)) is not None:
-            return answered
+        if (status := complete_shell(cli)) is not None:
+            return status
         with cli.make_context("tll-index", arguments) as root:
             context = root.meta
             cli.invoke(root)

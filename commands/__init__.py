@@ -1,1 +1,1 @@
-"""The commands, a module for each kind: options, calls of the library, results."""
+"""The commands, one file each: options, a call of the library, what it prints."""

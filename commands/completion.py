@@ -1,4 +1,4 @@
-"""Completion in the shell: the scripts that ask, and the answers, which are click's."""
+"""`tll-index completion`: the shell completes commands, options, backbones and files."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import os
 import click
 from click.shell_completion import get_completion_class, shell_complete
 
-from .parameters import debug_option
+from .shared.options import debug_option
 
 _NAME = "tll-index"
 VARIABLE = "_TLL_INDEX_COMPLETE"
-"""The environment variable through which a shell asks."""
+"""The environment variable by which a shell asks what could come next."""
 
 _SHELLS = ("bash", "zsh", "fish")
 
@@ -39,9 +39,6 @@ def completion(context: click.Context, shell: str) -> None:
 
 
 def complete_shell(commands: click.Command) -> int | None:
-    """Answer a shell that asks what could come next; None where none does."""
+    """Tell a shell what could come next, if it asks; the exit status, or None if it doesn't."""
     instruction = os.environ.get(VARIABLE)
     return shell_complete(commands, {}, _NAME, VARIABLE, instruction) if instruction else None
-
-
-COMMANDS = (completion,)

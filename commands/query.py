@@ -1,12 +1,16 @@
-"""The command that asks: which pictures look like these?"""
+"""`tll-index query`: which indexed pictures look like these?
+
+A run parses its arguments into query items, plans what can be refused before a store is opened,
+searches for one query after the other, and renders each result as it comes.
+"""
 
 from __future__ import annotations
 
 import math
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,96 +20,81 @@ from ..core.errors import PictureError
 from ..core.names import shown
 from ..core.wording import counted
 from ..rendering.terminals import PROTOCOLS
-from .parameters import (
-    OUTPUT,
-    PATH,
-    PLACE,
+from .shared.formats import format_option
+from .shared.options import (
     debug_option,
     device_option,
-    format_option,
+    html_option,
     hyperlinks_option,
     max_megapixels_option,
-    require_place,
     runtime_option,
     store_option,
+    store_weights_option,
     truncated_option,
-    write_and_say,
 )
-from .piped import read_piped
-from .questions import Weighed, WeighedPicture, WeighedText, questions
+from .shared.param_types import OUTPUT, PATH_OR_ADDRESS
+from .shared.piped import read_piped
+from .shared.query_items import CropType, WeightedPicture, WeightedText, query_items
+from .shared.results import require_writable, write_and_say
 
 if TYPE_CHECKING:
+    from ..core.config import Settings
     from ..core.location import Location
-    from ..engine.images.crops import Crop
     from ..engine.images.decode import Limits
     from ..indexer.store.query import QueryEmbedding
     from ..indexer.store.store import Store
-    from ..rendering.results import QueryItem
-    from ..rendering.sheets import Plan
+    from ..rendering.printing import Printer
+    from ..rendering.results import QueryItem, QueryResult
+    from ..rendering.sheets import SheetLayout
     from ..rendering.strips import Canvas
     from ..rendering.terminals import Protocol, Style
 
-
-class _CropType(click.ParamType["Crop"]):
-    """x,y,w,h."""
-
-    name = "x,y,w,h"
-
-    def convert(self, value: Any, parameter: Any, context: Any) -> Crop:
-        """See `Crop.parse`."""
-        from ..core.errors import UsageError
-        from ..engine.images.crops import Crop
-
-        try:
-            return value if isinstance(value, Crop) else Crop.parse(value)
-        except UsageError as error:
-            self.fail(str(error), parameter, context)
+    Query = tuple[QueryItem, ...]
 
 
 @click.command()
-@click.argument("pictures", nargs=-1, type=PLACE, metavar="[PICTURE]...")
+@click.argument("pictures", nargs=-1, type=PATH_OR_ADDRESS, metavar="[PICTURE]...")
 @store_option
 @click.option("-k", type=click.IntRange(min=1), default=10, show_default=True, help="How many.")
-@click.option("--together", is_flag=True, help="One question: what looks like all of PICTURE...?")
+@click.option("--together", is_flag=True, help="One query: what looks like all of PICTURE...?")
 @click.option(
     "--plus",
-    type=WeighedPicture(),
+    type=WeightedPicture(),
     multiple=True,
     metavar="PICTURE[=W]",
     help="The same, also like this, by weight.",
 )
 @click.option(
     "--minus",
-    type=WeighedPicture(),
+    type=WeightedPicture(),
     multiple=True,
     metavar="PICTURE[=W]",
     help="The same, less like this, by weight.",
 )
 @click.option(
     "--text",
-    type=WeighedText(),
+    type=WeightedText(),
     multiple=True,
     metavar="TEXT[=W]",
-    help="One question: what shows this, in words? For stores that were built with --text.",
+    help="One query: what shows this? For stores that were built with --text.",
 )
 @click.option(
     "--minus-text",
-    type=WeighedText(),
+    type=WeightedText(),
     multiple=True,
     metavar="TEXT[=W]",
     help="The same, and shows less of this.",
 )
-@click.option("--crop", type=_CropType(), help="Only this part, in pixels or all in %.")
+@click.option("--crop", type=CropType(), help="Only this part, in pixels or all in %.")
 @click.option(
     "--filter",
-    "only",
     multiple=True,
     metavar="PATTERN",
     help="Only indexed paths like this, or in folders like this; '!PATTERN' takes away.",
 )
 @click.option("--min-score", type=float, metavar="X", help="Only hits that score at least this.")
 @click.option("--include-self", is_flag=True, help="Also the picture itself, if indexed.")
-@click.option("--sample", type=click.IntRange(min=1), help="Ask with N pictures of the store.")
+@click.option("--sample", type=click.IntRange(min=1), help="Search for N pictures of the store.")
 @format_option("table", "json", "jsonl", "csv", "paths", "paths0", json="jsonl")
 @click.option("--show", is_flag=True, help="Show the pictures, on a terminal.")
 @click.option(
@@ -114,166 +103,146 @@ class _CropType(click.ParamType["Crop"]):
     help="The same in this way, also where output is no terminal.",
 )
 @click.option("--sheet", type=OUTPUT, help="Also draw a contact sheet, .png or .jpg.")
-@click.option("--html", type=OUTPUT, help="Also write a page with pictures.")
+@html_option
 @hyperlinks_option
-@click.option("--weights", type=PATH, help="The weights that made the store, if they moved.")
+@store_weights_option
 @device_option
 @runtime_option
 @max_megapixels_option
 @truncated_option
 @debug_option
-def query(
-    pictures: tuple[Path, ...],
+def query(store: Location | None, weights: Path | None, **arguments: Any) -> None:
+    """Show the indexed pictures that look most like PICTURE; '-' reads one from standard input.
+
+    Several pictures are searched for one after the other. With --together, --plus, --minus or
+    --text they are one query.
+    """
+    from ..indexer.store.store import Store
+
+    parsed = _parse(store, **arguments)
+    renderer = _plan(parsed)
+    with Store.open(weights=weights, settings=parsed.settings) as opened:
+        held = _require_filled(opened)
+        queries = _with_samples(opened, parsed)
+        renderer.make_room(queries, min(parsed.search.k, held))
+        run = _Run(opened, parsed.search)
+        for result in run.results(queries):
+            renderer.print(result)
+        renderer.finish()
+    if renderer.printer.count and parsed.search.k > held:
+        click.echo(
+            f"(asked for {parsed.search.k}; the store holds {counted(held, 'picture')})", err=True
+        )
+    renderer.write_files(held)
+    if run.failed:
+        sys.exit(1)
+
+
+@dataclass(frozen=True)
+class _Search:
+    """The options of each search."""
+
+    k: int
+    filter: tuple[str, ...]
+    min_score: float | None
+    include_self: bool
+
+
+@dataclass(frozen=True)
+class _Show:
+    """The options of how and where results are shown."""
+
+    format: str
+    show: bool
+    show_as: Protocol | None
+    sheet: Path | None
+    html: Path | None
+
+
+@dataclass(frozen=True)
+class _Arguments:
+    """The command line, in the library's terms."""
+
+    queries: list[Query]
+    sample: int | None
+    """How many pictures of the store are queries as well."""
+    search: _Search
+    show: _Show
+    settings: Settings
+
+
+def _parse(
     store: Location | None,
+    *,
+    pictures: Sequence[Path],
+    sample: int | None,
     k: int,
-    together: bool,
-    plus: tuple[Weighed, ...],
-    minus: tuple[Weighed, ...],
-    text: tuple[Weighed, ...],
-    minus_text: tuple[Weighed, ...],
-    crop: Crop | None,
     filter: tuple[str, ...],
     min_score: float | None,
     include_self: bool,
-    sample: int | None,
     format: str,
     show: bool,
     show_as: Protocol | None,
     sheet: Path | None,
     html: Path | None,
-    weights: Path | None,
-    **settings: Any,
-) -> None:
-    """Show the indexed pictures that look most like PICTURE; '-' reads one from standard input.
-
-    Several pictures are asked with one after the other. With --together, --plus, --minus or --text
-    they are one question.
+    **rest: Any,
+) -> _Arguments:
+    """Raises:
+    click.UsageError, UsageError: they make no sense.
     """
     from ..core.config import load_settings
-    from ..core.errors import StoreError
-    from ..engine.images.decode import Limits
-    from ..indexer.store.store import Store
-    from ..rendering.printing import Printer
-    from ..rendering.results import QueryResult
-    from ..rendering.terminals import style_of
 
-    items = questions(
-        [os.fspath(picture) for picture in pictures],
-        plus=plus,
-        minus=minus,
-        text=text,
-        minus_text=minus_text,
-        together=together,
-        crop=crop,
-        sample=sample,
-    )
+    parts = {name: rest.pop(name) for name in _QUERY_PARTS}
+    queries = query_items([os.fspath(picture) for picture in pictures], sample=sample, **parts)
     if min_score is not None and not math.isfinite(min_score):
         raise click.UsageError("--min-score is a number")
-    loaded = load_settings(store=store, **settings)
-    style, limits = style_of(loaded.hyperlinks), Limits.of(loaded)
-    canvas = _canvas(show_as, style, limits, format) if show or show_as else None
-    out = Printer(format, style, canvas)
-    if filter or min_score is not None:
-        out.nothing = "no indexed picture is let through"
-    for path in (html, sheet):
+    return _Arguments(
+        queries,
+        sample,
+        _Search(k, filter, min_score, include_self),
+        _Show(format, show, show_as, sheet, html),
+        load_settings(store=store, **rest),
+    )
+
+
+_QUERY_PARTS = ("plus", "minus", "text", "minus_text", "together", "crop")
+
+
+def _plan(parsed: _Arguments) -> _Renderer:
+    """Where results go.
+
+    Raises:
+        click.UsageError: pictures can't be shown here.
+        TllError: a file can't be written.
+    """
+    from ..engine.images.decode import Limits
+    from ..rendering.printing import Printer
+    from ..rendering.terminals import style_of
+
+    show, search = parsed.show, parsed.search
+    style, limits = style_of(parsed.settings.hyperlinks), Limits.of(parsed.settings)
+    is_shown = show.show or show.show_as is not None
+    printer = Printer(show.format, style, _canvas(show, style, limits) if is_shown else None)
+    if search.filter or search.min_score is not None:
+        printer.nothing = "no indexed picture is let through"
+    for path in (show.html, show.sheet):
         if path is not None:
-            require_place(path)
-    results: list[QueryResult] = []
-    failed = False
-    with Store.open(weights=weights, settings=loaded) as opened:
-        if (held := len(opened)) == 0:
-            raise StoreError(
-                f"the store {opened.location} is empty; fill it with 'tll-index build'"
-            )
-        if opened.unfinished:
-            where = shown(opened.location)
-            click.echo(f"{where} is a copy that is not whole; 'tll-index copy' ends it", err=True)
-        if sample:
-            items += _sampled(opened, sample)
-        plan = None if sheet is None else _plan(sheet, items, min(k, held))
-        for question in items:
-            try:
-                queries, question = _encoded(opened, question)
-            except PictureError as error:
-                failed = True
-                click.echo(f"tll-index: {shown(str(error))}", err=True)
-                continue
-            hits = opened.query_blend(
-                queries, k, filter=filter, min_score=min_score, include_self=include_self
-            )
-            result = QueryResult(question, hits)
-            out.print(result)
-            if html is not None or sheet is not None:
-                results.append(result)
-        out.finish()
-    if out.count and k > held:
-        click.echo(f"(asked for {k}; the store holds {counted(held, 'picture')})", err=True)
-    if results and html is not None:
-        from ..rendering.pages import page
-
-        title = f"Lookalikes among {counted(held, 'picture')}"
-        write_and_say(html, page(results, limits, title).encode())
-    if results and sheet is not None and plan is not None:
-        from ..rendering.sheets import sheet as drawn
-
-        write_and_say(sheet, drawn(results, limits, plan, sheet))
-    if failed:
-        sys.exit(1)
+            require_writable(path)
+    return _Renderer(printer, limits, show.html, show.sheet)
 
 
-def _sampled(store: Store, count: int) -> list[tuple[QueryItem, ...]]:
-    from ..rendering.results import QueryItem
-
-    return [(QueryItem(path),) for path in store.sample(count)]
-
-
-def _called(name: str) -> str:
-    return "standard input" if name == "-" else name
-
-
-def _encoded(
-    store: Store, question: tuple[QueryItem, ...]
-) -> tuple[list[QueryEmbedding], tuple[QueryItem, ...]]:
-    """How its pictures look; and the question, with what came from standard input.
-
-    Raises:
-        PictureError: one of them can't be used.
-    """
-    queries, read = [], []
-    for items in question:
-        if items.is_text:
-            queries.append(store.encode_text(items.name).weighing(items.weight))
-            read.append(items)
-            continue
-        if (data := read_piped(items.name, store.settings.max_megabytes << 20)) is not None:
-            items = replace(items, data=data)
-        source = items.name if items.data is None else items.data
-        try:
-            query_embedding = store.encode_query(source, crop=items.crop, name=items.name)
-        except PictureError as error:
-            raise error if error.source is not None else error.at(_called(items.name)) from None
-        queries.append(query_embedding.weighing(items.weight))
-        read.append(items)
-    return queries, tuple(read)
-
-
-def _canvas(show_as: Protocol | None, style: Style, limits: Limits, format: str) -> Canvas:
-    """Where pictures are shown.
-
-    Raises:
-        click.UsageError: they can't be, here.
-    """
+def _canvas(show: _Show, style: Style, limits: Limits) -> Canvas:
     from ..rendering import terminals
     from ..rendering.strips import Canvas
 
-    if format != "table":
-        raise click.UsageError(f"--show goes with tables, not with --format {format}")
-    if show_as is None and not terminals.is_terminal():
+    if show.format != "table":
+        raise click.UsageError(f"--show goes with tables, not with --format {show.format}")
+    if show.show_as is None and not terminals.is_terminal():
         raise click.UsageError(
             "--show is for terminals; elsewhere take --show-as, --sheet or --html"
         )
     return Canvas(
-        show_as or terminals.protocol_here(),
+        show.show_as or terminals.protocol_here(),
         terminals.size_here(),
         style,
         terminals.has_true_colour(),
@@ -281,17 +250,126 @@ def _canvas(show_as: Protocol | None, style: Style, limits: Limits, format: str)
     )
 
 
-def _plan(sheet: Path, items: Sequence[tuple[QueryItem, ...]], hits: int) -> Plan:
-    """How the sheet will be.
+def _require_filled(store: Store) -> int:
+    """How many pictures the store holds.
 
     Raises:
-        UsageError: it can't be.
+        StoreError: none.
     """
-    from ..rendering.sheets import Plan, require_sheet
+    from ..core.errors import StoreError
 
-    plan = Plan(hits, max(map(len, items)))
-    require_sheet(sheet, len(items), plan)
-    return plan
+    if (held := len(store)) == 0:
+        raise StoreError(f"the store {store.location} is empty; fill it with 'tll-index build'")
+    if store.unfinished:
+        where = shown(store.location)
+        click.echo(f"{where} is a copy that is not whole; 'tll-index copy' ends it", err=True)
+    return held
 
 
-COMMANDS = (query,)
+def _with_samples(store: Store, parsed: _Arguments) -> list[Query]:
+    from ..rendering.results import QueryItem
+
+    sampled = store.sample(parsed.sample) if parsed.sample else []
+    return [*parsed.queries, *((QueryItem(path),) for path in sampled)]
+
+
+class _Run:
+    """The searches of one run. Pictures that can't be used are named on standard error."""
+
+    def __init__(self, store: Store, search: _Search) -> None:
+        self._store, self._search = store, search
+        self.failed = False
+        """Whether there were such."""
+
+    def results(self, queries: Sequence[Query]) -> Iterator[QueryResult]:
+        """What is found, query by query."""
+        from ..rendering.results import QueryResult
+
+        search = self._search
+        for query in queries:
+            try:
+                encoded = [self._encode(item) for item in query]
+            except PictureError as error:
+                self.failed = True
+                click.echo(f"tll-index: {shown(str(error))}", err=True)
+                continue
+            hits = self._store.query_blend(
+                [embedding for _, embedding in encoded],
+                search.k,
+                filter=search.filter,
+                min_score=search.min_score,
+                include_self=search.include_self,
+            )
+            yield QueryResult(tuple(item for item, _ in encoded), hits)
+
+    def _encode(self, item: QueryItem) -> tuple[QueryItem, QueryEmbedding]:
+        """The item, with its bytes if they came through a pipe, and its embedding.
+
+        Raises:
+            PictureError: it can't be used.
+        """
+        if item.is_text:
+            return item, self._store.encode_text(item.name).weighing(item.weight)
+        data = read_piped(item.name, self._store.settings.max_megabytes << 20)
+        if data is not None:
+            item = replace(item, data=data)
+        try:
+            embedding = self._store.encode_query(
+                item.name if data is None else data, crop=item.crop, name=item.name
+            )
+        except PictureError as error:
+            if error.source is not None:
+                raise
+            raise error.at("standard input" if item.name == "-" else item.name) from None
+        return item, embedding.weighing(item.weight)
+
+
+@dataclass
+class _Renderer:
+    """What shows results: on standard output at once, in files at the end."""
+
+    printer: Printer
+    limits: Limits
+    html: Path | None
+    sheet: Path | None
+    _layout: SheetLayout | None = None
+    """Of the sheet."""
+    _kept: list[QueryResult] = field(default_factory=list)
+    """Results for files."""
+
+    def make_room(self, queries: Sequence[Query], hits: int) -> None:
+        """Lay out the sheet, for at most so many hits a query.
+
+        Raises:
+            UsageError: it can't be made.
+        """
+        if self.sheet is None:
+            return
+        from ..rendering.sheets import SheetLayout, require_sheet
+
+        self._layout = SheetLayout(hits, max(map(len, queries)))
+        require_sheet(self.sheet, len(queries), self._layout)
+
+    def print(self, result: QueryResult) -> None:
+        """Print it, and keep it for files."""
+        self.printer.print(result)
+        if self.html is not None or self.sheet is not None:
+            self._kept.append(result)
+
+    def finish(self) -> None:
+        """Print what can only be printed when all results are there."""
+        self.printer.finish()
+
+    def write_files(self, held: int) -> None:
+        """Write the page and the sheet; `held` is how many pictures the store has."""
+        if self._kept and self.html is not None:
+            from ..rendering.pages import page
+
+            title = f"Lookalikes among {counted(held, 'picture')}"
+            write_and_say(self.html, page(self._kept, self.limits, title).encode())
+        if self._kept and self.sheet is not None and self._layout is not None:
+            from ..rendering.sheets import sheet_bytes
+
+            write_and_say(
+                self.sheet, sheet_bytes(self._kept, self.limits, self._layout, self.sheet)
+            )

@@ -1,4 +1,4 @@
-"""The command that serves the page and its API."""
+"""`tll-index serve`: a page and a JSON API."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .parameters import (
-    PATH,
+from .shared.options import (
     debug_option,
     device_option,
     max_megapixels_option,
     runtime_option,
     store_option,
+    store_weights_option,
     truncated_option,
     workers_option,
 )
+from .shared.param_types import PATH
 
 if TYPE_CHECKING:
     from ..core.location import Location
@@ -35,7 +36,8 @@ _MIB = 1 << 20
     "names",
     multiple=True,
     metavar="NAME",
-    help="Also answer to this name, such as a reverse proxy's; NAME:PORT if it hides the port.",
+    help="Also take requests for this name, such as a reverse proxy's; NAME:PORT if it hides the "
+    "port.",
 )
 @click.option(
     "--trusted-proxy",
@@ -66,7 +68,7 @@ _MIB = 1 << 20
     metavar="MIB",
     help="Refuse larger uploads.",
 )
-@click.option("--weights", type=PATH, help="The weights that made the store, if they moved.")
+@store_weights_option
 @device_option
 @runtime_option
 @workers_option
@@ -138,6 +140,3 @@ def _token(file: Path | None) -> str | None:
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not text"
         raise TllError(f"--token-file: {file} can't be read: {why}") from None
-
-
-COMMANDS = (serve,)

@@ -1,4 +1,4 @@
-"""The command that keeps a store in step for as long as it runs."""
+"""`tll-index watch`: keep a store in step with the disk."""
 
 from __future__ import annotations
 
@@ -15,8 +15,12 @@ import click
 
 from ..core.names import shown
 from ..core.wording import counted
-from .building import build_options, building
-from .parameters import INTERRUPTED, PLACE, bars, debug_option, format_option, quiet_option
+from .shared.bars import bars
+from .shared.build_options import build_arguments, build_options
+from .shared.formats import format_option
+from .shared.interrupts import INTERRUPTED
+from .shared.options import debug_option, quiet_option
+from .shared.param_types import PATH_OR_ADDRESS
 
 if TYPE_CHECKING:
     from ..indexer.ingest.report import BuildReport, Skipped
@@ -27,12 +31,12 @@ _AT_MOST = 20
 
 
 @click.command()
-@click.argument("folders", nargs=-1, type=PLACE, metavar="[DIR]...")
+@click.argument("folders", nargs=-1, type=PATH_OR_ADDRESS, metavar="[DIR]...")
 @click.option(
     "--poll",
     type=float,
     metavar="SECONDS",
-    help="Look at everything so often, where the system can't tell: disks of the network.",
+    help="Scan everything so often, where the system reports no changes: on network disks.",
 )
 @build_options
 @format_option("table", "jsonl", json="jsonl")
@@ -52,7 +56,7 @@ def watch(
     as_json = format == "jsonl"
 
     class Lines(Listener):
-        """Prints a line for each thing that happens."""
+        """A listener that prints a line for each thing that happens."""
 
         first = True
 
@@ -99,7 +103,9 @@ def watch(
 
     with ExitStack() as bar:
         progress = bar.enter_context(bars(quiet or as_json))
-        watch_folders(folders, poll=poll, listener=Lines(), progress=progress, **building(options))
+        watch_folders(
+            folders, poll=poll, listener=Lines(), progress=progress, **build_arguments(options)
+        )
     sys.exit(INTERRUPTED)
 
 
@@ -124,6 +130,3 @@ def _json(event: str, **facts: object) -> None:
 
     now = datetime.now().astimezone().isoformat(timespec="seconds")
     click.echo(to_json({"time": now, "event": event, **facts}))
-
-
-COMMANDS = (watch,)

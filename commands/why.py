@@ -1,4 +1,4 @@
-"""The command that says why: which regions make two pictures alike."""
+"""`tll-index why`: which regions make two pictures alike."""
 
 from __future__ import annotations
 
@@ -10,30 +10,29 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..core.names import shown
-from .parameters import (
-    OUTPUT,
-    PATH,
-    PLACE,
+from .shared.bars import bars
+from .shared.formats import format_option
+from .shared.options import (
     debug_option,
     device_option,
-    format_option,
     max_megapixels_option,
-    require_place,
     runtime_option,
     store_option,
     truncated_option,
 )
-from .piped import read_piped
+from .shared.param_types import OUTPUT, PATH, PATH_OR_ADDRESS
+from .shared.piped import read_piped
+from .shared.results import require_writable
 
 if TYPE_CHECKING:
     from ..core.location import Location
 
 
 @click.command()
-@click.argument("a", type=PLACE)
-@click.argument("b", type=PLACE)
+@click.argument("a", type=PATH_OR_ADDRESS)
+@click.argument("b", type=PATH_OR_ADDRESS)
 @store_option
-@click.option("--out", type=OUTPUT, help="Also draw it: both pictures, with heat (.png, .jpg).")
+@click.option("--out", type=OUTPUT, help="Also draw it: both pictures with a heatmap (.png, .jpg).")
 @click.option(
     "--method",
     type=click.Choice(["auto", "sum", "mask"]),
@@ -76,7 +75,6 @@ def why(
     from ..indexer.store.store import Store
     from ..rendering import render
     from ..rendering.formats import facts_as
-    from ..rendering.progress import Bars
 
     loaded = load_settings(store=store, **settings)
     items = [os.fspath(picture) for picture in (a, b)]
@@ -87,12 +85,12 @@ def why(
         raise UsageError("--store has a backbone and a lens: name it, or --backbone and --lens")
     if out is not None:
         format_for(out)
-        require_place(out)
+        require_writable(out)
     piped = [read_piped(it, loaded.max_megabytes << 20) for it in items]
     pictures = [it if data is None else data for it, data in zip(items, piped, strict=True)]
     explain = functools.partial(why_alike, *pictures, method=method, settings=loaded)
     try:
-        with Bars() as progress:
+        with bars(quiet=False) as progress:
             if own or locate_store(None, loaded) is None:
                 if not own:
                     click.echo("no store here: the bundled backbone and its lens say", err=True)
@@ -113,6 +111,3 @@ def why(
     if out is not None:
         found.save(out)
         click.echo(f"wrote {shown(out)}", err=True)
-
-
-COMMANDS = (why,)

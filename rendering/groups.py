@@ -44,9 +44,9 @@ def file_rows(found: Iterable[Group]) -> Iterator[dict[str, Any]]:
     """A row for each file of each group: its number, and whether the file is the 'best', a 'copy'
     or 'uncertain', in `FILE_COLUMNS`."""
     for number, group in enumerate(found, start=1):
-        for place, copy in enumerate((*group.copies, *group.uncertain)):
+        for position, copy in enumerate((*group.copies, *group.uncertain)):
             role = "copy" if copy.state == "ok" else "uncertain"
-            yield {"group": number, "role": role if place else "best", **asdict(copy)}
+            yield {"group": number, "role": role if position else "best", **asdict(copy)}
 
 
 def _file(copy: Copy, word: str) -> str:

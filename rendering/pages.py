@@ -23,18 +23,18 @@ THUMBNAIL_SIDE = 320
 
 
 def page(results: Sequence[QueryResult], limits: Limits, title: str) -> str:
-    """Each question beside what looks like it."""
+    """Each query beside its hits."""
     rows = [
         {
-            "asked": [
+            "query_items": [
                 {
-                    "path": shown(near(items.caption)),
-                    "says": shown(near(items.name)),
-                    "sign": "" if result.is_plain else sign(items.weight),
-                    "is_less": items.weight < 0,
-                    "image": _inline(items.shown(THUMBNAIL_SIDE, limits)),
+                    "path": shown(near(item.caption)),
+                    "says": shown(near(item.name)),
+                    "sign": "" if result.is_plain else sign(item.weight),
+                    "is_less": item.weight < 0,
+                    "image": _inline(item.shown(THUMBNAIL_SIDE, limits)),
                 }
-                for items in result.items
+                for item in result.items
             ],
             "hits": [
                 {
@@ -51,7 +51,7 @@ def page(results: Sequence[QueryResult], limits: Limits, title: str) -> str:
         }
         for result in results
     ]
-    has_text = any(items.is_text for result in results for items in result.items)
+    has_text = any(item.is_text for result in results for item in result.items)
     return _rendered("lookalikes.html", title=title, rows=rows, has_text=has_text)
 
 

@@ -1,4 +1,4 @@
-"""Answers -> standard output, one after the other, in the format that was asked for."""
+"""Results of queries -> standard output, one after the other, in the chosen format."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _PATH_ENDS = {"paths": b"\n", "paths0": b"\0"}
 
 @dataclass
 class Printer:
-    """Prints answers; `finish` what can only be said of all of them."""
+    """A printer of results; `finish` prints what can only be printed when all are there."""
 
     format: str
-    """See `parameters.FORMATS`."""
+    """See `commands.shared.formats.FORMATS`."""
     style: Style
     canvas: Canvas | None = None
     """Where pictures are shown above each table."""
     nothing: str = "nothing else is indexed"
     """What a table without hits says."""
     count: int = 0
-    """Of answers so far."""
+    """Of results so far."""
     _rows: list[dict[str, Any]] = field(default_factory=list)
 
     def print(self, result: QueryResult) -> None:

@@ -204,10 +204,11 @@ def _made_by(info: dict[str, Any]) -> dict[str, str]:
     return rows | ({"origin": shown(info["origin"])} if "origin" in info else {})
 
 
-def _texts(has_text: dict[str, Any] | None) -> str:
-    if has_text is None:
-        return "can't be asked with"
-    return f"can be asked with: {has_text['dimension']:,} values more, {_index(has_text['index'])}"
+def _texts(text_space: dict[str, Any] | None) -> str:
+    if text_space is None:
+        return "can't be searched for"
+    values, index = text_space["dimension"], _index(text_space["index"])
+    return f"can be searched for: {values:,} values more, {index}"
 
 
 def _index(index: dict[str, Any]) -> str:
@@ -229,7 +230,7 @@ def backbones(rows: Sequence[dict[str, Any]]) -> str:
     for row in rows:
         here = "here" if row["weights"] else "missing"
         lens = ", lens trained" if row["lens"] else ""
-        lens += ", knows words" if row["words"] else ""
+        lens += ", reads texts" if row["words"] else ""
         lines.append(
             f"{row['name']:<22} {here:<8} {row['parameters'] / 1e6:6.1f} M parameters "
             f"{row['megabytes']:>5} MB  {row['dimension']:>6,} features  {row['licence']}{lens}"

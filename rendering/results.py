@@ -1,4 +1,4 @@
-"""What was asked and what came of it, as every way of showing it wants to have it."""
+"""A query and its hits, as every way of showing them wants to have them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class QueryItem:
-    """One of the pictures, or texts, that a question is made of."""
+    """One of the pictures, or texts, that a query is made of."""
 
     name: str
     """Its path, or '-'; the text."""
@@ -27,7 +27,7 @@ class QueryItem:
     weight: float = 1.0
     """As in `QueryEmbedding`."""
     crop: Crop | None = None
-    """The part of it that was looked at."""
+    """The part of it that was the query."""
     is_text: bool = False
 
     @property
@@ -51,7 +51,7 @@ class QueryItem:
 
 @dataclass(frozen=True, slots=True)
 class QueryResult:
-    """A question and its hits."""
+    """A query and its hits."""
 
     items: tuple[QueryItem, ...]
     hits: Hits

@@ -1,4 +1,4 @@
-"""Answers -> a contact sheet: what was asked, large, and its hits in a grid, with their scores."""
+"""Results -> a contact sheet: each query, large, and its hits in a grid, with their scores."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ _HIGHEST = 65_500
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Where things go on a sheet: how many there are at most, and sizes in pixels."""
+class SheetLayout:
+    """The layout of a sheet: how many things there are at most, and sizes in pixels."""
 
     hits: int
-    """Of one question, at most."""
+    """Of one query, at most."""
     items: int = 1
-    """Pictures of one question, at most."""
+    """Pictures and texts of one query, at most."""
     columns: int = 5
     tile: int = 224
     """Width of a hit's frame; its height is three quarters of it."""
@@ -51,7 +51,7 @@ class Plan:
     text: int = 15
 
     @classmethod
-    def of(cls, results: Sequence[QueryResult], columns: int = 5) -> Plan:
+    def of(cls, results: Sequence[QueryResult], columns: int = 5) -> SheetLayout:
         """With room for these."""
         hits = max((len(result.hits) for result in results), default=1)
         items = max((len(result.items) for result in results), default=1)
@@ -64,7 +64,7 @@ class Plan:
 
     @property
     def large(self) -> int:
-        """Width of the frame of what was asked."""
+        """Width of the frame of a query."""
         return 2 * self.tile if self.hits > self.columns else self.tile * 5 // 4
 
     @property
@@ -80,7 +80,7 @@ class Plan:
 
     @property
     def row(self) -> int:
-        """Height of one question's part, at most."""
+        """Height of one query's part, at most."""
         return max(self.height_of_hits(self.hits), self.height_of_items(self.items))
 
     def height(self, rows: Sequence[int]) -> int:
@@ -93,12 +93,12 @@ class Plan:
         return lines * (_high(self.tile) + self.caption(3) + self.gap) - self.gap
 
     def height_of_items(self, count: int) -> int:
-        """Height of so many pictures of one question."""
+        """Height of so many pictures of one query."""
         lines = math.ceil(count / self.items_across(count))
         return lines * (_high(self.item_width(count)) + self.caption(2) + self.gap) - self.gap
 
     def items_across(self, count: int) -> int:
-        """How many pictures of one question stand side by side."""
+        """How many pictures of one query stand side by side."""
         return 1 if count == 1 else 2
 
     def item_width(self, count: int) -> int:
@@ -112,7 +112,7 @@ class Plan:
 
 
 def contact_sheet(*results: Hits | QueryResult, columns: int = 5) -> Image.Image:
-    """One picture of what was asked, large, and what was found, with scores, a row a question.
+    """One picture of queries, large, and their hits with scores, a row each.
 
     Args:
         results: what `Store.query` returned; a `QueryResult` where the query was not one picture
@@ -120,20 +120,20 @@ def contact_sheet(*results: Hits | QueryResult, columns: int = 5) -> Image.Image
         columns: hits side by side, at most.
 
     Raises:
-        UsageError: it would be too large, or there is no answer.
+        UsageError: it would be too large, or there is no result.
     """
     if not results:
-        raise UsageError("a contact sheet needs an answer")
+        raise UsageError("a contact sheet needs a result")
     rows = [
         one if isinstance(one, QueryResult) else QueryResult((QueryItem(one.query),), one)
         for one in results
     ]
-    plan = Plan.of(rows, columns)
-    _require_room(len(rows), plan)
-    return drawn(rows, Limits(), plan)
+    layout = SheetLayout.of(rows, columns)
+    _require_room(len(rows), layout)
+    return draw_sheet(rows, Limits(), layout)
 
 
-def require_sheet(path: Path, questions: int, plan: Plan) -> None:
+def require_sheet(path: Path, queries: int, layout: SheetLayout) -> None:
     """Refuse a sheet that can't be made, before the work.
 
     Raises:
@@ -141,40 +141,50 @@ def require_sheet(path: Path, questions: int, plan: Plan) -> None:
     """
     if path.suffix.lower() not in FORMATS:
         raise UsageError(f"{shown(path)}: a sheet ends in {', '.join(FORMATS)}")
-    _require_room(questions, plan)
+    _require_room(queries, layout)
 
 
-def _require_room(questions: int, plan: Plan) -> None:
-    high = plan.height([plan.row] * questions)
-    if high > _HIGHEST or high * plan.width > _MOST_PIXELS:
+def _require_room(queries: int, layout: SheetLayout) -> None:
+    high = layout.height([layout.row] * queries)
+    if high > _HIGHEST or high * layout.width > _MOST_PIXELS:
         raise UsageError(
-            f"a sheet of this would be {plan.width:,} x {high:,} pixels; ask for fewer pictures"
+            f"a sheet of this would be {layout.width:,} x {high:,} pixels; ask for fewer pictures"
         )
 
 
-def sheet(results: Sequence[QueryResult], limits: Limits, plan: Plan, path: Path) -> bytes:
+def sheet_bytes(
+    results: Sequence[QueryResult], limits: Limits, layout: SheetLayout, path: Path
+) -> bytes:
     """The bytes of a contact sheet's file, in the format that its `path` says."""
     out = io.BytesIO()
-    drawn(results, limits, plan).save(out, FORMATS[path.suffix.lower()], quality=90, optimize=True)
+    draw_sheet(results, limits, layout).save(
+        out, FORMATS[path.suffix.lower()], quality=90, optimize=True
+    )
     return out.getvalue()
 
 
-def drawn(results: Sequence[QueryResult], limits: Limits, plan: Plan) -> Image.Image:
+def draw_sheet(results: Sequence[QueryResult], limits: Limits, layout: SheetLayout) -> Image.Image:
     """A contact sheet, in RGB. Pictures that can't be read any more are empty frames that say
     so."""
     rows = [
-        max(plan.height_of_hits(len(result.hits)), plan.height_of_items(len(result.items)))
+        max(layout.height_of_hits(len(result.hits)), layout.height_of_items(len(result.items)))
         for result in results
     ]
-    image = Image.new("RGB", (plan.width, plan.height(rows)), _GROUND)
-    top = plan.margin
+    image = Image.new("RGB", (layout.width, layout.height(rows)), _GROUND)
+    top = layout.margin
     for result, high in zip(results, rows, strict=True):
-        if top > plan.margin:
+        if top > layout.margin:
             ImageDraw.Draw(image).line(
-                (plan.margin, top - plan.margin, plan.width - plan.margin, top - plan.margin), _LINE
+                (
+                    layout.margin,
+                    top - layout.margin,
+                    layout.width - layout.margin,
+                    top - layout.margin,
+                ),
+                _LINE,
             )
-        _Row(image, plan, limits, top).draw(result)
-        top += high + 2 * plan.margin
+        _Row(image, layout, limits, top).draw(result)
+        top += high + 2 * layout.margin
     return image
 
 
@@ -188,54 +198,54 @@ def framed(picture: Image.Image | None, width: int, height: int) -> Image.Image:
 
 
 class _Row:
-    """One question's part of a sheet."""
+    """A query's part of a sheet."""
 
-    def __init__(self, image: Image.Image, plan: Plan, limits: Limits, top: int) -> None:
-        self.image, self.plan, self.limits, self.top = image, plan, limits, top
+    def __init__(self, image: Image.Image, layout: SheetLayout, limits: Limits, top: int) -> None:
+        self.image, self.layout, self.limits, self.top = image, layout, limits, top
         self.pen = ImageDraw.Draw(image)
 
     def draw(self, result: QueryResult) -> None:
-        plan = self.plan
+        layout = self.layout
         count = len(result.items)
-        across, wide = plan.items_across(count), plan.item_width(count)
-        for number, items in enumerate(result.items):
+        across, wide = layout.items_across(count), layout.item_width(count)
+        for number, item in enumerate(result.items):
             down, right = divmod(number, across)
-            left = plan.margin + right * (wide + plan.gap)
-            top = self.top + down * (_high(wide) + plan.caption(2) + plan.gap)
-            self._item(items, (left, top, left + wide, top + _high(wide)), result.is_plain)
-        first = plan.margin + plan.large + 2 * plan.gap
+            left = layout.margin + right * (wide + layout.gap)
+            top = self.top + down * (_high(wide) + layout.caption(2) + layout.gap)
+            self._item(item, (left, top, left + wide, top + _high(wide)), result.is_plain)
+        first = layout.margin + layout.large + 2 * layout.gap
         for number, hit in enumerate(result.hits):
-            down, right = divmod(number, plan.across)
-            left = first + right * (plan.tile + plan.gap)
-            top = self.top + down * (_high(plan.tile) + plan.caption(3) + plan.gap)
-            self._hit(hit, (left, top, left + plan.tile, top + _high(plan.tile)))
+            down, right = divmod(number, layout.across)
+            left = first + right * (layout.tile + layout.gap)
+            top = self.top + down * (_high(layout.tile) + layout.caption(3) + layout.gap)
+            self._hit(hit, (left, top, left + layout.tile, top + _high(layout.tile)))
         if not result.hits:
-            self._text("no picture was found", first, self.top, plan.tile, _FAINT)
+            self._text("no picture was found", first, self.top, layout.tile, _FAINT)
 
-    def _item(self, items: QueryItem, box: Box, is_plain: bool) -> None:
+    def _item(self, item: QueryItem, box: Box, is_plain: bool) -> None:
         outside = (box[0] - 3, box[1] - 3, box[2] + 3, box[3] + 3)
-        colour = _WARM if items.weight > 0 else _FAINT
+        colour = _WARM if item.weight > 0 else _FAINT
         self.image.paste(colour, outside, _rounded(box[2] - box[0] + 6, box[3] - box[1] + 6))
-        self._frame(items.shown(box[2] - box[0], self.limits), box)
-        left, top, wide = box[0], box[3] + self.plan.text // 2 + 2, box[2] - box[0]
+        self._frame(item.shown(box[2] - box[0], self.limits), box)
+        left, top, wide = box[0], box[3] + self.layout.text // 2 + 2, box[2] - box[0]
         used = 0.0
         if not is_plain:
-            used = self._text(sign(items.weight), left, top, wide, colour) + self.plan.text // 3
-        self._name(items.caption, left, top, wide, used, "")
+            used = self._text(sign(item.weight), left, top, wide, colour) + self.layout.text // 3
+        self._name(item.caption, left, top, wide, used, "")
 
     def _hit(self, hit: Hit, box: Box) -> None:
-        plan = self.plan
+        layout = self.layout
         self._frame(picture_at(hit.path, box[2] - box[0], self.limits), box)
-        left, top, wide = box[0], box[3] + plan.text // 2, box[2] - box[0]
+        left, top, wide = box[0], box[3] + layout.text // 2, box[2] - box[0]
         score = f"{hit.score:.3f}"
-        room = font_for(score, plan.text).getlength(score)
+        room = font_for(score, layout.text).getlength(score)
         self._text(score, round(left + wide - room), top, wide, _INK)
         ranked = self._text(str(hit.rank), left, top, wide, _WARM)
-        start = left + max(round(ranked), round(1.2 * plan.text)) + plan.text * 2 // 3
-        end, middle = round(left + wide - room) - plan.text * 2 // 3, top + plan.text // 2 + 1
+        start = left + max(round(ranked), round(1.2 * layout.text)) + layout.text * 2 // 3
+        end, middle = round(left + wide - room) - layout.text * 2 // 3, top + layout.text // 2 + 1
         self._bar(min(max(hit.score, 0.0), 1.0), start, end, middle)
         copies = f" (+{len(hit.paths) - 1})" if len(hit.paths) > 1 else ""
-        self._name(hit.path, left, top + plan.line, wide, 0, copies)
+        self._name(hit.path, left, top + layout.line, wide, 0, copies)
 
     def _bar(self, share: float, start: int, end: int, middle: int) -> None:
         for right, colour in ((end, _LINE), (start + round(share * (end - start)), _WARM)):
@@ -245,13 +255,13 @@ class _Row:
     def _name(self, path: str, left: int, top: int, wide: int, used: float, after: str) -> None:
         """A file's name, and its folder below it."""
         folder, _, name = shown(near(path)).rpartition("/")
-        font = font_for(name, self.plan.text)
+        font = font_for(name, self.layout.text)
         name = fitted(name, font.getlength, wide - used - font.getlength(after)) + after
         self._text(name, left + round(used), top, wide, _INK)
-        small = self.plan.text - 2
+        small = self.layout.text - 2
         font = font_for(folder, small)
         self.pen.text(
-            (left, top + self.plan.line),
+            (left, top + self.layout.line),
             fitted(folder, font.getlength, wide, "start"),
             _FAINT,
             font,
@@ -259,7 +269,7 @@ class _Row:
 
     def _text(self, text: str, left: int, top: int, wide: float, colour: str) -> float:
         """How wide it is."""
-        font = font_for(text, self.plan.text)
+        font = font_for(text, self.layout.text)
         text = fitted(text, font.getlength, wide)
         self.pen.text((left, top), text, colour, font)
         return font.getlength(text)
@@ -278,7 +288,7 @@ class _Row:
     def _missing(self, box: Box) -> None:
         left, top, right, bottom = box
         text = "can't be shown any more"
-        font = font_for(text, self.plan.text - 2)
+        font = font_for(text, self.layout.text - 2)
         text = fitted(text, font.getlength, right - left - 8)
         self.pen.text(((left + right) / 2, (top + bottom) / 2), text, _FAINT, font, "mm")
 

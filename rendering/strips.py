@@ -1,4 +1,4 @@
-"""An answer -> strips of pictures for a terminal, side by side, with a caption below each."""
+"""A result -> strips of pictures for a terminal, side by side, with a caption below each."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NARROWEST, _WIDEST = 22, 34
 
 @dataclass(frozen=True)
 class Canvas:
-    """What strips are shown on."""
+    """The terminal on which strips are shown, and how."""
 
     protocol: Protocol
     size: Size
@@ -37,6 +37,8 @@ class Canvas:
 
 @dataclass(frozen=True)
 class _Tile:
+    """A picture of a strip, with its caption."""
+
     picture: Image.Image | None
     name: str
     path: str | None
@@ -47,7 +49,7 @@ class _Tile:
 
 
 def strips(result: QueryResult, canvas: Canvas) -> Iterator[bytes]:
-    """What was asked, then the hits, in as many strips as the terminal's width makes of them; each
+    """The query, then the hits, in as many strips as the terminal's width makes of them; each
     with its line ends."""
     size = canvas.size
     count = len(result.items) + len(result.hits)
@@ -67,11 +69,11 @@ def strips(result: QueryResult, canvas: Canvas) -> Iterator[bytes]:
 
 
 def _tiles(result: QueryResult, limits: Limits, side: int) -> Iterator[_Tile]:
-    for items in result.items:
-        said = "looks like" if result.is_plain else sign(items.weight)
-        picture = items.shown(side, limits)
-        path = items.path if items.data is None else None
-        yield _Tile(picture, _name(items.caption), path, (said, ""), True)
+    for item in result.items:
+        said = "looks like" if result.is_plain else sign(item.weight)
+        picture = item.shown(side, limits)
+        path = item.path if item.data is None else None
+        yield _Tile(picture, _name(item.caption), path, (said, ""), True)
     for hit in result.hits:
         head = str(hit.rank), f"{hit.score:.3f}"
         yield _Tile(picture_at(hit.path, side, limits), _name(hit.path), hit.path, head, False)

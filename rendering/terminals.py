@@ -20,13 +20,13 @@ Protocol: TypeAlias = Literal["kitty", "iterm", "sixel", "blocks"]
 
 PROTOCOLS: tuple[Protocol, ...] = ("kitty", "iterm", "sixel", "blocks")
 
-_ANSWER_SECONDS = 0.5
+_REPLY_SECONDS = 0.5
 """A terminal that says what it is takes some milliseconds, and a network's round trip."""
 
 
 @dataclass(frozen=True)
 class Style:
-    """What text may be adorned with; nothing where it is read by a program."""
+    """The style of text: what it may be adorned with, nothing where a program reads it."""
 
     colours: bool = False
     bars: bool = False
@@ -139,7 +139,7 @@ def protocol_here() -> Protocol:
 
 @dataclass(frozen=True)
 class Size:
-    """Of a terminal."""
+    """The size of a terminal."""
 
     columns: int = 80
     cell_width: int = 10
@@ -208,7 +208,7 @@ def _attributes() -> list[str]:
 
 def _read_attributes(terminal: int) -> list[str]:
     said = b""
-    while select.select([terminal], [], [], _ANSWER_SECONDS)[0]:
+    while select.select([terminal], [], [], _REPLY_SECONDS)[0]:
         said += (more := os.read(terminal, 64))
         if (found := re.search(rb"\x1b\[\?([\d;]*)c", said)) is not None:
             return found[1].decode().split(";")

@@ -47,6 +47,7 @@ ORDER = (
     "web.pictures",
     "web.api",
     "web",
+    "commands.shared",
     "commands",
     ".",
 )

@@ -14,11 +14,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from PIL import Image
 
 from conftest import Result
 from pictures import encoded, fill_folder, noise, png_claiming
+from tll_index import commands
+from tll_index.cli import COMMANDS, cli
 
 Cli = Callable[..., Result]
 Spawn = Callable[..., "subprocess.Popen[bytes]"]
@@ -302,6 +305,29 @@ def test_help_is_quick_and_loads_nothing_heavy() -> None:
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout.splitlines()[-1] == "[]"
     assert "Index folders of pictures with 'build'" in ended.stdout
+
+
+def test_help_names_every_command_in_a_line() -> None:
+    """A module each; none has to be loaded to be listed."""
+    code = (
+        "import sys\n"
+        "from tll_index.cli import cli\n"
+        "try: cli(['--help'], prog_name='tll-index')\n"
+        "except SystemExit: print(*(name for name in sys.modules if '.commands.' in name))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    *listed, loaded = ended.stdout.split("Commands:\n")[1].splitlines()
+    assert [line.split()[0] for line in listed] == sorted(COMMANDS)
+    here = {name for name in loaded.split() if ".shared" not in name}
+    assert here == {"tll_index.commands.completion"}
+    context = click.Context(cli)
+    for name in COMMANDS:
+        command = cli.get_command(context, name)
+        assert command is not None and command.name == name and command.help
+    folder = Path(commands.__file__).parent
+    modules = {path.stem.rstrip("_") for path in folder.glob("*.py") if path.stem != "__init__"}
+    assert modules == {*COMMANDS, "backbones_fetch"}
+    assert cli.get_command(context, "nothing") is None
 
 
 def test_nothing_to_embed_loads_no_torch(photos: list[Path], here: Path) -> None:

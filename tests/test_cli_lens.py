@@ -20,7 +20,7 @@ from PIL import Image
 import tiny
 from conftest import Result
 from pictures import fill_folder, noise
-from tll_index.commands.lens import train
+from tll_index.commands.train import train
 from tll_index.core.config import load_settings
 from tll_index.engine.backbones.registry import DEFAULT
 from tll_index.engine.evaluation.metrics import evaluate
@@ -181,7 +181,7 @@ def test_recipes_and_every_option(data: Path, tll_index: Cli) -> None:
     assert tll_index(*common, "--out", "paper.npz", "--pca", 8, "--epochs", 2).code == 0
     lens = Lens.load("paper.npz")
     assert lens.provenance["options"] == replace(RECIPES["paper"], pca=8, epochs=2).as_dict()
-    assert lens.relu and lens.dimension == 1024 and lens.hubs is None
+    assert lens.relu and lens.dimension == 1024 and lens.csls is None
 
 
 def test_help_says_every_default(tll_index: Cli) -> None:
@@ -417,11 +417,13 @@ def test_eval_of_all_pairs(data: Path, lens: Path, tll_index: Cli, home: Path) -
 def test_the_shipped_lens_is_called_so(
     data: Path, lens: Path, tll_index: Cli, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (here / "lenses").mkdir()
-    lens.rename(here / "lenses/tiny.npz")
+    (here / "engine/lens/shipped").mkdir(parents=True)
+    lens.rename(here / "engine/lens/shipped/tiny.npz")
     monkeypatch.setattr("tll_index.engine.lens.lens.__file__", str(here / "engine/lens/lens.py"))
     facts = scored(tll_index("eval", data, "--split", "all", "--backbone", "tiny", "--json"))
-    assert facts["lens"] == f"shipped sha256:{Lens.load('lenses/tiny.npz').digest[:12]}"
+    assert (
+        facts["lens"] == f"shipped sha256:{Lens.load('engine/lens/shipped/tiny.npz').digest[:12]}"
+    )
 
 
 def test_eval_notes_the_lens_s_own_pairs(data: Path, lens: Path, tll_index: Cli) -> None:

@@ -16,30 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from clones import copy_clone
 from pictures import fill_folder
 
-ROOT = Path(__file__).resolve().parent.parent
-IGNORED = (".git", ".venv*", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info", "*.tll")
-IGNORED_HERE = ("build", "dist", "run", "site")  # of ROOT itself
-
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
-
-
-def files_of_a_clone() -> list[Path]:
-    """What is neither git's nor ignored, relative to ROOT; also where there is no git."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    if (ROOT / ".git").exists() and shutil.which("git"):
-        listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-        if listed.returncode == 0:
-            found = (Path(name) for name in listed.stdout.split("\0") if name)
-            return [path for path in found if (ROOT / path).is_file()]
-    found = (path.relative_to(ROOT) for path in ROOT.rglob("*") if path.is_file())
-    return [
-        path
-        for path in found
-        if path.parts[0] not in IGNORED_HERE
-        and not any(Path(part).match(name) for part in path.parts for name in IGNORED)
-    ]
 
 
 class Clone:
@@ -48,9 +28,7 @@ class Clone:
     def __init__(self, folder: Path, kept: Path) -> None:
         """`kept` is a folder for what all copies can share."""
         self.folder = folder
-        for path in files_of_a_clone():
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / path, folder / path)
+        copy_clone(folder)
         venv.create(folder / ".venv", symlinks=True)
         self.python = folder / ".venv/bin/python"
         (packages,) = (folder / ".venv/lib").glob("python*/site-packages")

@@ -20,7 +20,7 @@ from conftest import Result
 from pictures import fill_folder
 from tll_index import build
 from tll_index.cli import cli
-from tll_index.commands.parameters import FORMATS, format_option
+from tll_index.commands.shared.formats import FORMATS, format_option
 from tll_index.indexer.ingest.build import Recipe
 from tll_index.rendering.formats import facts_as, rows_as
 

@@ -132,7 +132,7 @@ def test_a_question_with_an_unusable_picture_is_not_asked(
         (("--sample", "2", "--crop", "0,0,5,5"), "--crop is for one picture"),
         (("{a}", "--crop", "0,0,5"), "expected x,y,width,height"),
         (("{a}", "--crop", "0,0,0,5"), "must be above 0"),
-        (("{a}", "--sample", "2", "--together"), "--sample asks with each picture by itself"),
+        (("{a}", "--sample", "2", "--together"), "--sample makes each picture a query of its own"),
         (("-", "--plus", "-"), "name '-' once"),
         (("--together",), "name a picture"),
         (("{a}", "--min-score", "nan"), "--min-score is a number"),
@@ -158,7 +158,7 @@ def test_a_query_loads_what_it_needs(photos: list[Path]) -> None:
         f"sys.argv = ['tll-index', 'query', {str(photos[0])!r}]\n"
         "try: main()\n"
         "except SystemExit as end: assert end.code in (0, None)\n"
-        "late = 'rendering.sheets rendering.strips rendering.lettering web commands.lens'\n"
+        "late = 'rendering.sheets rendering.strips rendering.lettering web commands.train'\n"
         "late = {f'tll_index.{name}' for name in late.split()} | {'jinja2', 'PIL.ImageFont'}\n"
         "print(sorted(late & set(sys.modules)), file=sys.stderr)"
     )

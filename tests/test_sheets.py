@@ -14,15 +14,15 @@ from PIL import Image, ImageFont
 
 from conftest import Result
 from pictures import fill_folder
-from tll_index import Answer, Asked, Store, build, contact_sheet
+from tll_index import QueryItem, QueryResult, Store, build, contact_sheet
 from tll_index.core.contracts import Hit, Hits
 from tll_index.core.errors import UsageError
 from tll_index.engine.images.crops import Crop
 from tll_index.engine.images.decode import Limits
 from tll_index.indexer.ingest.build import Recipe
-from tll_index.rendering.answers import sign
 from tll_index.rendering.lettering import fitted, font_for
-from tll_index.rendering.sheets import Plan, drawn, require_sheet, sheet
+from tll_index.rendering.results import sign
+from tll_index.rendering.sheets import SheetLayout, draw_sheet, require_sheet, sheet_bytes
 
 Cli = Callable[..., Result]
 
@@ -41,9 +41,11 @@ def flat(here: Path) -> list[Path]:
     return paths
 
 
-def answer(asked: list[Path], hits: list[Path], weight: float = 1.0, score: float = 0.5) -> Answer:
-    return Answer(
-        tuple(Asked(str(path), weight=weight) for path in asked),
+def result_of(
+    queries: list[Path], hits: list[Path], weight: float = 1.0, score: float = 0.5
+) -> QueryResult:
+    return QueryResult(
+        tuple(QueryItem(str(path), weight=weight) for path in queries),
         Hits(
             "q",
             tuple(
@@ -67,38 +69,40 @@ def frames(image: Image.Image) -> dict[str, tuple[int, int, int, int]]:
 
 
 def test_each_picture_is_in_its_place(flat: list[Path]) -> None:
-    one = answer([flat[0]], flat[1:])
-    plan = Plan.of([one])
-    where = frames(drawn([one], LIMITS, plan))
+    one = result_of([flat[0]], flat[1:])
+    layout = SheetLayout.of([one])
+    where = frames(draw_sheet([one], LIMITS, layout))
     assert list(where) == list(COLOURS)
     large, tiles = where[COLOURS[0]], [where[colour] for colour in COLOURS[1:]]
-    assert large[2] - large[0] == pytest.approx(plan.large, abs=4)  # it is the largest
+    assert large[2] - large[0] == pytest.approx(layout.large, abs=4)  # it is the largest
     for left, top, right, bottom in tiles:
-        assert (right - left, bottom - top) == pytest.approx((plan.tile, plan.tile * 3 / 4), abs=4)
+        assert (right - left, bottom - top) == pytest.approx(
+            (layout.tile, layout.tile * 3 / 4), abs=4
+        )
         assert top == pytest.approx(large[1], abs=2) and left > large[2]
     assert [left for left, *_ in tiles] == sorted(left for left, *_ in tiles)  # in order of rank
 
 
 def test_hits_go_on_below_in_the_next_line(flat: list[Path]) -> None:
-    one = answer([flat[0]], flat[1:])
-    plan = Plan.of([one], columns=2)
-    image = drawn([one], LIMITS, plan)
+    one = result_of([flat[0]], flat[1:])
+    layout = SheetLayout.of([one], columns=2)
+    image = draw_sheet([one], LIMITS, layout)
     where = frames(image)
     a, b, c, d, e = (where[colour] for colour in COLOURS[1:])
     assert a[1] == b[1] < c[1] == d[1] < e[1] and c[1] > a[3] and e[1] > c[3]
     assert a[0] == c[0] == e[0] < b[0] == d[0]
-    assert e[3] < image.height - plan.margin
+    assert e[3] < image.height - layout.margin
 
 
 def test_several_questions_and_pictures(flat: list[Path]) -> None:
-    first, second = answer(flat[:3], flat[3:5]), answer([flat[5]], [])
-    plan = Plan.of([first, second])
-    image = drawn([first, second], LIMITS, plan)
+    first, second = result_of(flat[:3], flat[3:5]), result_of([flat[5]], [])
+    layout = SheetLayout.of([first, second])
+    image = draw_sheet([first, second], LIMITS, layout)
     where = frames(image)
     a, b, c = (where[colour] for colour in COLOURS[:3])
     assert a[1] == b[1] and a[2] < b[0] and c[0] == a[0] and c[1] > a[3]  # two and two
     assert where[COLOURS[5]][1] > c[3]  # the second question is below the first
-    assert image.width == plan.width and image.height <= plan.height([plan.row, plan.row])
+    assert image.width == layout.width and image.height <= layout.height([layout.row, layout.row])
     assert image.getpixel((1, 1)) == GROUND and image.getpixel((image.width - 1, 1)) == GROUND
 
 
@@ -109,14 +113,14 @@ def test_scores_are_bars_and_less_is_not_warm(flat: list[Path]) -> None:
 
     counts = []
     for score in (-0.3, 0.1, 0.9):
-        one = answer([flat[0]], [flat[1]], score=score)
-        image = drawn([one], LIMITS, Plan.of([one]))
+        one = result_of([flat[0]], [flat[1]], score=score)
+        image = draw_sheet([one], LIMITS, SheetLayout.of([one]))
         left, _, right, bottom = frames(image)[COLOURS[1]]
         counts.append(warm(image, (left, bottom + 5, right, bottom + 25)))
     assert counts[0] < counts[1] < counts[2]
     for weight, is_warm in ((1.0, True), (-1.0, False)):
-        one = answer([flat[0]], [flat[1]], weight)
-        image = drawn([one], LIMITS, Plan.of([one]))
+        one = result_of([flat[0]], [flat[1]], weight)
+        image = draw_sheet([one], LIMITS, SheetLayout.of([one]))
         left, top, _, bottom = frames(image)[COLOURS[0]]
         assert bool(warm(image, (left - 4, top + 20, left, bottom - 20))) is is_warm
 
@@ -126,23 +130,28 @@ def test_what_is_gone_or_cut_out(flat: list[Path], here: Path) -> None:
     both = Image.new("RGB", (80, 40), COLOURS[2])
     both.paste(COLOURS[3], (40, 0, 80, 40))
     both.save(here / "both.png")
-    asked = Asked("-", (here / "both.png").read_bytes(), crop=Crop(50, 0, 50, 100, True))
-    one = Answer((asked,), answer([flat[0]], [flat[1]]).hits)
-    where = frames(drawn([one], LIMITS, Plan.of([one])))
+    item = QueryItem("-", (here / "both.png").read_bytes(), crop=Crop(50, 0, 50, 100, True))
+    one = QueryResult((item,), result_of([flat[0]], [flat[1]]).hits)
+    where = frames(draw_sheet([one], LIMITS, SheetLayout.of([one])))
     assert list(where) == [COLOURS[3]]
 
 
 def test_a_sheet_is_of_the_kind_that_it_is_called(flat: list[Path]) -> None:
-    one = answer([flat[0]], flat[1:])
+    one = result_of([flat[0]], flat[1:])
     for name, kind in (("a.png", "PNG"), ("a.JPG", "JPEG"), ("a.jpeg", "JPEG")):
-        require_sheet(Path(name), 1, Plan.of([one]))
-        image = Image.open(io.BytesIO(sheet([one], LIMITS, Plan.of([one]), Path(name))))
-        assert image.format == kind and image.size == drawn([one], LIMITS, Plan.of([one])).size
+        require_sheet(Path(name), 1, SheetLayout.of([one]))
+        image = Image.open(
+            io.BytesIO(sheet_bytes([one], LIMITS, SheetLayout.of([one]), Path(name)))
+        )
+        assert (
+            image.format == kind
+            and image.size == draw_sheet([one], LIMITS, SheetLayout.of([one])).size
+        )
     for name in ("a.gif", "a", "png"):
         with pytest.raises(UsageError, match=r"a sheet ends in \.png, \.jpg, \.jpeg"):
-            require_sheet(Path(name), 1, Plan.of([one]))
+            require_sheet(Path(name), 1, SheetLayout.of([one]))
     with pytest.raises(UsageError, match="ask for fewer"):
-        require_sheet(Path("a.png"), 400, Plan(50))
+        require_sheet(Path("a.png"), 400, SheetLayout(50))
 
 
 @given(
@@ -187,8 +196,8 @@ def test_query_draws_a_sheet(here: Path, tll_index: Cli) -> None:
     assert result.code == 0 and result.err == "wrote out.jpg\n" and result.out.count("\n") == 6
     image = Image.open(here / "out.jpg")
     assert image.format == "JPEG" and image.size == (
-        Plan(3).width,
-        Plan(3).height([Plan(3).row] * 2),
+        SheetLayout(3).width,
+        SheetLayout(3).height([SheetLayout(3).row] * 2),
     )
     one_question = tll_index(*asked[:5], "--together", "--sheet", "one.png", "--html", "one.html")
     assert one_question.code == 0
@@ -210,14 +219,16 @@ def test_contact_sheet_of_what_python_found(flat: list[Path]) -> None:
     image = contact_sheet(one, other, columns=3)
     assert (
         image.size
-        == drawn(
-            [Answer((Asked(hits.query),), hits) for hits in (one, other)], LIMITS, Plan(5, 1, 3)
+        == draw_sheet(
+            [QueryResult((QueryItem(hits.query),), hits) for hits in (one, other)],
+            LIMITS,
+            SheetLayout(5, 1, 3),
         ).size
     )
-    parts = tuple(Asked(str(path)) for path in flat[2:4])
-    where = frames(contact_sheet(Answer(parts, both)))
+    parts = tuple(QueryItem(str(path)) for path in flat[2:4])
+    where = frames(contact_sheet(QueryResult(parts, both)))
     assert {COLOURS[2], COLOURS[3]} < set(where) and len(where) == 5
-    with pytest.raises(UsageError, match="needs an answer"):
+    with pytest.raises(UsageError, match="needs a result"):
         contact_sheet()
     with pytest.raises(UsageError, match="ask for fewer"):
         contact_sheet(*[one] * 500)

@@ -13,7 +13,7 @@ import pytest
 import tll_index
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGE = ("commands", "engine", "indexer", "rendering", "web")
+PACKAGE = ("commands", "core", "engine", "indexer", "rendering", "web")
 
 
 @pytest.fixture(scope="module")

@@ -257,7 +257,7 @@ def test_the_whole_way(here: Path, tll_index: Callable[..., Result]) -> None:
     assert mixed.code == 0 and mixed.out.split() == [hit.path for hit in hits]
     again = tll_index("build", "--text", "-q")  # which it is already
     assert again.code == 0
-    assert "can be asked with: 24 values more" in tll_index("info").out
+    assert "can be searched for: 24 values more" in tll_index("info").out
     less = tll_index(
         *("query", "--text", "snow=2", "--minus-text", "night", "--minus", paths[1]),
         *("--include-self", "--paths", "--html", "page.html", "--sheet", "sheet.png"),

@@ -7,7 +7,7 @@ import re
 import stat
 import sys
 
-from ..core.errors import MissingPictureError, TooLargePictureError, UsageError
+from ...core.errors import MissingPictureError, TooLargePictureError, UsageError
 
 _OPEN = re.compile(r"/dev/stdin|(?:/dev/fd|/proc/self/fd)/([0-9]{1,9})")
 """Names of what this process has open already."""

@@ -1,4 +1,4 @@
-"""The commands that ask a whole collection about itself: what is there twice, what looks alike."""
+"""`tll-index dupes`: which files are the same picture, or nearly."""
 
 from __future__ import annotations
 
@@ -7,22 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .parameters import (
-    OUTPUT,
-    bars,
-    batch_size_option,
-    debug_option,
-    device_option,
-    format_option,
-    quiet_option,
-    require_place,
-    runtime_option,
-    store_option,
-    workers_option,
-    write_and_say,
-)
-
-_html_option = click.option("--html", type=OUTPUT, help="Also write a page with pictures.")
+from .shared.bars import bars
+from .shared.formats import format_option
+from .shared.options import debug_option, html_option, quiet_option, store_option, workers_option
+from .shared.results import require_writable, write_and_say
 
 if TYPE_CHECKING:
     from ..core.location import Location
@@ -37,7 +25,7 @@ if TYPE_CHECKING:
     help="How well details must agree, 0 to 1.  [default: 0.92]",
 )
 @format_option("table", "json", "jsonl", "csv", json="jsonl")
-@_html_option
+@html_option
 @click.option(
     "--evaluate",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
@@ -83,7 +71,7 @@ def dupes(
 
     loaded = load_settings(store=store, **settings)
     if html is not None:
-        require_place(html)
+        require_writable(html)
     known = None if evaluate is None else read_known_groups(evaluate)
     threshold = SAME if threshold is None else threshold
     with bars(quiet) as progress:
@@ -107,56 +95,3 @@ def dupes(
         is_here = "picture that is" if len(found) == 1 else "pictures that are"
         title = f"{len(found):,} {is_here} here more than once"
         write_and_say(html, pages.groups_page(found, Limits.of(loaded), title).encode())
-
-
-@click.command()
-@store_option
-@click.option(
-    "--top", type=click.IntRange(min=1), default=50, show_default=True, help="How many pairs."
-)
-@format_option("table", "json", "jsonl", json="jsonl")
-@_html_option
-@device_option
-@runtime_option
-@batch_size_option
-@workers_option
-@quiet_option
-@debug_option
-def pairs(
-    store: Location | None,
-    top: int,
-    format: str,
-    html: Path | None,
-    quiet: bool,
-    **settings: Any,
-) -> None:
-    """Show the most striking pairs: alike through the lens, though the network tells them apart.
-
-    The same picture again and shots of one scene are left out; each picture is in one pair at most.
-    Needs a store with a trained lens.
-    """
-    from dataclasses import asdict
-
-    from ..core.config import load_settings
-    from ..engine.images.decode import Limits
-    from ..indexer.analysis.pairs import pairs as find_pairs
-    from ..rendering import pages, render
-    from ..rendering.formats import rows_as
-
-    loaded = load_settings(store=store, **settings)
-    if html is not None:
-        require_place(html)
-    with bars(quiet) as progress:
-        found = find_pairs(top=top, progress=progress, settings=loaded)
-    if format != "table":
-        click.echo(rows_as(format, [asdict(pair) for pair in found]), nl=False)
-    elif found:
-        click.echo("\n".join(render.pairs(found)))
-    if not found and not quiet:
-        click.echo("no two pictures are alike through the lens only", err=True)
-    if html is not None:
-        title = "Totally looks like"
-        write_and_say(html, pages.pairs_page(found, Limits.of(loaded), title).encode())
-
-
-COMMANDS = (dupes, pairs)

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from ..core.errors import UsageError
-from ..core.paths import named
-from .parameters import each, network_options, store_option, truncated_option, workers_option
+from ...core.errors import UsageError
+from ...core.paths import named
+from .options import each, network_options, store_option, truncated_option, workers_option
 
 build_options = each(
     store_option,
@@ -17,7 +17,7 @@ build_options = each(
         "--lens", metavar="FILE|none", help="Trained lens.  [default: the backbone's own]"
     ),
     click.option(
-        "--text", is_flag=True, help="Make a store that 'query --text' can ask; needs CLIP."
+        "--text", is_flag=True, help="Make a store for 'query --text' as well; needs CLIP."
     ),
     click.option(
         "--exclude",
@@ -51,18 +51,18 @@ build_options = each(
     click.option("--max-megapixels", type=int, help="Skip larger pictures.  [default: 178]"),
     truncated_option,
 )
-"""What makes a store, from which files; see `building`."""
+"""What makes a store, from which files; see `build_arguments`."""
 
 
-def building(options: dict[str, Any]) -> dict[str, Any]:
+def build_arguments(options: dict[str, Any]) -> dict[str, Any]:
     """What `build_options` were given, as the library's `build` takes it: recipe, rules, settings.
 
     Raises:
         UsageError: a setting makes no sense.
     """
-    from ..core.config import load_settings
-    from ..indexer.ingest.build import Recipe
-    from ..indexer.scan.rules import Rules
+    from ...core.config import load_settings
+    from ...indexer.ingest.build import Recipe
+    from ...indexer.scan.rules import Rules
 
     rest = dict(options)
     backbone, weights, lens, text = (

@@ -1,0 +1,51 @@
+"""`tll-index copy`: bring a store to another folder or Milvus."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ..core.names import shown
+from ..core.wording import counted
+from .shared.bars import bars
+from .shared.options import debug_option, quiet_option
+from .shared.param_types import STORE
+
+if TYPE_CHECKING:
+    from ..core.location import Location
+
+
+@click.command()
+@click.argument("source", type=STORE, metavar="SRC")
+@click.argument("destination", type=STORE, metavar="DEST")
+@quiet_option
+@debug_option
+def copy(source: Location, destination: Location, quiet: bool) -> None:
+    """Copy the store SRC to DEST: folders, or addresses such as milvus://HOST:PORT/NAME.
+
+    Nothing is embedded again. Run again after Ctrl-C, it goes on; run again later, it brings DEST
+    in step. The end is a check: counts, vectors, and whether both find the same.
+    """
+    from ..indexer.transfer.copy import copy_store
+
+    with bars(quiet) as progress:
+        found = copy_store(source, destination, progress=progress)
+    if quiet:
+        return
+    click.echo(
+        f"{counted(found.changed, 'path')} written ({counted(found.sent, 'new picture')}), "
+        f"{found.removed:,} removed; {shown(destination)} holds "
+        f"{counted(found.images, 'picture')} at {counted(found.paths, 'path')}"
+    )
+    click.echo(
+        f"verified: counts are equal, {counted(found.vectors, 'vector')} by chance "
+        f"{'is' if found.vectors == 1 else 'are'} equal in every bit, of the ten best hits of "
+        f"{counted(found.compared, 'picture')} {found.recall:.1%} are the same"
+    )
+    if found.source_changed:
+        click.echo(
+            f"{shown(source)} was written to meanwhile: copy again to bring {shown(destination)} "
+            "in step",
+            err=True,
+        )

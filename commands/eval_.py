@@ -1,0 +1,130 @@
+"""`tll-index eval`: how well look-alikes find each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..engine.lens.options import RECIPES
+from .shared.bars import bars
+from .shared.formats import format_option
+from .shared.interrupts import resumable
+from .shared.lenses import candidates_option, data_argument, resolve_backbone, resolve_lens
+from .shared.options import debug_option, network_options, no_progress_option
+from .shared.training_options import recipe_option
+
+if TYPE_CHECKING:
+    from ..engine.lens.lens import Lens
+    from ..engine.lens.options import TrainingOptions
+
+
+@click.command("eval")
+@data_argument
+@click.option(
+    "--lens",
+    metavar="FILE|none",
+    help="all: what to score.  [default: what 'build' takes]  val: train with the options of this "
+    "one; none is the cosine of the features.",
+)
+@click.option(
+    "--split",
+    type=click.Choice(["val", "all"]),
+    default="val",
+    show_default=True,
+    help="val: cross-validation; lenses are trained on other pairs than they are scored on. all: "
+    "one lens, as it is, on all pairs.",
+)
+@click.option("--folds", type=click.IntRange(min=2), help="val: how many.  [default: 5]")
+@click.option(
+    "--seed", type=click.IntRange(min=0), help="val: of the folds.  [default: as in training]"
+)
+@recipe_option
+@candidates_option(help="Rank the lists in this file: left,c0,c1,…")
+@network_options("auto")
+@format_option("table", "json", "jsonl", "csv", json="jsonl")
+@no_progress_option
+@debug_option
+def eval_(
+    data: Path,
+    lens: str | None,
+    split: str,
+    folds: int | None,
+    seed: int | None,
+    recipe: str | None,
+    candidates_file: Path | None,
+    backbone: str,
+    weights: Path | None,
+    device: str | None,
+    runtime: str | None,
+    batch_size: int | None,
+    format: str,
+    quiet: bool,
+) -> None:
+    """Say how well look-alikes find each other.
+
+    Of the pairs in the folder DATA (laid out as for 'train'), each left picture is offered its
+    match among 19 other right ones: top-1, top-2, top-5 and the mean reciprocal rank (MRR) are
+    exact means over all draws of these. Recall is among all right pictures.
+    """
+    from ..core.config import load_settings
+    from ..engine.evaluation.tll import read_pairs
+    from ..engine.lens import experiment as learning
+    from ..rendering import render
+    from ..rendering.formats import facts_as
+
+    given = {"--folds": folds, "--seed": seed, "--recipe": recipe}
+    if split == "all" and (odd := [name for name, value in given.items() if value is not None]):
+        raise click.UsageError(f"{odd[0]} is for --split val; --split all trains nothing")
+    if lens is not None and recipe is not None:
+        raise click.UsageError("--recipe and --lens exclude each other")
+    folds, recipe = folds or 5, recipe or "ours"
+    settings = load_settings(device=device, runtime=runtime, batch_size=batch_size)
+    if candidates_file is not None:  # what is wrong with it should be said before the long work
+        learning.rows_of_candidates(read_pairs(data), candidates_file)
+    used: Lens | None = None
+    options: TrainingOptions | None = None
+    if split == "val" and lens is None:
+        name = resolve_backbone(backbone, settings)
+        label, options = f"recipe {recipe}", RECIPES[recipe]
+    else:
+        name, label, used = resolve_lens(lens, backbone, settings)
+        if split == "val" and used.trained:
+            label, options, used = f"options of {label}", learning.recorded_options(used), None
+    with resumable(), bars(quiet) as progress:
+        material = learning.load_material(
+            data,
+            name,
+            options=options,
+            lens=used,
+            weights=weights,
+            settings=settings,
+            progress=progress,
+        )
+        judged: Lens | learning.CrossValidation
+        if used is None:
+            label = f"cross-validated, {folds} folds, {label}"
+            judged = learning.cross_validate(
+                material, options, count=folds, seed=seed, progress=progress
+            )
+        elif split == "val":
+            judged = learning.judge_by_folds(material, used, count=folds, seed=seed or 0)
+        else:
+            judged = used
+            if used.provenance.get("data_sha256") == material.pairs.digest():
+                progress.note(
+                    "note: the lens was trained on these very pairs; --split val says how it does "
+                    "on others"
+                )
+        if candidates_file is not None:
+            scores = learning.score_candidates(material, candidates_file, judged)
+        elif isinstance(judged, learning.CrossValidation):
+            scores = judged.scores
+        else:
+            scores = learning.score(material, judged)
+    facts = {**scores.as_dict(), "backbone": name, "lens": label}
+    if format == "table":
+        click.echo(render.scores(facts))
+    else:
+        click.echo(facts_as(format, facts), nl=False)

@@ -1,0 +1,75 @@
+"""`tll-index import`: take embeddings that clip-retrieval made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..core.wording import counted
+from .shared.bars import bars
+from .shared.options import (
+    debug_option,
+    device_option,
+    quiet_option,
+    runtime_option,
+    store_option,
+    workers_option,
+)
+from .shared.param_types import PATH
+
+
+@click.command("import")
+@click.argument("folder", type=PATH, metavar="DIR")
+@store_option
+@click.option("--backbone", metavar="NAME", help="What made them; some are made again to compare.")
+@click.option("--weights", type=PATH, help="Weights file of the backbone.")
+@click.option("--model", default="", metavar="TEXT", help="What made them, as a text.")
+@device_option
+@runtime_option
+@workers_option
+@quiet_option
+@debug_option
+def import_(
+    folder: Path,
+    backbone: str | None,
+    weights: Path | None,
+    model: str,
+    quiet: bool,
+    **settings: Any,
+) -> None:
+    """Put embeddings in clip-retrieval's layout (DIR/img_emb, DIR/metadata) into a store.
+
+    Without --backbone, only the store's own pictures can be queries. Run again, it goes on.
+    Rows with equal keys and other vectors are all kept; signed addresses are refused.
+    """
+    from ..core.config import load_settings
+    from ..indexer.transfer.import_embeddings import import_embeddings
+
+    with bars(quiet) as progress:
+        came = import_embeddings(
+            folder,
+            backbone=backbone,
+            weights=weights,
+            model=model,
+            progress=progress,
+            settings=load_settings(**settings),
+        )
+    if quiet:
+        return
+    click.echo(
+        f"{counted(came.paths, 'path')} added ({counted(came.images, 'new picture')}), "
+        f"{came.known:,} known, "
+        f"{came.absent:,} without a file here"
+    )
+    if came.renamed:
+        click.echo(
+            f"{came.renamed:,} of the rows have a path or content that another row has with "
+            "another vector: each is kept, at its path and ~partP-rowR (docs/exchange.md)"
+        )
+    if came.refused or came.nameless:
+        click.echo(
+            f"left out: {came.refused:,} that are no direction (NaN or all zeros), "
+            f"{came.nameless:,} without a usable path"
+        )

@@ -1,0 +1,125 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from ...core.config import HYPERLINKS, RUNTIMES
+from .param_types import OUTPUT, PATH, STORE
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def each(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
+    """All of them, in this order."""
+
+    def add(function: _F) -> _F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
+
+
+def debug_option(function: _F) -> _F:
+    """--debug, which every command takes."""
+
+    def remember(context: click.Context, _: click.Parameter, value: bool) -> None:
+        if value:
+            context.find_root().meta["debug"] = True
+
+    return click.option(
+        "--debug",
+        is_flag=True,
+        expose_value=False,
+        is_eager=True,
+        callback=remember,
+        help="Show tracebacks of errors.",
+    )(function)
+
+
+def _folders(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Let the shell complete a folder."""
+    return [CompletionItem(incomplete, type="dir")]
+
+
+store_option = click.option(
+    "--store",
+    type=STORE,
+    shell_complete=_folders,
+    help="Its folder, or milvus://HOST:PORT/NAME.  [default: TLL_STORE, or the nearest .tll-index "
+    "here or above]",
+)
+
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
+
+no_progress_option = click.option("-q", "--quiet", is_flag=True, help="No progress.")
+
+html_option = click.option("--html", type=OUTPUT, help="Also write a page with pictures.")
+
+hyperlinks_option = click.option(
+    "--hyperlinks",
+    type=click.Choice(HYPERLINKS),
+    help="Paths that can be clicked.  [default: auto, on terminals that are known to do it]",
+)
+
+device_option = click.option("--device", help="auto, cpu, cuda, cuda:N.  [default: auto]")
+
+runtime_option = click.option(
+    "--runtime",
+    type=click.Choice(RUNTIMES),
+    help="What runs the network.  [default: auto, which is ONNX Runtime on a CPU]",
+)
+
+batch_size_option = click.option(
+    "--batch-size", type=int, help="Pictures a forward pass.  [default: 32; on a GPU 256]"
+)
+
+workers_option = click.option(
+    "--workers", type=int, help="Decoder processes.  [default: one for each core]"
+)
+
+max_megapixels_option = click.option(
+    "--max-megapixels", type=int, help="Refuse larger pictures.  [default: 178]"
+)
+
+truncated_option = click.option(
+    "--truncated/--no-truncated",
+    default=None,
+    help="Take pictures that are cut off as far as they go.  [default: refuse them]",
+)
+
+store_weights_option = click.option(
+    "--weights", type=PATH, help="The weights that made the store, if they moved."
+)
+
+
+def _backbones(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from ...engine.backbones.registry import specs
+
+    return [
+        CompletionItem(spec.name, help=spec.title)
+        for spec in specs()
+        if spec.name.startswith(incomplete)
+    ]
+
+
+def network_options(backbone: str) -> Callable[[_F], _F]:
+    """Which network looks at pictures, and how; `backbone` is the default."""
+    return each(
+        click.option(
+            "--backbone",
+            default=backbone,
+            show_default=True,
+            shell_complete=_backbones,
+            help="See 'tll-index backbones'.",
+        ),
+        click.option("--weights", type=PATH, help="Weights file of the backbone."),
+        device_option,
+        runtime_option,
+        batch_size_option,
+    )

@@ -1,0 +1,60 @@
+"""The types of parameters that name something: files, addresses, stores."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ...core.errors import UsageError
+from ...core.file_urls import is_file_url, path_of
+from ...core.location import is_milvus, located
+
+
+class _Path(click.Path):
+    """The type of a file or folder, which a file: URL names as well."""
+
+    def convert(self, value: Any, parameter: Any, context: Any) -> Any:
+        if isinstance(value, (str, bytes)) and is_file_url(value):
+            value = os.fsdecode(path_of(value))
+        return super().convert(value, parameter, context)
+
+
+class _PathOrAddress(_Path):
+    """The type of a file or folder, or of the address of one, such as s3://bucket/photo.jpg."""
+
+    def convert(self, value: Any, parameter: Any, context: Any) -> Any:
+        if "://" in str(value) and not is_file_url(str(value)):
+            return value  # a `Path` would make one slash of two
+        return super().convert(value, parameter, context)
+
+
+class _OutputFile(_Path):
+    """The type of a file to write, which standard output is not."""
+
+    def convert(self, value: Any, parameter: Any, context: Any) -> Any:
+        if value == "-":
+            self.fail("name a file: standard output is for the results", parameter, context)
+        return super().convert(value, parameter, context)
+
+
+class _Store(_Path):
+    """The type of a store's location: a folder, or the address of a Milvus."""
+
+    def convert(self, value: Any, parameter: Any, context: Any) -> Any:
+        if isinstance(value, Path) or not is_milvus(value):
+            return super().convert(value, parameter, context)
+        try:
+            return located(value)
+        except UsageError as error:
+            self.fail(str(error), parameter, context)
+
+
+# Whether a path can be used is for the library to say: with its message and exit status.
+PATH = _Path(path_type=Path, allow_dash=True, readable=False)
+PATH_OR_ADDRESS = _PathOrAddress(path_type=Path, allow_dash=True, readable=False)
+OUTPUT = _OutputFile(path_type=Path, dir_okay=False)
+OUTPUT_OR_FOLDER = _OutputFile(path_type=Path)
+STORE = _Store(path_type=Path, allow_dash=True, readable=False)
