@@ -48,19 +48,24 @@ class Watch(Progress):
     half: Callable[[], object] = int
     """Called once, in a thread, when half of the pictures are done."""
     began: float = field(default_factory=time.monotonic)
+    is_indexing: bool = False
     total: int = 0
     times: list[tuple[float, int]] = field(default_factory=list)
     """After which seconds how many pictures were done."""
 
-    def working(self, total: int) -> None:
-        """See `Progress.working`."""
-        self.total = total
+    def start(self, what: str, total: int | None, unit: str = "pictures", done: int = 0) -> None:
+        """See `Progress.start`."""
+        self.is_indexing = what == "indexing"
+        if self.is_indexing:
+            self.total = total or 0
 
-    def done(self, files: int) -> None:
-        """See `Progress.done`."""
+    def advance(self, count: int = 1, **_: float) -> None:
+        """See `Progress.advance`."""
+        if not self.is_indexing:
+            return
         before = self.times[-1][1] if self.times else 0
-        self.times.append((time.monotonic() - self.began, before + files))
-        if before < self.total / 2 <= before + files:
+        self.times.append((time.monotonic() - self.began, before + count))
+        if before < self.total / 2 <= before + count:
             threading.Thread(target=self.half, daemon=True).start()
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tll_index.core.errors import TllError
-from tll_index.core.progress import Ticks
+from tll_index.core.progress import Progress
 from tll_index.engine.backbones.registry import DEFAULT
 from tll_index.engine.lens.experiment import Material, cross_validate, load_material
 from tll_index.engine.lens.lens import Lens, applied
@@ -34,7 +34,7 @@ from tll_index.indexer.analysis.pair_ranking import (
     mutual,
 )
 from tll_index.indexer.analysis.pairs import NEIGHBOURS, POOL, SAME_SCENE
-from tll_index.rendering.progress import TickBars
+from tll_index.rendering.progress import Bars
 
 from .machine import RESULTS, machine, require_tll
 from .written import write
@@ -73,7 +73,7 @@ class Collection:
         return np.asarray(found.pairs[:, 1] - found.pairs[:, 0] == self.pairs)
 
 
-def collections(material: Material, seeds: int, progress: Ticks) -> Iterator[Collection]:
+def collections(material: Material, seeds: int, progress: Progress) -> Iterator[Collection]:
     """One for each fold of each seed."""
     for seed in range(seeds):
         judged = cross_validate(material, TrainingOptions(seed=seed), progress=progress)
@@ -119,7 +119,7 @@ def main() -> None:
     arguments = parser.parse_args()
     data = require_tll()
     try:
-        with TickBars() as progress:
+        with Bars() as progress:
             material = load_material(
                 data, arguments.backbone, options=TrainingOptions(), progress=progress
             )

@@ -24,7 +24,7 @@ from tll_index.engine.explain.sides import Side, Subject
 from tll_index.engine.images.decode import Limits
 from tll_index.engine.images.sources import decoded_source
 from tll_index.engine.lens.embedder import Embedder, load_embedder
-from tll_index.rendering.progress import TickBars
+from tll_index.rendering.progress import Bars
 
 from .machine import RESULTS, machine, require_tll
 from .written import write
@@ -99,12 +99,12 @@ def measured(
     embedder = load_embedder(DEFAULT, settings)
     lost: dict[tuple[str, str], list[float]] = {}
     random = np.random.default_rng(0)
-    with TickBars() as ticks:
-        ticks.start("hiding", len(pairs), "pairs")
+    with Bars() as progress:
+        progress.start("hiding", len(pairs), "pairs")
         for pair in pairs:
             for key, losses in _of_pair(embedder, pair, methods, random, settings):
                 lost.setdefault(key, []).append(losses)
-            ticks.advance()
+            progress.advance()
     return {key: np.array(values) for key, values in lost.items()}
 
 

@@ -19,12 +19,13 @@ import numpy as np
 from tll_index.core.config import load_settings
 from tll_index.core.location import located
 from tll_index.core.progress import Progress
+from tll_index.engine.lens.identity import ModelIdentity
 from tll_index.engine.lens.lens import Lens
 from tll_index.engine.search.normalize import unit
 from tll_index.indexer.catalog.base import Writer
 from tll_index.indexer.catalog.records import ImageRecord
 from tll_index.indexer.scan.walk import FileState
-from tll_index.indexer.store import resolve as resolve
+from tll_index.indexer.store import resolve
 from tll_index.indexer.store.create import new_store
 
 BATCH = 1024
@@ -42,14 +43,7 @@ def written(scratch: Path, count: int) -> dict[str, dict[str, float]]:
 def _filled(place: str, count: int) -> dict[str, float]:
     settings, location = load_settings(), located(place)
     random = np.random.default_rng(0)
-    made_by: dict[str, Any] = {
-        "backbone": "imported",
-        "weights_sha256": None,
-        "model": "made up",
-        "lens_sha256": None,
-        "dimension": DIMENSION,
-        "metric": "inner product",
-    }
+    made_by = ModelIdentity("imported", None, None, DIMENSION, recipe={"model": "made up"})
     lens = Lens("imported", DIMENSION)
     with resolve.only_writer(location):
         backend = new_store(location, made_by, lens, settings, origin="made up")

@@ -19,6 +19,7 @@ from .parameters import (
     INTERRUPTED,
     OUTPUT,
     PATH,
+    bars,
     debug_option,
     format_option,
     network_options,
@@ -28,7 +29,6 @@ from .parameters import (
 
 if TYPE_CHECKING:
     from ..core.config import Settings
-    from ..core.progress import Ticks
     from ..engine.lens.lens import Lens
     from ..engine.lens.options import TrainingOptions
 
@@ -94,7 +94,7 @@ def train(
     options = options_of(recipe or "ours", **chosen)
     settings = load_settings(device=device, runtime=runtime, batch_size=batch_size)
     _require_lens_or_nothing(out)
-    with _resumable(), _ticks(quiet) as progress:
+    with _resumable(), bars(quiet) as progress:
         material = learning.load_material(
             data,
             _resolved(backbone, settings),
@@ -114,7 +114,7 @@ def train(
         )
     elif folds:
         try:
-            with _ticks(quiet) as progress:
+            with bars(quiet) as progress:
                 judged = learning.cross_validate(material, options, count=folds, progress=progress)
             lens = learning.with_score(lens, judged.scores, folds)
             _write(out, lens)
@@ -204,7 +204,7 @@ def evaluate(
         name, label, used = _lens_to_use(lens, backbone, settings)
         if split == "val" and used.trained:
             label, options, used = f"options of {label}", learning.recorded_options(used), None
-    with _resumable(), _ticks(quiet) as progress:
+    with _resumable(), bars(quiet) as progress:
         material = learning.load_material(
             data,
             name,
@@ -278,7 +278,7 @@ def submit(
             raise click.UsageError(f"{shown(out)} is read here, not written; name another --out")
     settings = load_settings(device=device, runtime=runtime, batch_size=batch_size)
     name, _, used = _lens_to_use(lens, backbone, settings)
-    with _resumable(), _ticks(quiet) as progress:
+    with _resumable(), bars(quiet) as progress:
         embedder = load_embedder(name, settings, weights=weights, lens=used)
         candidates, scores = rate_candidates(
             data, embedder, file=candidates_file, settings=settings, progress=progress
@@ -292,13 +292,6 @@ def submit(
 
 
 COMMANDS = (train, evaluate, submit)
-
-
-def _ticks(quiet: bool) -> Ticks:
-    from ..core.progress import Ticks
-    from ..rendering.progress import TickBars
-
-    return Ticks() if quiet else TickBars()
 
 
 @contextlib.contextmanager

@@ -76,7 +76,7 @@ def why(
     from ..indexer.store.store import Store
     from ..rendering import render
     from ..rendering.formats import facts_as
-    from ..rendering.progress import TickBars
+    from ..rendering.progress import Bars
 
     loaded = load_settings(store=store, **settings)
     items = [os.fspath(picture) for picture in (a, b)]
@@ -92,7 +92,7 @@ def why(
     pictures = [it if data is None else data for it, data in zip(items, piped, strict=True)]
     explain = functools.partial(why_alike, *pictures, method=method, settings=loaded)
     try:
-        with TickBars() as progress:
+        with Bars() as progress:
             if own or locate_store(None, loaded) is None:
                 if not own:
                     click.echo("no store here: the bundled backbone and its lens say", err=True)

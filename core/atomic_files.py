@@ -1,42 +1,45 @@
-"""Files of a store that appear whole or not at all, whatever happens on the way; scratch files."""
+"""Files and folders that appear whole or not at all, whatever happens on the way."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import DTypeLike, NDArray
 
 from .errors import UsageError
 from .names import shown
 from .paths import is_folder, named, why_hidden
 
 
-def replace_file(path: Path, write: Callable[[Path], None]) -> None:
+def replace_file(path: Path, write: Callable[[Path], object], *, is_cache: bool = False) -> None:
     """Let `write` make a new file beside `path`, bring it to the disk, then put it in its place.
 
-    Only the store's one writer calls this, so the name of the new file can be a fixed one, and
-    what a killed process left of it is simply overwritten.
+    Args:
+        is_cache: several processes may write the same file, so the new one has a name of its own;
+            and what a power failure takes can be made again, so nothing waits for the disk.
+            Otherwise there is one writer, the name is a fixed one, and what a killed process left
+            is simply overwritten.
 
     Raises:
         OSError, and whatever `write` raises; `path` is then as it was.
     """
-    new = path.with_name(path.name + ".new")
+    new = path.with_name(
+        f"{path.name}.{secrets.token_hex(4)}.new" if is_cache else f"{path.name}.new"
+    )
     try:
         write(new)
-        sync_file(new)
+        if not is_cache:
+            sync_file(new)
         new.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
             new.unlink()
         raise
-    sync_folder(path.parent)
+    if not is_cache:
+        sync_folder(path.parent)
 
 
 def sync_file(path: Path) -> None:
@@ -91,14 +94,3 @@ def new_folder(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             shutil.rmtree(part)
-
-
-@contextlib.contextmanager
-def scratch(shape: tuple[int, ...], dtype: DTypeLike) -> Iterator[NDArray[Any]]:
-    """An array of zeros in a file without a name, for what may be more than memory holds; it is
-    gone after the block."""
-    if 0 in shape:
-        yield np.zeros(shape, dtype)
-        return
-    with tempfile.TemporaryFile() as file:
-        yield np.memmap(file, dtype, "w+", shape=shape)

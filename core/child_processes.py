@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from .progress import Progress
+
 
 def command(module: str, arguments: object) -> list[str]:
     """The command that runs `main()` of our `module` with these JSON `arguments`, which it finds in
@@ -41,3 +43,26 @@ def heard(module: str, arguments: object) -> Iterator[tuple[str, Any]]:
 def say(word: str, value: object = None) -> None:
     """What the parent hears; for the child."""
     print(json.dumps([word, value]), flush=True)
+
+
+class SpokenProgress(Progress):
+    """A child's progress, said to its parent, where `relay` passes it on."""
+
+    def start(self, what: str, total: int | None, unit: str = "pictures", done: int = 0) -> None:
+        """See `Progress.start`."""
+        say("start", [what, total, unit, done])
+
+    def advance(self, count: int = 1, **_: float) -> None:
+        """See `Progress.advance`."""
+        say("advance", count)
+
+
+def relay(word: str, value: Any, progress: Progress) -> bool:
+    """Pass on what a child says of its progress; whether it was that."""
+    if word == "start":
+        progress.start(*value)
+    elif word == "advance":
+        progress.advance(value)
+    else:
+        return False
+    return True

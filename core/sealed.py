@@ -5,10 +5,10 @@ So nothing need wait for the disk: what is not whole is not there, and is made a
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import secrets
 from pathlib import Path
+
+from .atomic_files import replace_file
 
 _SEAL = hashlib.sha256().digest_size
 
@@ -30,11 +30,6 @@ def write_sealed(path: Path, body: bytes) -> None:
     Raises:
         OSError: it can't be written; `path` is then as it was.
     """
-    new = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new.write_bytes(body + hashlib.sha256(body).digest())
-        new.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            new.unlink(missing_ok=True)
+    sealed = body + hashlib.sha256(body).digest()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, lambda new: new.write_bytes(sealed), is_cache=True)

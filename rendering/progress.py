@@ -8,14 +8,17 @@ from types import TracebackType
 
 from tqdm import tqdm
 
-from ..core.progress import Progress, Ticks
+from ..core.progress import Progress
 
-_WORTH_A_BAR = 50_000
-"""An index of fewer vectors is there in a moment."""
+_WORTH_A_LINE = 1.0
+"""Seconds after which a bar that is done stays on the screen."""
+_RARELY = 10.0
+"""Seconds between two drawings where nobody watches."""
 
 
 class _Forgiving:
-    """Standard error, or nothing where it is closed: progress is never worth a failure."""
+    """A stream that is standard error, or nothing where that is closed: progress is never worth a
+    failure."""
 
     def write(self, text: str) -> None:
         with contextlib.suppress(OSError, ValueError):
@@ -28,18 +31,17 @@ class _Forgiving:
                 sys.stderr.flush()
 
 
-class _OneBar:
-    """One bar at a time on standard error. Where that is no terminal, every ten seconds is
-    enough."""
+class Bars(Progress):
+    """A progress bar on standard error for each thing that is done, one at a time.
+
+    It is wiped away if that took less than a second: what was there in a moment is not worth a
+    line. Where standard error is no terminal, nothing is drawn for ten seconds, and then every ten.
+    """
 
     def __init__(self) -> None:
         self._bar: tqdm[None] | None = None
         self._on_terminal = sys.stderr is not None and sys.stderr.isatty()
         self._out = _Forgiving()
-
-    def note(self, line: str) -> None:
-        """A line above the bar."""
-        tqdm.write(line, file=self._out)
 
     def __exit__(
         self,
@@ -47,82 +49,52 @@ class _OneBar:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._close()
+        self._close(is_stopped=kind is KeyboardInterrupt)
 
-    def _draw(self, what: str, total: int | None, unit: str, done: int = 0) -> None:
+    def note(self, line: str) -> None:
+        """A line above the bar."""
+        if self._is_drawn():
+            tqdm.write(line, file=self._out)
+        else:
+            self._out.write(line + "\n")
+
+    def start(self, what: str, total: int | None, unit: str = "pictures", done: int = 0) -> None:
+        """See `Progress.start`."""
         self._close()
+        if total is None and not self._on_terminal:
+            return
         self._bar = tqdm(
             desc=what,
             total=total,
             initial=done,
             file=self._out,
             unit=f" {unit}",
-            mininterval=0.1 if self._on_terminal else 10,
-            leave=total is not None,
+            mininterval=0.1 if self._on_terminal else _RARELY,
+            delay=0 if self._on_terminal else _RARELY,
             dynamic_ncols=True,
         )
 
-    def _close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
-
-
-class Bars(_OneBar, Progress):
-    """Draws a count while folders are scanned (on a terminal), then a bar while pictures are
-    indexed."""
-
-    def scanned(self, files: int) -> None:
-        """See `Progress.scanned`."""
-        if self._bar is None and self._on_terminal:
-            self._draw("scanning", None, "files")
-        if self._bar is not None:
-            self._bar.update(files - self._bar.n)
-
-    def working(self, total: int) -> None:
-        """See `Progress.working`."""
-        self._draw("indexing", total, "pictures")
-
-    def done(self, files: int) -> None:
-        """See `Progress.done`."""
-        if self._bar is not None:
-            self._bar.update(files)
-
-    def starting(self, what: str, total: int, unit: str) -> None:
-        """See `Progress.starting`."""
-        if self._on_terminal or total >= _WORTH_A_BAR:
-            self._draw(what, total, unit)
-
-    def advanced(self, count: int) -> None:
-        """See `Progress.advanced`."""
-        if self._bar is not None:
-            self._bar.update(count)
-
-    def arranging(self, images: int) -> None:
-        """See `Progress.arranging`."""
-        if images >= _WORTH_A_BAR:
-            self._draw("arranging", images, "vectors")
-
-    def arranged(self, images: int) -> None:
-        """See `Progress.arranged`."""
-        if self._bar is not None and self._bar.unit == " vectors":
-            self._bar.update(images)
-
-
-class TickBars(_OneBar, Ticks):
-    """Draws a bar for each thing that the engine does, and wipes it away if that took less than a
-    second: what was cached is not worth a line."""
-
-    def start(self, what: str, total: int, unit: str = "pictures", done: int = 0) -> None:
-        """See `Ticks.start`."""
-        self._draw(what, total, unit, done)
-
     def advance(self, count: int = 1, **figures: float) -> None:
-        """See `Ticks.advance`."""
+        """See `Progress.advance`."""
         if self._bar is None:
             return
         self._bar.set_postfix(figures, refresh=False)
         self._bar.update(count)
-        if self._bar.n >= self._bar.total:
-            self._bar.leave = self._bar.format_dict["elapsed"] >= 1
+        if self._bar.total is not None and self._bar.n >= self._bar.total:
             self._close()  # so what is printed next goes below it
+
+    def _is_drawn(self) -> bool:
+        bar = self._bar
+        return bar is not None and bar.last_print_t >= bar.start_t + bar.delay
+
+    def _close(self, is_stopped: bool = False) -> None:
+        """End the bar; where it stays, with how far it came."""
+        bar, self._bar = self._bar, None
+        if bar is None:
+            return
+        bar.leave = bar.total is not None and (
+            is_stopped or bar.format_dict["elapsed"] >= _WORTH_A_LINE
+        )
+        if bar.leave:
+            bar.delay = 0  # now, if not before
+        bar.close()

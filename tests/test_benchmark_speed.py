@@ -15,7 +15,7 @@ import pytest
 import tiny
 from pictures import fill_folder
 from tll_index.core.config import load_settings
-from tll_index.core.progress import Ticks
+from tll_index.core.progress import Progress
 from tll_index.engine.lens.csls import HubnessCorrection
 from tll_index.engine.lens.embedder import load_embedder
 from tll_index.engine.lens.lens import Lens
@@ -148,7 +148,7 @@ def test_mixes_are_what_the_lens_makes_of_mixed_features(speeds: ModuleType, hub
     of, weights = some.drawn(0)
     order = np.random.default_rng(some.seed).permutation(32)
     mixed = np.einsum("nj,njd->nd", weights[:200], features[order][of[:200]])
-    np.testing.assert_allclose(some.block(0)[:200], made.answers(mixed), atol=2e-5)
+    np.testing.assert_allclose(some.block(0)[:200], made.encode_gallery(mixed), atol=2e-5)
     np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-6)
     assert (weights[:32] == [1, 0, 0]).all() and set(of[:32, 0]) == set(range(32))
     assert (weights[32:, 2] == 0).mean() == pytest.approx(0.5, abs=0.02)
@@ -162,9 +162,9 @@ def test_vectors_are_units_the_same_each_time_and_fewer_are_the_first(speeds: Mo
     assert more.shape == (block + 500, 8) and fewer.shape == (100, 8)
     np.testing.assert_allclose(np.linalg.norm(more, axis=1), 1, atol=1e-5)
     np.testing.assert_array_equal(fewer, more[:100])
-    asks = one.asks(5)
-    np.testing.assert_allclose(np.linalg.norm(asks, axis=1), 1, atol=1e-5)
-    np.testing.assert_array_equal(asks, other.asks(8)[:5])
+    queries = one.queries(5)
+    np.testing.assert_allclose(np.linalg.norm(queries, axis=1), 1, atol=1e-5)
+    np.testing.assert_array_equal(queries, other.queries(8)[:5])
 
 
 def test_pictures_that_ask_are_in_no_mix(
@@ -174,26 +174,26 @@ def test_pictures_that_ask_are_in_no_mix(
     pictures = sys.modules["benchmarks.speeds.pictures"].real_pictures(tmp_path)
     settings = load_settings()
     embedder = load_embedder("tiny", settings)
-    some = embedding.material_of(pictures, embedder, 4, settings, Ticks())
+    some = embedding.material_of(pictures, embedder, 4, settings, Progress())
     assert some.base.shape == (72, 16) and some.held_out.shape == (8, 16)
     assert not (some.base[:, None] == some.held_out).all(axis=2).any()
-    whole, crops = embedding.embedded(pictures.paths, embedder, settings, Ticks())
+    whole, crops = embedding.embedded(pictures.paths, embedder, settings, Progress())
     assert whole.shape == crops.shape and not (whole == crops).all(axis=1).any()
     lefts = [row for row, path in zip(whole, pictures.paths, strict=True) if "left" in path.parts]
     assert all((row == lefts).all(axis=1).any() for row in some.held_out[:4])
 
     monkeypatch.setattr(type(embedder.backbone), "features", None)  # what is kept needs no network
-    again = embedding.material_of(pictures, embedder, 4, settings, Ticks())
+    again = embedding.material_of(pictures, embedder, 4, settings, Progress())
     np.testing.assert_array_equal(again.base, some.base)
 
 
 def test_recall_counts_ties_once(speeds: ModuleType) -> None:
     truth = sys.modules["benchmarks.speeds.truth"]
     vectors = np.array([[1, 0], [1, 0], [0.6, 0.8], [0, 1]], np.float32)
-    exact = truth.exact(vectors, np.array([[1, 0]], np.float32), 1, Ticks())
+    exact = truth.exact(vectors, np.array([[1, 0]], np.float32), 1, Progress())
     assert exact.recall([[0]]) == exact.recall([[1]]) == 1.0
     assert exact.recall([[2]]) == exact.recall([[-1]]) == 0.0
-    assert truth.exact(vectors, exact.asks, 2, Ticks()).recall([[0, 0]]) == 0.5
+    assert truth.exact(vectors, exact.queries, 2, Progress()).recall([[0, 0]]) == 0.5
 
 
 def test_peers_find_the_nearest_or_say_what_they_lack(speeds: ModuleType, tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_peers_find_the_nearest_or_say_what_they_lack(speeds: ModuleType, tmp_pa
     vectors = unit(np.random.default_rng(0).normal(size=(300, 8)).astype(np.float32))
     np.save(tmp_path / "vectors.npy", vectors)
     np.save(tmp_path / "asks.npy", vectors[:5])
-    last = truth.exact(vectors, vectors[:5], 10, Ticks()).last.tolist()
+    last = truth.exact(vectors, vectors[:5], 10, Progress()).last.tolist()
     for peer in ("faiss_flat", "numpy", "hnswlib", "usearch"):
         files = str(tmp_path / "vectors.npy"), str(tmp_path / "asks.npy")
         told = duel.measure(peer, *files, last, 10, 0.95, str(tmp_path / "saved"))

@@ -99,7 +99,7 @@ def asked_and_answered(**rest: Any) -> Lens:
     random = np.random.default_rng(4)
     adaptation = random.normal(size=(6, 16)).astype(np.float32)
     bank = unit(random.normal(size=(9, 6)).astype(np.float32))
-    return Lens("tiny", 16, adaptation=adaptation, hubs=HubnessCorrection(bank, 2, 0.8), **rest)
+    return Lens("tiny", 16, adaptation=adaptation, csls=HubnessCorrection(bank, 2, 0.8), **rest)
 
 
 def install() -> None:

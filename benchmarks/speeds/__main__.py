@@ -12,7 +12,7 @@ from pathlib import Path
 from tll_index.core.config import load_settings
 from tll_index.core.errors import UsageError
 from tll_index.engine.backbones.registry import DEFAULT
-from tll_index.rendering.progress import TickBars
+from tll_index.rendering.progress import Bars
 
 from ..machine import RESULTS
 from ..written import write
@@ -64,7 +64,7 @@ def run(
 
     keep()
     try:
-        with TickBars() as progress, tempfile.TemporaryDirectory(dir=scratch) as folder:
+        with Bars() as progress, tempfile.TemporaryDirectory(dir=scratch) as folder:
             laboratory = Laboratory(
                 sizes, load_settings(), progress, Path(folder), backbone=backbone
             )

@@ -16,7 +16,7 @@ from PIL import Image
 
 from tll_index.core.config import Settings
 from tll_index.core.contracts import Pixels
-from tll_index.core.progress import Ticks
+from tll_index.core.progress import Progress
 from tll_index.core.sealed import read_sealed, write_sealed
 from tll_index.engine.backbones.runtime import pictures_a_pass
 from tll_index.engine.images.decode import Geometry, decode, from_image
@@ -34,7 +34,7 @@ _FORMAT = 1
 
 
 def material_of(
-    pictures: Pictures, embedder: Embedder, held_out: int, settings: Settings, progress: Ticks
+    pictures: Pictures, embedder: Embedder, held_out: int, settings: Settings, progress: Progress
 ) -> Material:
     """Embed `pictures`, whole and as a crop each, and hold the first `held_out` left ones out."""
     whole, crops = embedded(pictures.paths, embedder, settings, progress)
@@ -51,7 +51,7 @@ def material_of(
 
 
 def embedded(
-    paths: Sequence[Path], embedder: Embedder, settings: Settings, progress: Ticks
+    paths: Sequence[Path], embedder: Embedder, settings: Settings, progress: Progress
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """(n, d) float32 each: what the lens makes, before it scales to length 1, of the pictures and
     of a crop of each. Every `CHUNK` is kept in the cache folder as soon as it is made."""
@@ -105,7 +105,7 @@ def _projected(embedder: Embedder, seen: Any, settings: Settings) -> NDArray[np.
 
 def _made_by(embedder: Embedder) -> bytes:
     """All that decides a value but the pictures."""
-    known = {**embedder.identity, "format": _FORMAT, "area": AREA}
+    known = {**embedder.identity.document(), "format": _FORMAT, "area": AREA}
     known["runtime"] = embedder.backbone.runtime.name
     return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).digest()
 

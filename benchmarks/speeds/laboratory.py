@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tll_index.core.config import Settings
 from tll_index.core.contracts import UnitVectors
-from tll_index.core.progress import Ticks
+from tll_index.core.progress import Progress
 from tll_index.engine.backbones.registry import DEFAULT
 from tll_index.engine.lens.embedder import Embedder, load_embedder
 from tll_index.indexer.backends.layout import writer_lock
@@ -36,7 +36,7 @@ class Laboratory:
 
     sizes: Sizes
     settings: Settings
-    progress: Ticks
+    progress: Progress
     scratch: Path
     """A folder that is removed at the end: tens of gigabytes in a full run."""
     backbone: str = DEFAULT

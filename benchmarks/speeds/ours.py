@@ -15,7 +15,7 @@ import numpy as np
 
 from tll_index.core.config import Settings, load_settings
 from tll_index.core.contracts import UnitVectors
-from tll_index.core.progress import Ticks
+from tll_index.core.progress import Progress
 from tll_index.engine.lens.embedder import Embedder
 from tll_index.indexer.backends.folder.store_folder import folder_of
 from tll_index.indexer.backends.layout import writer_lock
@@ -49,7 +49,7 @@ def fill(
     blocks: Iterable[UnitVectors],
     count: int,
     settings: Settings,
-    progress: Ticks,
+    progress: Progress,
 ) -> Filled:
     """Make a store of `count` made-up pictures through the catalog's own writer, one transaction
     for each of `blocks`. Row 17 of the vectors is picture 000000017.jpg; its content's digest is
@@ -172,7 +172,7 @@ def at_recall(
                 effort = own.notes.effort
                 effort = replace(effort, value=effort.value * step / _STEPS)
                 live.file = replace(own, notes=replace(own.notes, effort=effort))
-                found = [live.nearest(row[None], k, reader).ids[0] - 1 for row in rows]
+                found = [near.ids[0] - 1 for near in live.nearest(rows, k, reader)]
                 return truth.recall(found)
 
             steps = range(1, _STEPS + 1) if own.notes.effort.parameter == "reach" else [_STEPS]

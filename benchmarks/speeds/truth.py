@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tll_index.core.contracts import UnitVectors
-from tll_index.core.progress import Ticks
+from tll_index.core.progress import Progress
 
 TIE = 1e-6
 """Scores closer than this are equal: sums in float32 differ by less."""
@@ -37,7 +37,7 @@ class Truth:
         return float(np.mean(hits))
 
 
-def exact(vectors: NDArray[np.float32], queries: UnitVectors, k: int, progress: Ticks) -> Truth:
+def exact(vectors: NDArray[np.float32], queries: UnitVectors, k: int, progress: Progress) -> Truth:
     """Compare all of `queries` (n, d) with all of `vectors` (m, d), which may lie on the disk;
     `k` is at most m."""
     import faiss

@@ -11,7 +11,7 @@ from pathlib import Path
 from tll_index.core.config import load_settings
 from tll_index.core.errors import TllError, UsageError
 from tll_index.engine.backbones.runtime import torch_device
-from tll_index.rendering.progress import TickBars
+from tll_index.rendering.progress import Bars
 
 from ..machine import RESULTS, require_tll
 from . import __doc__ as about
@@ -43,7 +43,7 @@ def main() -> None:
     runs: list[Run] = []
     stopped = False
     try:
-        with TickBars() as progress:
+        with Bars() as progress:
             laboratory = Laboratory(
                 data,
                 settings,

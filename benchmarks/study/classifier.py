@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tll_index.core.progress import Ticks
+from tll_index.core.progress import Progress
 
 from .bodies import Body
 
@@ -77,7 +77,7 @@ class PairClassifier:
         maps: NDArray[np.float16],
         labels: NDArray[np.float32],
         development: tuple[NDArray[np.float16], NDArray[np.float32]],
-        progress: Ticks,
+        progress: Progress,
         name: str,
     ) -> Told:
         """Learn from maps (n, c, h, w) with labels (n,), 1 for a pair. The best epoch, by the loss

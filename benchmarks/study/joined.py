@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tll_index.core.config import Settings
 from tll_index.core.contracts import Pixels
-from tll_index.core.progress import Ticks
+from tll_index.core.progress import Progress
 from tll_index.engine.backbones.backbone import normalised
 from tll_index.engine.backbones.feature_cache import decoded
 from tll_index.engine.backbones.registry import BackboneSpec
@@ -37,7 +37,7 @@ class JoinedPairs:
         self._folder = tempfile.TemporaryDirectory(prefix="tll-study-")
         self._device = next(body.frozen.parameters()).device
 
-    def maps(self, lists: NDArray[np.int64], progress: Ticks) -> NDArray[np.float16]:
+    def maps(self, lists: NDArray[np.int64], progress: Progress) -> NDArray[np.float16]:
         """What the frozen part gives for the left picture of the first pair of each of `lists`
         (n, c), joined with the right one of every pair in it: (n * c, channels, h, w), row by row.
         The same question is answered from memory; it lies on the disk.
@@ -50,7 +50,7 @@ class JoinedPairs:
             self._known[key] = self._computed(lists, progress)
         return self._known[key]
 
-    def _computed(self, lists: NDArray[np.int64], progress: Ticks) -> NDArray[np.float16]:
+    def _computed(self, lists: NDArray[np.int64], progress: Progress) -> NDArray[np.float16]:
         self._decode([self._pairs.left[row] for row in lists[:, 0]])
         self._decode([self._pairs.right[row] for row in np.unique(lists)])
         queries, gallery = np.repeat(lists[:, 0], lists.shape[1]), lists.ravel()

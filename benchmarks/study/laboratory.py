@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tll_index.core.config import Settings
-from tll_index.core.progress import Ticks
+from tll_index.core.progress import Progress
 from tll_index.engine.backbones.registry import spec_of
 from tll_index.engine.backbones.runtime import torch_device
 from tll_index.engine.backbones.weights import find, how_to_get, locate
@@ -35,7 +35,7 @@ class Laboratory:
 
     data: Path
     settings: Settings
-    progress: Ticks
+    progress: Progress
     seed: int = 0
     pair_limit: int = 0
     """So many pairs, drawn at random; 0 is all."""

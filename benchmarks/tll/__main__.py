@@ -9,7 +9,7 @@ from pathlib import Path
 from tll_index.core.config import load_settings
 from tll_index.core.errors import TllError
 from tll_index.engine.backbones.registry import DEFAULT
-from tll_index.rendering.progress import TickBars
+from tll_index.rendering.progress import Bars
 
 from ..machine import RESULTS, require_tll
 from . import __doc__ as about
@@ -34,7 +34,7 @@ def main() -> None:
     if not arguments.quick:
         rows += ablations(rows[-1].options, arguments.mirror)
     try:
-        with TickBars() as progress:
+        with Bars() as progress:
             written = run(
                 data,
                 rows,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tll_index.core.config import Settings, load_settings
-from tll_index.core.progress import Ticks
+from tll_index.core.progress import Progress
 from tll_index.engine.backbones.registry import DEFAULT
 from tll_index.engine.images.decode import Limits
 from tll_index.engine.lens.experiment import Material, load_material
@@ -30,14 +30,14 @@ def run(
     out: Path,
     backbone: str = DEFAULT,
     settings: Settings | None = None,
-    progress: Ticks | None = None,
+    progress: Progress | None = None,
 ) -> list[Path]:
     """Do the study and write its files into `out`; after each seed, its figures so far.
 
     Raises:
         DataError, UsageError, WeightsError
     """
-    settings, progress = settings or load_settings(), progress or Ticks()
+    settings, progress = settings or load_settings(), progress or Progress()
     material = load_material(
         data, backbone, options=_wanted(rows), settings=settings, progress=progress
     )

@@ -12,7 +12,7 @@ from tll_index.engine.images.decode import Limits, thumbnail
 from tll_index.engine.images.file_bytes import read_bytes
 from tll_index.engine.lens.experiment import Material
 
-from .places import PublicPaths, best, surprising, worst
+from .places import MatchRanks, best, surprising, worst
 
 COUNT = 12
 """Pairs a section."""
@@ -25,7 +25,7 @@ ABOUT = (
 )
 
 
-def page(material: Material, ours: PublicPaths, plain: PublicPaths, limits: Limits) -> str:
+def page(material: Material, ours: MatchRanks, plain: MatchRanks, limits: Limits) -> str:
     """The page, from where each match stands with our lens and with none."""
     from jinja2 import Environment, FileSystemLoader
 
@@ -39,7 +39,7 @@ def page(material: Material, ours: PublicPaths, plain: PublicPaths, limits: Limi
 
 
 def telling_pairs(
-    material: Material, ours: PublicPaths, plain: PublicPaths, limits: Limits, count: int = COUNT
+    material: Material, ours: MatchRanks, plain: MatchRanks, limits: Limits, count: int = COUNT
 ) -> list[dict[str, Any]]:
     """The best, the worst and the most surprising matches, with small pictures in data: URLs."""
     album = _Album(material, limits)
@@ -87,7 +87,7 @@ def telling_pairs(
     ]
 
 
-def _place(standing: PublicPaths, row: int) -> str:
+def _place(standing: MatchRanks, row: int) -> str:
     return f"{standing.better[row] + 1} of {standing.among[row]}"
 
 

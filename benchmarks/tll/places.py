@@ -14,7 +14,7 @@ from tll_index.engine.search.search import nearest, new_index
 
 
 @dataclass(frozen=True, eq=False)
-class PublicPaths:
+class MatchRanks:
     """Of every pair, as judged by the lens that has not seen it; (n,) each."""
 
     better: NDArray[np.int64]
@@ -29,7 +29,7 @@ class PublicPaths:
     """Expected share of matches among the k best of 20 candidates, k from 1 to 20."""
 
 
-def places(material: Material, judged: CrossValidation) -> PublicPaths:
+def places(material: Material, judged: CrossValidation) -> MatchRanks:
     """Rank the right pictures of each fold as a query would."""
     count = len(material.pairs)
     better, first, among = (np.zeros(count, np.int64) for _ in range(3))
@@ -49,20 +49,20 @@ def places(material: Material, judged: CrossValidation) -> PublicPaths:
         among[rows] = len(rows)
         for k in range(1, FOILS + 2):
             chances[k - 1, rows] = expected_top_k(better[rows], ties, len(rows) - 1, k=k)
-    return PublicPaths(better, first, margin, among, chances.mean(axis=1).tolist())
+    return MatchRanks(better, first, margin, among, chances.mean(axis=1).tolist())
 
 
-def best(ours: PublicPaths, count: int) -> list[int]:
+def best(ours: MatchRanks, count: int) -> list[int]:
     """Pairs found with the widest margin."""
     return np.argsort(-ours.margin, kind="stable")[:count].tolist()
 
 
-def worst(ours: PublicPaths, count: int) -> list[int]:
+def worst(ours: MatchRanks, count: int) -> list[int]:
     """Pairs whose match stands farthest down, by the margin among equals."""
     return np.lexsort((ours.margin, -ours.better / ours.among))[:count].tolist()
 
 
-def surprising(ours: PublicPaths, plain: PublicPaths, count: int) -> list[int]:
+def surprising(ours: MatchRanks, plain: MatchRanks, count: int) -> list[int]:
     """Pairs that ours finds first though plain cosine puts them far down, the farthest first."""
     found = np.flatnonzero((ours.better == 0) & (plain.better > 0))
     order = np.lexsort((-ours.margin[found], -plain.better[found] / plain.among[found]))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tll_index.core.progress import Ticks
+from tll_index.core.progress import Progress
 from tll_index.engine.backbones.registry import BackboneSpec
 from tll_index.engine.evaluation.metrics import Scores, bootstrap_interval
 from tll_index.engine.lens.experiment import (
@@ -27,7 +27,7 @@ from tll_index.engine.lens.options import TrainingOptions
 from tll_index.engine.lens.projection import Projection, fit_projection
 from tll_index.engine.lens.trainer import Fit, PairFeatures, fit_lens
 
-from .places import PublicPaths, places
+from .places import MatchRanks, places
 from .systems import System
 
 FIGURES = ("top1", "top2", "top5", "mrr", "recall_at_1", "recall_at_5", "recall_at_10")
@@ -76,7 +76,7 @@ class Trial:
     """Of the first fold; the others are of the same shape."""
     curves: dict[str, NDArray[np.float64]]
     """`loss` and `top2` after each epoch, mean over folds; empty where nothing is trained so."""
-    places: PublicPaths | None
+    places: MatchRanks | None
     """Of the systems that are compared; ablations do without."""
 
 
@@ -87,7 +87,7 @@ def run_trial(
     seed: int,
     count: int,
     projections: Projections,
-    progress: Ticks,
+    progress: Progress,
 ) -> Trial:
     """Cross-validate `system`; `seed` decides its folds and its training."""
     seconds: list[float] = []

@@ -72,8 +72,8 @@ def _ask_once(
     wrong = []
     if len(found) != len(set(found)):
         wrong.append("a path is found twice")
-    if background := set(found) - may_be:
-        wrong.append(f"paths that are not there: {sorted(background)[:3]}")
+    if unknown := set(found) - may_be:
+        wrong.append(f"paths that are not there: {sorted(unknown)[:3]}")
     if missing := before - set(found) - doomed:
         wrong.append(f"{len(missing)} of {len(before)} pictures that were there: {min(missing)}")
     scores = [hit.score for hit in hits]

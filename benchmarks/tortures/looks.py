@@ -86,8 +86,8 @@ def _consistent(reader: Reader, digests: dict[int, str], paths: dict[int, list[s
             problems.append(f"the digest of image {number} leads elsewhere")
         if sorted(map(os.fsdecode, reader.paths_of(number))) != sorted(paths.get(number, [])):
             problems.append(f"image {number} names other paths than name it")
-    if background := sorted(set(paths) - set(digests)):
-        problems.append(f"paths show images that are not there: {background[:5]}")
+    if unknown := sorted(set(paths) - set(digests)):
+        problems.append(f"paths show images that are not there: {unknown[:5]}")
     return problems
 
 

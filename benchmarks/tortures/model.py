@@ -59,12 +59,12 @@ class _Stop(Progress):
     def __init__(self, after: int) -> None:
         self._left = after
 
-    def _heard(self, *_: object) -> None:
+    def _heard(self, *_: object, **__: object) -> None:
         self._left -= 1
         if self._left < 0:
             raise KeyboardInterrupt
 
-    scanned = working = done = arranging = arranged = note = advanced = _heard  # type: ignore[assignment]
+    start = advance = note = _heard
 
 
 class _Signal:

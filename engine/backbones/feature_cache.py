@@ -23,7 +23,7 @@ from ...core.config import Settings, load_settings
 from ...core.contracts import Features, Pixels
 from ...core.errors import DataError, PictureError
 from ...core.names import shown
-from ...core.progress import Ticks
+from ...core.progress import Progress
 from ..images.decode import Geometry, Limits, decode, greyed
 from ..images.file_bytes import read_bytes
 from .backbone import Backbone
@@ -50,7 +50,7 @@ def gather(
     mirrored: bool = False,
     grey: bool = False,
     cache: bool = True,
-    progress: Ticks | None = None,
+    progress: Progress | None = None,
     settings: Settings | None = None,
 ) -> NDArray[np.float16]:
     """The features of the pictures at `paths`.
@@ -72,7 +72,7 @@ def gather(
         DataError: a picture can't be used; names the file and says why.
     """
     settings = settings or load_settings()
-    progress = progress or Ticks()
+    progress = progress or Progress()
     recipe = _Features(backbone.spec, Limits.of(settings), mirrored, grey)
     kept = _Cache(settings.cache_dir, backbone, recipe, progress) if cache else None
     features = np.empty((len(paths), backbone.spec.dimension), np.float16)
@@ -103,7 +103,7 @@ def _extract(
     seen: Iterator[tuple[Pixels, bytes]],
     rows: NDArray[np.float16],
     batch_size: int,
-    progress: Ticks,
+    progress: Progress,
 ) -> list[bytes]:
     """Set `rows` to the features of as many pictures of `seen`, and return their digests."""
     digests: list[bytes] = []
@@ -168,7 +168,7 @@ class _Cache:
     (n, D) float16."""
 
     def __init__(
-        self, folder: Path, backbone: Backbone, recipe: _Features, progress: Ticks
+        self, folder: Path, backbone: Backbone, recipe: _Features, progress: Progress
     ) -> None:
         made_by: dict[str, Any] = {
             "format": FORMAT,

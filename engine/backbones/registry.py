@@ -39,7 +39,7 @@ def _resnet_layers(width: int, joint: int) -> tuple[Layer, ...]:
 _CLIP: dict[str, Any] = {
     "provider": ".clip",
     "weights_tag": "openai",
-    "has_words": True,
+    "has_text_encoder": True,
     "mean": (0.48145466, 0.4578275, 0.40821073),
     "std": (0.26862954, 0.26130258, 0.27577711),
     "licence": "MIT",

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import math
 import os
 import re
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ...core.atomic_files import replace_file
 from ...core.errors import TllError, UsageError
 from ...core.names import shown
 from ...core.paths import named
@@ -40,19 +41,18 @@ def write_submission(
     if not np.isfinite(values).all():
         raise UsageError("the scores of a submission must be finite numbers")
     path = named(path).resolve()  # a link stays one
-    new = path.with_name(path.name + ".new")
-    try:
+
+    def write(new: Path) -> None:
         with new.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(candidate_header(count))
             for left, row in zip(candidates.left, values.tolist(), strict=True):
                 writer.writerow([left, *(f"{score:.9g}" for score in row)])
-        new.replace(path)
+
+    try:
+        replace_file(path, write)
     except OSError as error:
         raise TllError(f"{shown(path)} can't be written: {error.strerror}") from None
-    finally:
-        with contextlib.suppress(OSError):
-            new.unlink()
 
 
 def check_submission(path: str | os.PathLike[str], sample: str | os.PathLike[str]) -> None:

@@ -22,7 +22,7 @@ from ...core.contracts import Pixels, UnitVectors
 from ...core.errors import NoAttributionError, TllError, UsageError
 from ...core.names import shown
 from ...core.paths import named
-from ...core.progress import Ticks
+from ...core.progress import Progress
 from ..backbones.runtime import pictures_a_pass
 from ..lens.embedder import Embedder
 from . import attribution as attribution
@@ -121,7 +121,7 @@ def explain(
     *,
     settings: Settings,
     method: str = "auto",
-    ticks: Ticks | None = None,
+    progress: Progress | None = None,
 ) -> Explanation:
     """Which regions make `a` and `b` alike for this backbone and lens.
 
@@ -134,7 +134,7 @@ def explain(
     """
     if method not in METHODS:
         raise UsageError(f"method {method!r} is none of {', '.join(METHODS)}")
-    ticks = ticks or Ticks()
+    progress = progress or Progress()
     pixels = np.stack([a.picture.pixels, b.picture.pixels])
     found = None
     if method != "mask":
@@ -143,7 +143,7 @@ def explain(
         except NoAttributionError:
             if method == "sum":
                 raise
-    embeddings, heatmaps = found or _by_masks(embedder, pixels, pictures_a_pass(settings), ticks)
+    embeddings, heatmaps = found or _by_masks(embedder, pixels, pictures_a_pass(settings), progress)
     lens, geometry = embedder.lens, embedder.backbone.spec.geometry
     side_a, side_b = (
         Side(subject, geometry.box(subject.picture.width, subject.picture.height), heatmap)
@@ -173,14 +173,14 @@ def _by_sum(embedder: Embedder, pixels: Pixels, device: str) -> _Found:
     return embeddings, activations.shared_out(worth, centre)
 
 
-def _by_masks(embedder: Embedder, pixels: Pixels, batch: int, ticks: Ticks) -> _Found:
+def _by_masks(embedder: Embedder, pixels: Pixels, batch: int, progress: Progress) -> _Found:
     embeddings = embedder.embed(pixels)
     heatmaps = []
-    ticks.start("blurring", 2 * masks.GRID**2, "cells")
+    progress.start("blurring", 2 * masks.GRID**2, "cells")
     for picture, other in zip(pixels, embeddings[::-1], strict=True):
         found = []
         for piece in masks.losses(embedder, picture, other[None], batch):
             found.append(piece)
-            ticks.advance(len(piece))
+            progress.advance(len(piece))
         heatmaps.append(np.concatenate(found).reshape(masks.GRID, masks.GRID))
     return embeddings, np.stack(heatmaps)

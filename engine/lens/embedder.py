@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from ..backbones.weights import Weights, find
 from ..images.color_modes import CONVERSION
 from ..images.decode import greyed
 from ..search.normalize import unit
+from .identity import ModelIdentity
 from .lens import Lens, find_lens
 
 
@@ -43,17 +43,23 @@ class Embedder:
 
     def embed(self, pixels: Pixels) -> UnitVectors:
         """(n, size, size, 3) uint8 RGB -> (n, d) float32 of length 1: how pictures look, which may
-        be added and subtracted before `Lens.query_of` makes a question of the sum."""
-        return self.lens.transform(self._features(pixels))
+        be added and subtracted before `Lens.query_of` makes a query of the sum. Each is what it is
+        alone, to the last bit."""
+        return self._each(self._features(pixels))
 
     def encode_gallery_with_text(self, pixels: Pixels) -> tuple[UnitVectors, UnitVectors]:
-        """`gallery`, and of the same pictures (n, j) float32 of length 1: their places among texts,
-        of the same pass through the network. Only of a backbone with words."""
+        """`encode_gallery`, and of the same pictures (n, j) float32 of length 1: their text
+        embeddings, of the same pass through the network. Only of a backbone with texts."""
         return self._with_text(pixels, self.lens.encode_gallery)
 
     def embed_with_text(self, pixels: Pixels) -> tuple[UnitVectors, UnitVectors]:
-        """`looks`, and the same beside."""
-        return self._with_text(pixels, self.lens.transform)
+        """`embed`, and the text embeddings beside."""
+        return self._with_text(pixels, self._each)
+
+    def _each(self, features: Features) -> UnitVectors:
+        """`Lens.transform` of one row at a time: a product of many differs in its last bits."""
+        rows = [self.lens.transform(row[None]) for row in features]
+        return np.concatenate(rows) if rows else self.lens.transform(features)
 
     def _with_text(
         self, pixels: Pixels, through: Callable[[Features], UnitVectors]
@@ -75,25 +81,23 @@ class Embedder:
         return self.backbone.features(self.seen(pixels))
 
     @cached_property
-    def identity(self) -> dict[str, Any]:
-        """All that decides which vector a picture gets; JSON values only. Two embedders of equal
-        identity are interchangeable, any others must not be mixed in one store."""
+    def identity(self) -> ModelIdentity:
+        """All that decides which vector a picture gets."""
         return identity_of(self.backbone.spec, self.backbone.weights, self.lens)
 
 
-def identity_of(spec: BackboneSpec, weights: Weights, lens: Lens) -> dict[str, Any]:
+def identity_of(spec: BackboneSpec, weights: Weights, lens: Lens) -> ModelIdentity:
     """The identity that an embedder of these has, before any network is loaded."""
     conversion = spec.geometry.conversion
-    return {
-        "backbone": spec.name,
-        "weights_sha256": weights.sha256,
-        **spec.recipe(),
-        # Stores of the first versions don't say so; theirs is 1.
-        **({} if conversion == 1 else {"conversion": conversion}),
-        "lens_sha256": lens.digest if lens.trained else None,
-        "dimension": lens.dimension,
-        "metric": "inner product",
-    }
+    # Stores of the first versions don't say so; theirs is 1.
+    recipe = spec.recipe() if conversion == 1 else {**spec.recipe(), "conversion": conversion}
+    return ModelIdentity(
+        spec.name,
+        weights.sha256,
+        lens.digest if lens.trained else None,
+        lens.dimension,
+        recipe=recipe,
+    )
 
 
 @dataclass(frozen=True)
@@ -121,13 +125,13 @@ def choose_backbone(settings: Settings) -> Choice:
     return Choice(DEFAULT, f"bundled; {PREFERRED} would need {' and '.join(missing)}")
 
 
-def conversion_of(made_by: dict[str, Any]) -> int:
+def conversion_of(made_by: ModelIdentity) -> int:
     """By which rules pictures of such an identity become RGB (see `engine.modes`).
 
     Raises:
         StoreMismatchError: by rules that are not known here.
     """
-    conversion = made_by.get("conversion", 1)
+    conversion = made_by.recipe.get("conversion", 1)
     if conversion not in range(1, CONVERSION + 1):
         raise StoreMismatchError(
             f"the store's pictures were made RGB by rules {conversion!r}, and this version knows "
@@ -178,39 +182,3 @@ def load_lens(backbone: str, lens: Lens | Path | str | None, settings: Settings)
         lens = Lens.plain(spec) if lens == "none" else Lens.load(lens)
     lens.check(spec)
     return lens
-
-
-def require_same(made_by: dict[str, Any], identity: dict[str, Any]) -> None:
-    """Refuse to mix the vectors of two embedders, by their identities.
-
-    Raises:
-        StoreMismatchError: says what differs.
-    """
-    if found := difference(made_by, identity):
-        raise StoreMismatchError(
-            f"the store was made with another {found.what} ({found.one}, now {found.other}); "
-            "vectors of the two can't be compared: use what made it, or build another store with "
-            "--store"
-        )
-
-
-class Difference(NamedTuple):
-    """The first thing that tells two identities apart, in words."""
-
-    what: str
-    one: str
-    other: str
-
-
-def difference(one: dict[str, Any], other: dict[str, Any]) -> Difference | None:
-    """What tells apart two that an `Embedder.identity` was once; None where nothing does."""
-    for key in {**one, **other}:
-        if one.get(key) != other.get(key):
-            name = key.removesuffix("_sha256").replace("_", " ")
-            return Difference(name, _short(one.get(key)), _short(other.get(key)))
-    return None
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 40 else f"{text[:12]}…"

@@ -15,7 +15,7 @@ from ...core.config import Settings, load_settings
 from ...core.errors import DataError, LensError, UsageError
 from ...core.names import shown
 from ...core.paths import named
-from ...core.progress import Ticks
+from ...core.progress import Progress
 from ...core.version import __version__
 from ..backbones.backbone import Backbone, load_backbone
 from ..backbones.feature_cache import gather
@@ -50,7 +50,7 @@ def load_material(
     lens: Lens | None = None,
     weights: Path | None = None,
     settings: Settings | None = None,
-    progress: Ticks | None = None,
+    progress: Progress | None = None,
 ) -> Material:
     """Read the pairs in the folder `data` and extract their features, or find them in the cache.
     Pairs that are read already do as well.
@@ -102,7 +102,7 @@ def train(
     material: Material,
     options: TrainingOptions | None = None,
     *,
-    progress: Ticks | None = None,
+    progress: Progress | None = None,
 ) -> Fit:
     """A lens of all pairs, with where it comes from in its provenance.
 
@@ -173,7 +173,7 @@ def cross_validate(
     *,
     count: int = 5,
     seed: int | None = None,
-    progress: Ticks | None = None,
+    progress: Progress | None = None,
     fit_one: Callable[..., Fit] = fit_lens,
 ) -> CrossValidation:
     """Train `count` lenses, each on all pairs but those of one fold, and score them by these.
@@ -304,7 +304,7 @@ def rate_candidates(
     *,
     file: str | os.PathLike[str] | None = None,
     settings: Settings | None = None,
-    progress: Ticks | None = None,
+    progress: Progress | None = None,
 ) -> tuple[Candidates, NDArray[np.float32]]:
     """Score every candidate of the unlabelled test split, as Kaggle asks for.
 

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from glob import escape, glob
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -222,9 +222,9 @@ class Lens:
             csls=None if csls is None else replace(csls, bank=_halved(csls.bank)),
         )
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write one .npz file without pickles; the same lens gives the same bytes. Arrays that are
-        the same in float16 are written so."""
+    def save(self, path: str | os.PathLike[str] | BinaryIO) -> None:
+        """Write one .npz file without pickles, at `path` or into a file that is open; the same lens
+        gives the same bytes. Arrays that are the same in float16 are written so."""
         header = {
             "format": FORMAT,
             "backbone": self.backbone,
@@ -253,17 +253,23 @@ class Lens:
                 archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue())
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Lens:
-        """Read what `save` wrote.
+    def load(cls, path: str | os.PathLike[str] | BinaryIO) -> Lens:
+        """Read what `save` wrote, at `path` or from a file that is open and can be sought in.
 
         Raises:
             LensError: missing, damaged, not a lens, or of a newer format.
         """
-        path = named(path)
+        if isinstance(path, (str, os.PathLike)):
+            return cls._load(found := named(path), str(found))
+        return cls._load(path, str(getattr(path, "name", "the lens")))
+
+    @classmethod
+    def _load(cls, file: Path | BinaryIO, path: str) -> Lens:
+        """`path`: what messages call it."""
         try:
-            if path.stat().st_size > MAX_BYTES:
+            if _size(file) > MAX_BYTES:
                 raise LensError(f"{path} is too large for a lens")
-            arrays, background = _arrays(path)
+            arrays, background = _arrays(file)
             header = json.loads(arrays["header"].tobytes())
             if header["format"] > FORMAT:
                 raise LensError(
@@ -339,7 +345,11 @@ def _smallest(array: NDArray[np.float32]) -> NDArray[Any]:
     return half if (half == array).all() else array
 
 
-def _arrays(path: Path) -> tuple[dict[str, NDArray[Any]], list[str]]:
+def _size(file: Path | BinaryIO) -> int:
+    return file.stat().st_size if isinstance(file, Path) else file.seek(0, os.SEEK_END)
+
+
+def _arrays(path: Path | BinaryIO) -> tuple[dict[str, NDArray[Any]], list[str]]:
     """The arrays of a lens file, by name, and the names of what else is in it (all but names has a
     checksum there). What it says of sizes is believed only as far as there are bytes for it, and no
     more than `MAX_BYTES` of them in all.

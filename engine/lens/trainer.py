@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.errors import UsageError
-from ...core.progress import Ticks
+from ...core.progress import Progress
 from ..backbones.registry import BackboneSpec
 from ..evaluation.metrics import expected_top_k, standing
 from ..search.search import products
@@ -69,7 +69,7 @@ def fit_lens(
     options: TrainingOptions | None = None,
     *,
     validation: PairFeatures | None = None,
-    progress: Ticks | None = None,
+    progress: Progress | None = None,
     name: str = "training",
     project: Callable[..., Projection] = fit_projection,
 ) -> Fit:
@@ -100,7 +100,7 @@ def fit_lens(
 
     def learned(some: Lesson, name: str) -> Fit:
         looped = _Loop(some, options)
-        stopped = looped.run(judge, progress or Ticks(), name)
+        stopped = looped.run(judge, progress or Progress(), name)
         lens = projection.into(spec, looped.adaptation, relu=options.relu, grey=options.grey)
         lens = lens.compact()
         if options.hubs:
@@ -226,7 +226,7 @@ class _Loop:
         self.top2: list[float] = []
         self.validation_losses: list[float] = []
 
-    def run(self, judge: _Judge | None, progress: Ticks, name: str) -> bool:
+    def run(self, judge: _Judge | None, progress: Progress, name: str) -> bool:
         """Train; True if Ctrl-C cut it short."""
         epochs = 0 if self.options.adaptation == "identity" else self.options.epochs
         best = self.adaptation

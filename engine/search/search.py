@@ -45,6 +45,11 @@ def merged(parts: Sequence[Neighbours]) -> Neighbours:
     return _best_first(ids, np.concatenate([part.scores[0] for part in parts]))
 
 
+def first(found: Neighbours, k: int) -> Neighbours:
+    """The best `k` of each query."""
+    return Neighbours(found.ids[:, :k], found.scores[:, :k])
+
+
 def _best_first(ids: NDArray[np.int64], scores: NDArray[np.float64]) -> Neighbours:
     """Those of one query (c,), in order; equal scores in order of id."""
     order = np.lexsort((ids, -scores))
@@ -75,3 +80,20 @@ def nearest(index: faiss.Index, queries: UnitVectors, k: int) -> Neighbours:
     return Neighbours(
         np.take_along_axis(ids, order, axis=1), np.take_along_axis(scores, order, axis=1)
     )
+
+
+_TOGETHER = 16
+"""Queries that FAISS compares by the same sums as one; from 20 on it multiplies matrices, whose
+last bits differ."""
+
+
+def nearest_to_each(index: faiss.Index, queries: UnitVectors, k: int) -> list[Neighbours]:
+    """As `nearest` with each of `queries` (n, d) alone, to the last bit: n times (1, k)."""
+    found: list[Neighbours] = []
+    for start in range(0, len(queries), _TOGETHER):
+        part = nearest(index, queries[start : start + _TOGETHER], k)
+        found += (
+            Neighbours(part.ids[row : row + 1], part.scores[row : row + 1])
+            for row in range(len(part.ids))
+        )
+    return found

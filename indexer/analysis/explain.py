@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ...core.config import Settings, load_settings
 from ...core.errors import UsageError
 from ...core.paths import named
-from ...core.progress import Ticks
+from ...core.progress import Progress
 from ...engine.backbones.registry import DEFAULT
 from ...engine.explain.explain import Explanation, explain
 from ...engine.explain.sides import Subject
@@ -35,7 +35,7 @@ def why(
     weights: str | os.PathLike[str] | None = None,
     lens: Lens | str | os.PathLike[str] | None = None,
     method: str = "auto",
-    progress: Ticks | None = None,
+    progress: Progress | None = None,
     settings: Settings | None = None,
 ) -> Explanation:
     """Which regions make `a` and `b` alike.
@@ -72,7 +72,7 @@ def why(
         embedder = _embedder_of(store, settings)
     geometry, limits = embedder.backbone.spec.geometry, Limits.of(settings)
     subjects = [_subject(one, geometry, limits) for one in (a, b)]
-    return explain(embedder, *subjects, settings=settings, method=method, ticks=progress)
+    return explain(embedder, *subjects, settings=settings, method=method, progress=progress)
 
 
 def _embedder_of(store: Store | str | os.PathLike[str], settings: Settings) -> Embedder:

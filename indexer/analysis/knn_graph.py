@@ -55,7 +55,7 @@ def neighbourhoods(
         offers.follow(reader)
         orphans = reader.orphan_numbers()
         images = np.setdiff1d(reader.image_numbers(), orphans, assume_unique=True)
-        progress.starting("comparing", len(images), "pictures")
+        progress.start("comparing", len(images), "pictures")
         for start in range(0, len(images), block):
             some = images[start : start + block]
             embeddings = _embeddings(reader, some, lens)
@@ -63,7 +63,7 @@ def neighbourhoods(
             offered = offers.candidates(lens.plain_query_of(embeddings), k + 1 + len(orphans))
             offered[(offered == some[:, None]) | np.isin(offered, orphans)] = -1
             yield _nearest(reader, some, embeddings, offered, k, lens)
-            progress.advanced(len(some))
+            progress.advance(len(some))
 
 
 def _embeddings(reader: Reader, images: NDArray[np.int64], lens: Lens) -> UnitVectors:

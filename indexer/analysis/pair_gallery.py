@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ...core.atomic_files import scratch
 from ...core.contracts import Pixels
 from ...core.progress import Progress
+from ...core.scratch import scratch
 from ...engine.backbones.runtime import pictures_a_pass
 from ...engine.near_duplicates.outlines import SIDE, Outlines, likeness, likeness_of_parts, outline
 from ...engine.search.normalize import unit

@@ -1,9 +1,9 @@
 """Where a store lives, as everyone else sees it: a folder, or a Milvus.
 
-    Home      says what made the store, opens the catalog, makes the indexes
-    Indexes   what finds the nearest vectors: for a question `hits`, for very many `offers`
+    Backend   says what made the store, opens the catalog, makes the indexes
+    Indexes   what finds the nearest vectors: of a query by `of`, of very many by `offers`
 
-See `interface` for the catalog, and `resolve` for which home a store has.
+See `catalog.base` for the catalog, and `store.resolve` for which backend a store has.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.contracts import Hit, UnitVectors
+from ...core.contracts import UnitVectors
 from ...core.location import Location
 from ..catalog.base import Catalog, Reader
 from ..catalog.spaces import Space
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from ...core.progress import Progress
     from ...engine.lens.lens import Lens
     from ...engine.search.faiss_index import Plan
-    from ..vector_index.hits import SearchRequest
+    from ..vector_index.vector_index import VectorIndex
     from .metadata import About
 
 
 class Offers(Protocol):
-    """Candidates for many questions at a time."""
+    """What offers candidates for many queries at a time."""
 
     def follow(self, reader: Reader) -> None:
         """Offer what `reader` knows from now on.
@@ -46,27 +46,20 @@ class Offers(Protocol):
 
 
 class Indexes(ABC):
-    """What finds the nearest vectors, in each of a store's spaces. Asking is safe from several
+    """A store's vector indexes, one for each of its spaces. Searching is safe from several
     threads; the rest is for the store's one writer."""
 
     in_files: bool
     """Whether they are files that `save` makes, which takes its time."""
 
     @abstractmethod
-    def hits(
-        self, space: Space, request: SearchRequest, filter: tuple[str, ...]
-    ) -> tuple[Hit, ...]:
-        """The best answers; `filter` are the patterns of a `PathFilter`.
-
-        Raises:
-            UsageError: a pattern is empty.
-            StoreDamagedError: the catalog has lost a record.
-        """
+    def of(self, space: Space) -> VectorIndex[Any]:
+        """The index of a space."""
 
     @abstractmethod
     def offers(self) -> Offers:
-        """What finds candidates for many questions, of how pictures look; for one thread, and
-        beside what answers queries."""
+        """What finds candidates for many queries by how pictures look; for one thread, and apart
+        from the indexes that `of` gives."""
 
     @abstractmethod
     def lens_of(self, space: Space) -> Lens:
@@ -89,6 +82,14 @@ class Backend(ABC):
     """Where one store lives. Safe to use from several threads."""
 
     location: Location
+
+    keeps_snapshots: bool
+    """Whether a reader of the catalog goes on reading the state of one moment."""
+
+    @property
+    def base(self) -> bytes | None:
+        """The folder that the store's paths are kept relative to; None where they are absolute."""
+        return None
 
     @property
     @abstractmethod

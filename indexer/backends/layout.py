@@ -98,15 +98,9 @@ def require_store(path: str | os.PathLike[str] | None, settings: Settings) -> Lo
     return location
 
 
-def require_folder(location: Location) -> Path:
-    """The folder of a store that is in one.
-
-    Raises:
-        UsageError: it is in a Milvus.
-    """
-    if isinstance(location, Path):
-        return location
-    raise UsageError(
+def not_in_a_folder(location: Location) -> UsageError:
+    """What to say of a store in a Milvus, where only one in a folder will do."""
+    return UsageError(
         f"that is for stores in folders, and {location} is in a Milvus, which looks after its data "
         f"itself; 'tll-index copy {location} DIR' makes a folder of it"
     )

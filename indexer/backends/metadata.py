@@ -18,6 +18,7 @@ from ...core.config import STORE_NAME
 from ...core.errors import NoStoreError, StoreDamagedError, StoreError, StoreMismatchError
 from ...core.names import shown
 from ...core.paths import is_file, why_hidden
+from ...engine.lens.identity import ModelIdentity
 from ..catalog.lmdb_environment import translated
 from ..catalog.spaces import Space, lens_space, text_space
 from ..scan.rules import RootRules
@@ -30,22 +31,22 @@ IMPORTED = "imported"
 
 FORMAT = 4
 """Newest version of the store's layout; a store of a newer one is refused. In 1, the catalog's
-values had no checksums; the next build of such a store adds them. 3 is 2 with words, which earlier
-versions would lose or mix up. 4 is either with rules, which earlier versions would not keep: their
-next build would index what is to be left out. A store without these stays 2 or 3, for those to
-read."""
+values had no checksums; the next build of such a store adds them. 3 is 2 with text embeddings,
+which earlier versions would lose or mix up. 4 is either with rules, which earlier versions would
+not keep: their next build would index what is to be left out. A store without these stays 2 or 3,
+for those to read."""
 _WITHOUT_TEXT, _WITH_TEXT = 2, 3
 
 
 @dataclass(frozen=True)
 class About:
-    """What `store.json` says."""
+    """What a store says of itself, as `store.json` has it."""
 
     id: bytes
     created: str
     made_with: str
-    made_by: dict[str, Any]
-    """The identity of the embedder (`Embedder.identity`): a query embeds with exactly that."""
+    made_by: ModelIdentity
+    """What made its vectors: a query embeds with exactly that."""
     weights_file: str | None = None
     """Where weights that the user named were; they are looked for there first."""
     catalog: str = CATALOG
@@ -57,7 +58,7 @@ class About:
     """Where the vectors came from, in words; None where a build made them."""
     format: int = _WITHOUT_TEXT
     text: int | None = None
-    """How many values a picture's place among texts has; None where the store keeps none."""
+    """How many values a text embedding has; None where the store has no text space."""
     rules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Folder that is built from, relative to the base as in the catalog -> what is looked at there
     (see `remembered`); those without rules are not in it."""
@@ -65,12 +66,12 @@ class About:
     @property
     def imported(self) -> bool:
         """Whether nobody here can make vectors like those in it."""
-        return bool(self.made_by["backbone"] == IMPORTED)
+        return self.made_by.backbone == IMPORTED
 
     @property
     def dimension(self) -> int:
         """d of the stored vectors."""
-        return int(self.made_by["dimension"])
+        return self.made_by.dimension
 
     @cached_property
     def spaces(self) -> tuple[Space, ...]:
@@ -110,7 +111,7 @@ class About:
             "id": self.id.hex(),
             "created": self.created,
             "made_with": self.made_with,
-            "made_by": self.made_by,
+            "made_by": self.made_by.document(),
             "weights_file": self.weights_file,
             "catalog": self.catalog,
             "base": self.base,
@@ -141,7 +142,7 @@ class About:
                 bytes.fromhex(document["id"]),
                 str(document["created"]),
                 str(document["made_with"]),
-                dict(document["made_by"]),
+                ModelIdentity.of(document["made_by"]),
                 _text_or_none(document["weights_file"]),
                 str(document.get("catalog", CATALOG)),
                 _text_or_none(document.get("base")),
@@ -150,10 +151,8 @@ class About:
                 None if (text := document.get("words")) is None else int(text),
                 {str(root): dict(one) for root, one in document.get("rules", {}).items()},
             )
-            if about.format < 1 or not isinstance(about.made_by["backbone"], str):
-                raise ValueError("format or backbone")
-            if not {"backbone", "lens_sha256", "metric", "weights_sha256"} <= set(about.made_by):
-                raise KeyError("made_by")
+            if about.format < 1:
+                raise ValueError("format")
             if about.text is not None and (about.text < 1 or about.format <= _WITHOUT_TEXT):
                 raise ValueError("words")
             if about.rules and about.format < FORMAT:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 from ...core.errors import UsageError
 from ...engine.remote.urls import is_address
@@ -23,7 +22,7 @@ _MOST_BYTES = 40_000
 
 def remembered(backend: Backend) -> dict[bytes, RootRules]:
     """Folder that is built from, absolute -> its rules; those without any are not in it."""
-    base = _base(backend)
+    base = backend.base
     return {
         _absolute(root, base): RootRules.from_document(document)
         for root, document in backend.about.rules.items()
@@ -37,7 +36,7 @@ def remember(backend: Backend, rules: Mapping[bytes, RootRules]) -> None:
         UsageError: they are too long.
         StoreError: it can't be written.
     """
-    base = _base(backend)
+    base = backend.base
     documents = {
         _relative(root, base): document
         for root, one in sorted(rules.items())
@@ -119,10 +118,6 @@ def without(roots: Iterable[bytes], rules: Mapping[bytes, RootRules]) -> list[by
 def _nearest_above(root: bytes, others: Iterable[bytes]) -> bytes | None:
     above = [one for one in others if one != root and is_below(root, one)]
     return max(above, key=len, default=None)
-
-
-def _base(backend: Backend) -> bytes | None:
-    return backend.about.base_of(backend.location) if isinstance(backend.location, Path) else None
 
 
 def _relative(root: bytes, base: bytes | None) -> str:

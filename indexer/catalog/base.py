@@ -1,10 +1,10 @@
-"""What a store's catalog can be asked and told, whatever keeps it: LMDB in a folder, or a Milvus.
+"""What a store's catalog can be asked and told, wherever it is: LMDB in a folder, or a Milvus.
 
     Catalog   the truth about which pictures are indexed: read through `reading`, told by `write`
     Reader    what it knows; in a folder all of one moment, in a Milvus as it is when it is asked
     Writer    a Reader that also changes what is known
 
-An image is the SHA-256 of a file's bytes, with a number above 0; places (paths) show images. What
+An image is the SHA-256 of a file's bytes, with a number above 0; paths show images. What
 is read may raise `StoreDamagedError`, and whatever goes through a network `StoreError`.
 """
 
@@ -22,14 +22,17 @@ from numpy.typing import NDArray
 from ...core.contracts import UnitVectors
 from ...core.errors import StoreDamagedError
 from ..scan.walk import FileState, is_below
-from .records import ImageRecord, PathEntry, Reject
+from .records import CopyState, ImageRecord, PathEntry, Reject
 from .spaces import LENS_TABLE
 
 _T = TypeVar("_T")
 
+_COPIED_FROM, _UNFINISHED = "copied from", "unfinished copy"
+"""Names of a copy's state in the note that index settings are in, too."""
+
 
 class Reader(ABC):
-    """What the catalog knows."""
+    """What the catalog knows, to be read."""
 
     @abstractmethod
     def of_space(self, table: str) -> Reader:
@@ -85,15 +88,28 @@ class Reader(ABC):
     def wiping(self) -> bool:
         """Whether pictures were forgotten whose bytes may still be in files of the store."""
 
-    @abstractmethod
-    def settings(self) -> dict[str, Any]:
+    def index_settings(self) -> dict[str, Any]:
         """What was asked for of this store's index; JSON values."""
+        note = self.index_note()
+        return {key: value for key, value in note.items() if key not in (_COPIED_FROM, _UNFINISHED)}
 
-    # -- folders and places ------------------------------------------------
+    @property
+    def copy_state(self) -> CopyState | None:
+        """Of which store this one is a copy; None of a store that is none."""
+        note = self.index_note()
+        if (origin := note.get(_COPIED_FROM)) is None:
+            return None
+        return CopyState(str(origin), bool(note.get(_UNFINISHED)))
+
+    @abstractmethod
+    def index_note(self) -> dict[str, Any]:
+        """What `index_settings` and `copy_state` are read from: stores keep both in one note."""
+
+    # -- folders and paths -------------------------------------------------
 
     @abstractmethod
     def folders(self) -> Iterator[tuple[int, bytes]]:
-        """Every folder that places were seen in: number, absolute path."""
+        """Every folder that files were seen in: number, absolute path."""
 
     @abstractmethod
     def folder_number(self, path: bytes) -> int | None:
@@ -220,9 +236,20 @@ class Writer(Reader):
     def set_wiping(self, due: bool) -> None:
         """Remember whether bytes of forgotten pictures are to be wiped."""
 
-    @abstractmethod
-    def set_settings(self, settings: dict[str, Any]) -> None:
+    def set_index_settings(self, settings: dict[str, Any]) -> None:
         """Remember what was asked for of this store's index; JSON values."""
+        note = self.index_note()
+        kept = {key: note[key] for key in (_COPIED_FROM, _UNFINISHED) if key in note}
+        self.set_index_note({**settings, **kept})
+
+    def set_copy_state(self, state: CopyState) -> None:
+        """Remember of which store this one is a copy."""
+        unfinished = {_UNFINISHED: True} if state.unfinished else {}
+        self.set_index_note({**self.index_settings(), _COPIED_FROM: state.origin, **unfinished})
+
+    @abstractmethod
+    def set_index_note(self, note: dict[str, Any]) -> None:
+        """Remember what `index_note` gives."""
 
     @abstractmethod
     def set_roots(self, roots: Iterable[bytes]) -> None:
@@ -254,7 +281,7 @@ class Writer(Reader):
 
         Args:
             vector: (d,) float32.
-            words: (j,) float32, its place among texts, in a store that keeps these.
+            text: (j,) float32, its text embedding, in a store with a text space.
         """
 
     @abstractmethod
@@ -273,7 +300,7 @@ class Writer(Reader):
 
     @abstractmethod
     def remove_empty_folder(self, number: int) -> None:
-        """Forget a folder that holds no place and no reject any more."""
+        """Forget a folder that holds no path entry and no reject any more."""
 
     @abstractmethod
     def reject(self, folder: int, name: bytes, reject: Reject) -> None:

@@ -143,10 +143,10 @@ class LmdbReader(Reader):
         value = self._get("meta", name.encode())
         return default if value is None else json.loads(value)
 
-    # -- folders and places ------------------------------------------------
+    # -- folders and paths -------------------------------------------------
 
     def folders(self) -> Iterator[tuple[int, bytes]]:
-        """Every folder that places were seen in: number, absolute path."""
+        """Every folder that files were seen in: number, absolute path."""
         for key, value in self._scan("folders"):
             yield number_of(key), self._absolute(value)
 
@@ -320,6 +320,6 @@ class LmdbReader(Reader):
         """Whether pictures were forgotten whose bytes may still be in files of the store."""
         return bool(self._meta_json("wiping", False))
 
-    def settings(self) -> dict[str, Any]:
-        """What was asked for of this store's index; JSON values."""
+    def index_note(self) -> dict[str, Any]:
+        """See `Reader.index_note`."""
         return dict(self._meta_json("index", {}))

@@ -80,10 +80,10 @@ class LmdbWriter(LmdbReader, Writer):
         if due != self.wiping:
             self._put("meta", b"wiping", json.dumps(due).encode())
 
-    def set_settings(self, settings: dict[str, Any]) -> None:
-        """Remember what was asked for of this store's index; JSON values."""
-        if settings != self.settings():
-            self._put("meta", b"index", json.dumps(settings).encode())
+    def set_index_note(self, note: dict[str, Any]) -> None:
+        """See `Writer.set_index_note`."""
+        if note != self.index_note():
+            self._put("meta", b"index", json.dumps(note).encode())
 
     def set_roots(self, roots: Iterable[bytes]) -> None:
         """Remember the folders that are built from."""
@@ -114,7 +114,7 @@ class LmdbWriter(LmdbReader, Writer):
 
         Args:
             vector: (d,) float32.
-            words: (j,) float32, its place among texts, in a store that keeps these.
+            text: (j,) float32, its text embedding, in a store with a text space.
         """
         if (known := self.image_of(sha256)) is not None:
             return known
@@ -163,7 +163,7 @@ class LmdbWriter(LmdbReader, Writer):
         return len(keys)
 
     def remove_empty_folder(self, number: int) -> None:
-        """Forget a folder that holds no place and no reject any more."""
+        """Forget a folder that holds no path entry and no reject any more."""
         prefix = NUMBER.pack(number)
         if any(next(self._scan(table, prefix), None) for table in ("places", "rejects")):
             return

@@ -94,6 +94,16 @@ class ImageRecord:
         return cls(**json.loads(value))
 
 
+@dataclass(frozen=True)
+class CopyState:
+    """Of which store another one is a copy, and how far."""
+
+    origin: str
+    """The id of the store that was copied, in hex."""
+    unfinished: bool = False
+    """Whether the copy is not whole, or was not verified."""
+
+
 def path_key(path: bytes) -> bytes:
     """A folder's path as a key: LMDB's may not be longer than 511 bytes, paths may."""
     return hashlib.blake2b(path, digest_size=20).digest()

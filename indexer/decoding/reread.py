@@ -40,7 +40,7 @@ def reread(
         TllError: decoder processes can't be started.
     """
     progress = progress or Progress()
-    progress.starting(what, len(images), "pictures")
+    progress.start(what, len(images), "pictures")
     settings, limits = store.settings, Limits.of(store.settings)
     decoders = [
         Decoder(geometry, limits, settings.decode_seconds) for _ in range(settings.decoders())
@@ -53,11 +53,11 @@ def reread(
                 for prepared in pipeline.run(files.values(), lambda _: False):
                     picture, number = prepared.picture, wanted.tried(prepared)
                     if number is not None and picture is not None:
-                        progress.advanced(1)
+                        progress.advance(1)
                         yield number, picture
             undecoded |= wanted.undecoded
             missing += len(wanted.lost) - len(wanted.undecoded)
-            progress.advanced(len(wanted.lost))
+            progress.advance(len(wanted.lost))
     if missing:
         progress.note(
             f"left out {counted(missing, 'picture')} whose files are gone or changed; "

@@ -15,7 +15,7 @@ import sys
 import threading
 
 from ...core import errors
-from ...core.child_processes import command, say
+from ...core.child_processes import SpokenProgress, command, relay, say
 from ...core.config import Settings
 from ...core.errors import TllError
 from ...core.progress import Progress
@@ -77,11 +77,7 @@ class BackgroundIndexer:
         failure = None
         for line in self._process.stdout:
             word, value = json.loads(line)
-            if word == "arranging":
-                progress.arranging(value)
-            elif word == "arranged":
-                progress.arranged(value)
-            else:
+            if not relay(word, value, progress):
                 failure = (word, value)
         code = self._process.wait()
         if failure is not None:
@@ -123,18 +119,6 @@ class BackgroundIndexer:
 # -- the child ---------------------------------------------------------------
 
 
-class _Lines(Progress):
-    """Says on standard output how far it is."""
-
-    def arranging(self, images: int) -> None:
-        """See `Progress.arranging`."""
-        say("arranging", images)
-
-    def arranged(self, images: int) -> None:
-        """See `Progress.arranged`."""
-        say("arranged", images)
-
-
 def _end_with_parent() -> None:
     sys.stdin.buffer.read()
     os._exit(1)
@@ -148,7 +132,7 @@ def main() -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         with Store.open(path, settings=Settings(**wanted)) as store:
-            store.save_index(_Lines())
+            store.save_index(SpokenProgress())
     except TllError as error:
         say(type(error).__name__, str(error))
         os._exit(1)

@@ -30,10 +30,10 @@ from ..maintenance.forget import settle
 from ..ray.cluster import Ray
 from ..ray.driver import Spreading
 from ..scan.patterns import require_patterns
-from ..scan.presence import require_folder
+from ..scan.presence import require_root
 from ..scan.rules import RootRules, Rules
 from ..scan.walk import as_known, is_below, roots_of
-from ..store import resolve as resolve
+from ..store import resolve
 from ..store.imported import require_not_imported
 from ..store.store import Store
 from .background_indexer import BackgroundIndexer
@@ -153,20 +153,23 @@ class Builder:
             plan = self._plan(known, allow_empty or self._began)
 
             def compare(store: Store | None, plan: _Plan) -> Comparison:
-                catalog = None if store is None else store.catalog
-                return Comparison(
+                comparison = Comparison(
                     plan.roots,
                     plan.rules,
                     resolve.folder_in_use(self.location),
-                    catalog,
+                    None if store is None else store.catalog,
                     tried_by,
                     allow_empty,
                     checksum,
                 )
+                stack.enter_context(comparison)
+                comparison.require(plan.required)
+                return comparison
 
-            tally = None
+            comparison, tally = None, None
             if dry_run or known is None:
-                tally = compare(known, plan).tally(progress)
+                comparison = compare(known, plan)
+                tally = comparison.tally(progress, keep=not dry_run)
                 if known is None and not tally.files:
                     raise NoPicturesError(_no_pictures(plan, tally.left_out))
                 if dry_run:
@@ -179,13 +182,14 @@ class Builder:
                 store_now = _create(self.location, self._recipe, settings, progress)
                 stack.callback(store_now.close)
             else:
-                tally = None  # of no store, if one was made meanwhile
                 plan = self._plan(store_now, allow_empty or self._began)  # rules may be others now
                 settle(store_now, progress)
                 if self._recipe.weights is not None:
                     store_now.use_weights(self._recipe.weights)
+                comparison, tally = compare(store_now, plan), None
+            assert comparison is not None
             remember(store_now.backend, plan.to_remember())
-            comparison = compare(store_now, plan)
+            tally = tally or comparison.tally(progress)
             report = _bring_in_step(store_now, comparison, plan, tally, progress, self._on)
             self._embedder = store_now.loaded
             self._began = True
@@ -248,14 +252,15 @@ class Builder:
         if not self._named and not before:
             raise UsageError("name at least one folder of pictures")
         named = [as_known(root, before) for root in self._named]
-        for root in named:
-            if not (may_be_absent and known is not None):
-                require_folder(root)
+        required = [] if may_be_absent and known is not None else named
+        for root in required:
+            if not is_address(root):
+                require_root(root)
         below = [old for old in before if any(is_below(old, root) for root in named)]
         roots = sorted({*named, *below}) if named else before
         rules = rules_for(roots, before, memory, self._said, named, self._here)
         kept = without(roots, rules)
-        return _Plan(kept, rules, frozenset(roots) - frozenset(kept), memory)
+        return _Plan(kept, rules, frozenset(roots) - frozenset(kept), memory, frozenset(required))
 
 
 @dataclass(frozen=True)
@@ -269,6 +274,8 @@ class _Plan:
     """Folders that the store was built from, which the rules of others leave out now."""
     memory: dict[bytes, RootRules]
     """What the store remembered before, of any of its folders."""
+    required: frozenset[bytes]
+    """Those that must be there."""
 
     def to_remember(self) -> dict[bytes, RootRules]:
         """What the store remembers from now on."""
@@ -291,11 +298,10 @@ def _bring_in_step(
     store: Store,
     comparison: Comparison,
     plan: _Plan,
-    tally: Tally | None,
+    tally: Tally,
     progress: Progress,
     on: Ray | None,
 ) -> BuildReport:
-    tally = tally or comparison.tally(progress)
     report = BuildReport(unchanged=tally.unchanged, skipped=tally.skipped, left_out=tally.left_out)
     indexer = BackgroundIndexer(store)
     try:
@@ -304,12 +310,12 @@ def _bring_in_step(
         store.catalog.write(lambda writer: writer.set_roots(roots))
         if tally.to_do:
             if on is None:
-                progress.working(tally.to_do)
+                progress.start("indexing", tally.to_do)
                 _embed(store, comparison, report, progress, indexer)
             else:
                 _embed_on(on, store, comparison, tally.to_do, report, progress, indexer)
         if tally.gone or tally.stale:
-            report.removed += comparison.sweep()
+            report.removed += comparison.sweep(store.catalog)
         store.catalog.remove_orphans()
         missing = comparison.missing
         store.catalog.write(
@@ -335,7 +341,7 @@ def _embed(
     settings, limits = store.settings, Limits.of(store.settings)
     intake = Intake(store, comparison.codecs, report, progress, indexer.grown)
     made_by = store.about.made_by
-    geometry = spec_of(made_by["backbone"]).converting(conversion_of(made_by)).geometry
+    geometry = spec_of(made_by.backbone).converting(conversion_of(made_by)).geometry
     decoders = [
         Decoder(geometry, limits, settings.decode_seconds) for _ in range(settings.decoders())
     ]
@@ -360,7 +366,7 @@ def _embed_on(
         intake = Intake(
             store, comparison.codecs, report, progress, indexer.grown, batch_size=spreading.block
         )
-        progress.working(total)
+        progress.start("indexing", total)
         with closing(spreading.run(comparison.to_do())) as prepared:
             intake.take(prepared)
 
@@ -384,7 +390,7 @@ def _create(location: Location, recipe: Recipe, settings: Settings, progress: Pr
 
 
 def _require_same_recipe(store: Store, wanted: dict[str, object]) -> None:
-    made_by = store.about.made_by
+    made_by = store.about.made_by.document()
     for key, value in wanted.items():
         if value != made_by[key]:
             what = key.removesuffix("_sha256")

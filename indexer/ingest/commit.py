@@ -116,7 +116,7 @@ class Intake:
                 for file in batch.files
                 if file.error is not None
             ]
-            self._progress.done(len(batch.files))
+            self._progress.advance(len(batch.files))
             if batch.fresh:
                 self._grown()
 
@@ -130,7 +130,7 @@ class Intake:
             pictures = [batch.fresh[sha256].picture for sha256 in some]
             pixels = np.stack([picture.pixels for picture in pictures if picture is not None])
             # The network is loaded here and not before: a build that only moves never needs it.
-            spaces = self._store.encode_gallery(pixels)
+            spaces = self._store.encode_spaces(pixels)
             vectors.update(zip(some, zip(*spaces, strict=True), strict=True))
         return vectors
 

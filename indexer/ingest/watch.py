@@ -16,7 +16,7 @@ from ...engine.remote.urls import is_address
 from ..scan.events import ChangeSignal, Observer
 from ..scan.rules import Rules
 from ..scan.walk import roots_of
-from ..store import resolve as resolve
+from ..store import resolve
 from .build import Builder, Recipe
 from .report import BuildReport, Skipped
 

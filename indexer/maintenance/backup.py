@@ -65,7 +65,7 @@ def _copy(store: Store, part: Path, progress: Progress) -> None:
                 shutil.copyfile(source, new)
 
             replace_file(part / name, copy)
-    if about.made_by["lens_sha256"] and not is_file(part / LENS):
+    if about.made_by.lens_sha256 and not is_file(part / LENS):
         raise StoreError(f"{shown(store.path)} has lost its {LENS}; 'tll-index repair' mends it")
     base = os.fsdecode(about.base_of(store.path))
     copied = about.renewed(catalog=CATALOG, base=base)

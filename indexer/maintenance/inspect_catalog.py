@@ -49,9 +49,9 @@ def inspected(path: Path, about: About, progress: Progress) -> tuple[list[str], 
         if word == "table":
             table = value
         elif word == "starting":
-            progress.starting("checking", value, "records")
+            progress.start("checking", value, "records")
         elif word == "read":
-            progress.advanced(value)
+            progress.advance(value)
         elif word == "wrong":
             wrong.append(value)
         elif word == "counts":

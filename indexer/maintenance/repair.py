@@ -16,9 +16,10 @@ from ...core.progress import Progress
 from ...engine.lens.lens import Lens, find_lenses
 from ..backends.folder.lens_file import own_lens
 from ..backends.folder.store_folder import FolderBackend, about_of, replace_about
-from ..backends.layout import ABOUT, LENS, next_catalog, require_folder, require_store, writer_lock
+from ..backends.layout import ABOUT, LENS, next_catalog, require_store, writer_lock
 from ..backends.metadata import About, no_store
 from ..catalog.lmdb_environment import is_lost
+from ..store.resolve import require_folder
 from ..store.store import Store
 from ..vector_index.faiss_file import stamp_of
 from .inspect_catalog import inspected
@@ -106,7 +107,7 @@ def _lens(path: Path, about: About, settings: Settings, done: list[str]) -> None
     with suppress(LensError, StoreDamagedError):
         own_lens(path, about)
         return
-    wanted, backbone = about.made_by["lens_sha256"], about.made_by["backbone"]
+    wanted, backbone = about.made_by.lens_sha256 or "", about.made_by.backbone
     for candidate in find_lenses(settings.lens_dir):
         with suppress(LensError):
             lens = Lens.load(candidate)

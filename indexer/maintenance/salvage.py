@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core import errors
-from ...core.child_processes import heard
+from ...core.child_processes import heard, relay
 from ...core.errors import StoreDamagedError, TllError
 from ...core.names import shown
 from ...core.progress import Progress
@@ -62,12 +62,8 @@ def _child(arguments: Sequence[Any], progress: Progress) -> tuple[str, ...] | No
     for word, value in heard(_CHILD, arguments):
         if word == "lost":
             lost.append(value)
-        elif word == "starting":
-            progress.starting(*value)
-        elif word == "advanced":
-            progress.advanced(value)
         elif word == "done":
             return tuple(lost)
-        else:
+        elif not relay(word, value, progress):
             raise getattr(errors, word, TllError)(value)
     return None

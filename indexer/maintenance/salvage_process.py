@@ -13,9 +13,8 @@ from pathlib import Path
 import lmdb
 import numpy as np
 
-from ...core.child_processes import say
+from ...core.child_processes import SpokenProgress, say
 from ...core.errors import TllError
-from ...core.progress import Progress
 from ..backends.folder.rewrite import fill, settled
 from ..backends.metadata import About
 from ..catalog.checksums import is_whole, with_check, without_check
@@ -112,7 +111,7 @@ class _Salvage:
         self._about = about
         self._base = about.base_of(new.parent)
         self._new = Environment.open(new, TABLES, SEVERAL_VALUES)
-        self._progress = _Lines()
+        self._progress = SpokenProgress()
         self._folders: dict[int, bytes] = {}
         self._images: set[int] = set()
         self._shown: set[int] = set()
@@ -247,18 +246,6 @@ def _digest_in(record: bytes) -> bytes | None:
 
 def _is_vector(value: bytes, dimension: int) -> bool:
     return len(value) == 4 * dimension and bool(np.isfinite(np.frombuffer(value, "<f4")).all())
-
-
-class _Lines(Progress):
-    """Says on standard output how far it is."""
-
-    def starting(self, what: str, total: int, unit: str) -> None:
-        """See `Progress.starting`."""
-        say("starting", [what, total, unit])
-
-    def advanced(self, count: int) -> None:
-        """See `Progress.advanced`."""
-        say("advanced", count)
 
 
 def main() -> None:

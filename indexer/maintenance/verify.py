@@ -20,12 +20,13 @@ from ...engine.images.file_bytes import read_bytes
 from ...engine.search.faiss_index import ids_in
 from ..backends.folder.lens_file import own_lens
 from ..backends.folder.store_folder import about_of, folder_of
-from ..backends.layout import require_folder, require_store
+from ..backends.layout import require_store
 from ..backends.metadata import About
 from ..catalog.lmdb_environment import is_lost
 from ..catalog.lmdb_reader import LmdbReader
 from ..catalog.records import ImageRecord
 from ..catalog.spaces import LENS_TABLE, Space
+from ..store.resolve import require_folder
 from ..store.store import Store
 from ..vector_index.faiss_file import load
 from ..vector_index.live_index import CHUNK
@@ -169,7 +170,7 @@ def _pictures(store: Store, checked: dict[str, int], progress: Progress) -> Iter
         numbers = reader.image_numbers()
     some = 0 if store.about.imported else _AGAIN
     again = set(np.random.default_rng(0).permutation(numbers)[:some].tolist())
-    progress.starting("reading", len(numbers), "pictures")
+    progress.start("reading", len(numbers), "pictures")
     checked["pictures"] = 0
     for number in numbers.tolist():
         with folder_of(
@@ -184,7 +185,7 @@ def _pictures(store: Store, checked: dict[str, int], progress: Progress) -> Iter
             checked["pictures"] += 1
             if (finding := _picture(store, path, record, vectors)) is not None:
                 yield finding
-        progress.advanced(1)
+        progress.advance(1)
 
 
 def _picture(
@@ -220,5 +221,5 @@ def _again(store: Store, data: bytes, vectors: Sequence[UnitVectors]) -> float:
         picture = decode(data, geometry, Limits.of(store.settings))
     except PictureError:
         return 0.0
-    now = store.encode_gallery(picture.pixels[None])
+    now = store.encode_spaces(picture.pixels[None])
     return min(float(old[0] @ new[0]) for old, new in zip(vectors, now, strict=True))

@@ -231,4 +231,4 @@ def _sample(store: Store) -> Sample:
     Image.fromarray((127 * waves + 128).astype(np.uint8)).save(out, "JPEG", quality=90)
     data = out.getvalue()
     picture = decode(data, store.embedder.backbone.spec.geometry, Limits.of(store.settings))
-    return Sample(data, store.encode_gallery(picture.pixels[None]))
+    return Sample(data, store.encode_spaces(picture.pixels[None]))

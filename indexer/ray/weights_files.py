@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ...core.atomic_files import replace_file
 from ...core.cache_folder import writable_cache
 from ...core.config import Settings
 from ...core.errors import WeightsError
@@ -59,14 +58,9 @@ def weights_there(
     data = fetched()
     if hashlib.sha256(data).hexdigest() != sha256:
         raise WeightsError(f"the weights of {spec.name} were changed since the build began")
-    new = cached.with_name(f"{cached.stem}.{secrets.token_hex(4)}.new")
     try:
         cached.parent.mkdir(parents=True, exist_ok=True)
-        new.write_bytes(data)
-        os.replace(new, cached)
+        replace_file(cached, lambda new: new.write_bytes(data), is_cache=True)
     except OSError as error:
         raise WeightsError(f"{cached} can't be written: {error.strerror}") from None
-    finally:
-        with contextlib.suppress(OSError):
-            new.unlink(missing_ok=True)
     return cached

@@ -22,7 +22,8 @@ from ...core.errors import StoreMismatchError, TllError, WeightsError
 from ...core.version import __version__
 from ...engine.backbones.registry import spec_of
 from ...engine.images.decode import Limits, codecs
-from ...engine.lens.embedder import conversion_of, load_embedder, require_same
+from ...engine.lens.embedder import conversion_of, load_embedder
+from ...engine.lens.identity import ModelIdentity, require_same
 from ..decoding.decoder_process import Decoder
 from ..decoding.pipeline import Pipeline, Prepared
 from .rows import FileTask, broken_table, result_table, tasks_of
@@ -51,7 +52,7 @@ class Sample:
 class Task:
     """All that a worker is made from."""
 
-    made_by: dict[str, Any]
+    made_by: ModelIdentity
     """Of the store: what its vectors must be made by."""
     text: bool
     """Whether the store keeps words as well."""
@@ -112,8 +113,8 @@ class Worker:
         take_cores(task.cores)
         self._settings = load_settings(**task.settings)
         conversion = conversion_of(task.made_by)
-        spec = spec_of(task.made_by["backbone"]).converting(conversion)
-        wanted = task.made_by["weights_sha256"]
+        spec = spec_of(task.made_by.backbone).converting(conversion)
+        wanted = task.made_by.weights_sha256 or ""
 
         def fetched() -> bytes:
             if task.weights_holder is None:

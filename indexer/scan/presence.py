@@ -39,20 +39,13 @@ def is_absent(root: bytes) -> bool:
         return True
 
 
-def require_folder(root: bytes) -> None:
-    """Refuse to begin with a folder that is not there.
+def require_root(root: bytes) -> None:
+    """Refuse to begin with a folder on disk that is not there.
 
     Raises:
-        TllError: it isn't; of an address, also that it can't be listed, and why.
+        TllError: it isn't, or can't be entered.
     """
-    if is_address(root):
-        from ...engine.remote.fsspec_io import entries
-
-        try:
-            entries(root, lambda name, is_folder: False)
-        except MissingAddressError:
-            raise TllError(f"{shown(root)} does not exist, or is empty") from None
-    elif not is_folder(root):
+    if not is_folder(root):
         if why := why_hidden(root):
             raise TllError(f"{shown(root)} can't be entered: {why}")
         raise TllError(f"{shown(root)} does not exist; name folders of pictures")

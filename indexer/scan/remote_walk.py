@@ -10,6 +10,7 @@ import os
 from collections.abc import Container, Iterator
 
 from ...core.errors import AddressError, MissingAddressError, TllError
+from ...core.names import shown
 from ...engine.images.decode import SUFFIXES
 from ...engine.images.file_kinds import KINDS, ending_of
 from ...engine.remote.entries import Entry
@@ -30,6 +31,20 @@ def walk_of(root: bytes, rules: Rules | RootRules, skip: frozenset[bytes]) -> Wa
 class AddressWalk(Walk):
     """One pass over the pictures below an address."""
 
+    _of_root: list[Entry] | None = None
+    """What the root holds, where that was asked already."""
+
+    def list_root(self) -> None:
+        """List the root now, before the walk, which goes on from there.
+
+        Raises:
+            TllError: it is not there, or can't be listed, and why.
+        """
+        try:
+            self._of_root = self._entries(self.root)
+        except MissingAddressError:
+            raise TllError(f"{shown(self.root)} does not exist, or is empty") from None
+
     def __iter__(self) -> Iterator[Folder]:
         waiting = [(self.root, 0)]
         while waiting:
@@ -37,7 +52,8 @@ class AddressWalk(Walk):
             files: dict[bytes, FileState] = {}
             folders: list[bytes] = []
             try:
-                for entry in self._entries(path):
+                listed, self._of_root = self._of_root, None
+                for entry in self._entries(path) if listed is None else listed:
                     name = os.fsencode(entry.name)
                     if entry.is_folder:
                         folders.append(path + b"/" + name)

@@ -5,20 +5,20 @@ from __future__ import annotations
 import datetime
 import os
 import uuid
-from typing import Any
 
 from ...core.config import Settings
 from ...core.location import Location
 from ...core.version import __version__
+from ...engine.lens.identity import ModelIdentity
 from ...engine.lens.lens import Lens
 from ..backends.base import Backend
 from ..backends.metadata import About
-from . import resolve as resolve
+from . import resolve
 
 
 def new_store(
     location: Location,
-    made_by: dict[str, Any],
+    made_by: ModelIdentity,
     lens: Lens,
     settings: Settings,
     weights_file: str | os.PathLike[str] | None = None,
@@ -28,9 +28,9 @@ def new_store(
     """Make an empty store; for its one writer.
 
     Args:
-        made_by: the identity of what makes its vectors (see `About.made_by`).
+        made_by: what makes its vectors.
         lens: that it makes them with.
-        origin, words: see `About`.
+        origin, text: see `About`.
 
     Raises:
         StoreError: something else is there, or it can't be written.

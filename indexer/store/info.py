@@ -21,9 +21,6 @@ _MOST_PATHS = 100_000
 _AT_A_TIME = 512
 """Images whose paths are looked up at once."""
 
-UNFINISHED = "unfinished copy"
-"""Among a store's settings: it is a copy that is not whole, or was not verified."""
-
 
 def number_of(reader: Reader, sha256: str) -> int:
     """The image with this content (see `Hit.sha256`), which some path shows.
@@ -80,7 +77,7 @@ def files_of(reader: Reader) -> int | None:
 def about_store(backend: Backend, reader: Reader) -> dict[str, Any]:
     """What made a store, what it holds and what it takes (bytes); JSON values."""
     about = backend.about
-    made_by = about.made_by
+    made_by, copy = about.made_by, reader.copy_state
     return {
         "store": os.fspath(backend.location),
         "format": about.format,
@@ -95,13 +92,13 @@ def about_store(backend: Backend, reader: Reader) -> dict[str, Any]:
         "files": files_of(reader),
         "unusable_files": reader.rejected,
         "generation": reader.generation,
-        "backbone": made_by["backbone"],
-        "weights_sha256": made_by["weights_sha256"],
-        "lens": made_by["lens_sha256"],
-        "dimension": made_by["dimension"],
-        "metric": made_by["metric"],
-        **({"model": made_by["model"]} if about.imported else {}),
+        "backbone": made_by.backbone,
+        "weights_sha256": made_by.weights_sha256,
+        "lens": made_by.lens_sha256,
+        "dimension": made_by.dimension,
+        "metric": made_by.metric,
+        **({"model": made_by.recipe["model"]} if about.imported else {}),
         **({"origin": about.origin} if about.origin else {}),
         **backend.info(),
-        **({UNFINISHED: True} if reader.settings().get(UNFINISHED) else {}),
+        **({"unfinished copy": True} if copy is not None and copy.unfinished else {}),
     }

@@ -1,4 +1,4 @@
-"""What made a store, loaded when it is first needed: its lens, its embedder, its words."""
+"""What made a store, loaded when it is first needed: lens, embedder, text encoder."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from ...engine.backbones.weights import locate
 from ...engine.lens.embedder import (
     Embedder,
     conversion_of,
-    difference,
     identity_of,
     load_embedder,
-    require_same,
 )
+from ...engine.lens.identity import difference, require_same
 from ...engine.lens.lens import Lens
 from ..backends.base import Backend
 from .imported import require_not_imported
 
 
-class Loading:
-    """Safe to use from several threads."""
+class StoreModel:
+    """The lens, embedder and text encoder that made a store, each loaded when it is first needed.
+    Safe to use from several threads."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Loading:
     ) -> None:
         """
         Args:
-            home: the store's.
+            backend: the store's.
             weights: where the weights are, if they have moved.
         """
         self.weights = weights
@@ -63,7 +63,7 @@ class Loading:
                 require_not_imported(self._backend.location, self._backend.about)
                 made_by = self._backend.about.made_by
                 embedder = load_embedder(
-                    made_by["backbone"],
+                    made_by.backbone,
                     self._settings,
                     weights=self._file(),
                     lens=self.lens,
@@ -75,11 +75,11 @@ class Loading:
 
     @property
     def text(self) -> TextEncoder:
-        """What reads texts for it; raises as `Store.embedder`."""
+        """Its text encoder; raises as `Store.embedder`."""
         with self._lock:
             if self._text is None:
                 made_by = self._backend.about.made_by
-                spec = spec_of(made_by["backbone"]).converting(conversion_of(made_by))
+                spec = spec_of(made_by.backbone).converting(conversion_of(made_by))
                 if self._embedder is not None:
                     weights = self._embedder.backbone.weights
                 else:

@@ -1,9 +1,10 @@
-"""How pictures look, and where texts are among them: what is added, subtracted, asked with."""
+"""Query embeddings of pictures and texts: weighed, added, subtracted, searched with."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,13 +12,17 @@ from ...core.contracts import UnitVectors
 from ...core.errors import UsageError
 from ...engine.search.normalize import unit
 
+if TYPE_CHECKING:
+    from ...engine.images.sources import PictureSource
+
 _NOTHING_LEFT = 1e-4
-"""Length of a sum of looks below which it has no direction but that of rounding."""
+"""Length of a sum of embeddings below which it has no direction but that of rounding."""
 
 
 @dataclass(frozen=True, eq=False)
 class QueryEmbedding:
-    """How one picture looks; or a text, as that of a picture that it describes."""
+    """The embedding of one picture, or of a text that describes one, and what it counts in a
+    query."""
 
     name: str
     """Its path, or '-'; the text."""
@@ -25,30 +30,30 @@ class QueryEmbedding:
     """(1, d) float32 of length 1, as `Lens.transform` returns it: without any hubness correction.
     None of a text, which no lens sees."""
     sha256: bytes | None = None
-    """Of the file's content, where that is known: this picture is no answer to itself."""
+    """Of the file's content, where that is known: this picture is no hit of its own query."""
     weight: float = 1.0
-    """How much it counts beside others; below 0, answers should look less like it."""
+    """How much it counts beside others; below 0, hits should look less like it."""
     text: UnitVectors | None = None
-    """(1, j) float32 of length 1: its place in the space that texts and pictures share; None in a
-    store that keeps none."""
+    """(1, j) float32 of length 1: the text embedding, in the space that texts and pictures share;
+    None in a store without one."""
 
     def weighing(self, weight: float) -> QueryEmbedding:
-        """The same look, counting so much."""
+        """The same embedding, counting so much."""
         return replace(self, weight=weight)
 
 
 def need_text(queries: Sequence[QueryEmbedding]) -> bool:
-    """Whether some of these are texts: then all are compared where texts are."""
+    """Whether some of these are texts: then all are compared in the text space."""
     return any(query.vector is None for query in queries)
 
 
 def blend(queries: Sequence[QueryEmbedding]) -> UnitVectors:
-    """(1, d) float32 of length 1: the looks' sum by weight; with a text among them (1, j), that of
-    their places among texts.
+    """(1, d) float32 of length 1: the sum of the embeddings, each by its weight; with a text among
+    them (1, j), that of their text embeddings.
 
     Raises:
         UsageError: there is none, a weight is no number, nothing is left of the sum, or one of
-            them has no place among texts.
+            them has no text embedding.
     """
     if not queries:
         raise UsageError("name at least one picture to ask with")
@@ -65,12 +70,12 @@ def blend(queries: Sequence[QueryEmbedding]) -> UnitVectors:
 def _vector(query: QueryEmbedding, in_text_space: bool) -> UnitVectors:
     vector = query.text if in_text_space else query.vector
     if vector is None:
-        raise UsageError(f"{query.name} has no place among texts: it is of a store without words")
+        raise UsageError(f"{query.name} has no text embedding: its store has no text space")
     return vector
 
 
 def names_of(queries: Sequence[QueryEmbedding]) -> str:
-    """What a question with these is called: `a.jpg + b.jpg - 0.5 c.jpg`."""
+    """What a query of these is called: `a.jpg + b.jpg - 0.5 c.jpg`."""
     text: list[str] = []
     for query in queries:
         sign = "-" if query.weight < 0 else "+"
@@ -79,3 +84,21 @@ def names_of(queries: Sequence[QueryEmbedding]) -> str:
         size = abs(query.weight)
         text.append(query.name if size == 1 else f"{size:g} {query.name}")
     return " ".join(text)
+
+
+def pictures_of(
+    pictures: PictureSource | Sequence[PictureSource] | None,
+) -> Sequence[PictureSource]:
+    """One picture or several, as several: text, bytes, pixels (height, width, 3) and Pillow images
+    are one picture each; None is none."""
+    if pictures is None:
+        return ()
+    if isinstance(pictures, np.ndarray):
+        return list(pictures) if pictures.ndim == 4 else [pictures]
+    if isinstance(pictures, Sequence) and not isinstance(pictures, _ONE_PICTURE):
+        return pictures
+    return [pictures]  # no sequence, or one of bytes or characters
+
+
+_ONE_PICTURE = (str, bytes, bytearray, memoryview)
+"""Sequences that are one picture."""

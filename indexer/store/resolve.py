@@ -1,4 +1,4 @@
-"""Which kind of home a store has, by where it is: the one place that knows there are two.
+"""Which backend a store has, by where it is: the one place that knows there are two.
 
 What a Milvus needs is loaded only where a store is in one.
 """
@@ -15,7 +15,7 @@ from ...engine.lens.lens import Lens
 from ...engine.search import faiss_index as indexes
 from ..backends.base import Backend
 from ..backends.folder.store_folder import FolderBackend
-from ..backends.layout import ABOUT, refuse_foreign, writer_lock
+from ..backends.layout import ABOUT, not_in_a_folder, refuse_foreign, writer_lock
 from ..backends.metadata import About
 
 
@@ -27,13 +27,13 @@ def is_there(location: Location) -> bool:
     """
     if isinstance(location, Path):
         return os.path.lexists(location / ABOUT)
-    from ..backends.milvus import backend as backend
+    from ..backends.milvus import backend
 
     return backend.is_there(location)
 
 
 def opened(location: Location, settings: Settings) -> Backend:
-    """The store's home.
+    """The backend of a store.
 
     Raises:
         NoStoreError, StoreMismatchError (a newer format), StoreDamagedError, StoreError
@@ -46,7 +46,7 @@ def opened(location: Location, settings: Settings) -> Backend:
 
 
 def made(location: Location, about: About, lens: Lens, settings: Settings) -> Backend:
-    """A home for a new store that holds nothing yet; for its one writer.
+    """The backend of a new store that holds nothing yet; for its one writer.
 
     Raises:
         StoreError: something else is there, or it can't be made.
@@ -60,7 +60,7 @@ def made(location: Location, about: About, lens: Lens, settings: Settings) -> Ba
 
 
 def may_be_made(location: Location) -> None:
-    """Refuse a place that can't get a new store.
+    """Refuse a location that can't get a new store.
 
     Raises:
         StoreError: something else is there.
@@ -78,7 +78,7 @@ def require_index(location: Location, index: str, dimension: int) -> None:
     if isinstance(location, Path):
         indexes.require_index(index, dimension)
         return
-    from ..backends.milvus.searcher import kind_of
+    from ..backends.milvus.vector_indexes import kind_of
 
     kind_of(index, location.file is not None)
 
@@ -88,6 +88,23 @@ def folder_in_use(location: Location) -> bytes | None:
     this machine: an empty path would be above all others."""
     folder = location if isinstance(location, Path) else location.file
     return None if folder is None else os.fsencode(folder)
+
+
+def require_folder(location: Location) -> Path:
+    """The folder of a store that is in one.
+
+    Raises:
+        UsageError: it is in a Milvus.
+    """
+    if isinstance(location, Path):
+        return location
+    raise not_in_a_folder(location)
+
+
+def share_a_lock(one: Location, other: Location) -> bool:
+    """Whether who writes to one writes to the other: both are in one Milvus Lite."""
+    files = [None if isinstance(where, Path) else where.file for where in (one, other)]
+    return files[0] is not None and files[0] == files[1]
 
 
 def only_writer(location: Location) -> AbstractContextManager[None]:

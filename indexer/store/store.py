@@ -1,17 +1,19 @@
-"""A store: open it, ask it, ask about it. What everyone else uses."""
+"""A store: open it, search it, ask what it holds. What everyone else uses."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...core.config import Settings, load_settings
+from ...core.config import Settings, cores, load_settings
 from ...core.contracts import Hit, Hits, Indexed, Pixels, UnitVectors
 from ...core.errors import UsageError
 from ...core.location import Location
@@ -23,35 +25,45 @@ from ...engine.backbones.registry import spec_of
 from ...engine.backbones.text_encoder import require_text_space
 from ...engine.images.crops import Crop
 from ...engine.images.decode import Limits, Picture
-from ...engine.images.sources import decoded_source, name_of
+from ...engine.images.sources import Source, decoded_source, name_of
 from ...engine.lens.embedder import Embedder
 from ...engine.lens.lens import Lens
 from ...engine.search.normalize import unit
 from ..backends.base import Backend, Indexes
-from ..backends.layout import require_folder, require_store
+from ..backends.folder.store_folder import folder_of
+from ..backends.layout import require_store
 from ..backends.metadata import About
 from ..catalog.base import Catalog
 from ..catalog.spaces import TEXT_TABLE
-from ..vector_index.hits import SearchRequest
-from . import resolve as resolve
+from ..vector_index.hits import rank_hits
+from ..vector_index.path_filter import FilterCache
+from . import resolve
 from .create import new_store
 from .imported import known_content, require_not_imported
-from .info import UNFINISHED, about_store, indexed, number_of, sampled
-from .models import Loading
-from .query import QueryEmbedding, blend, names_of, need_text
+from .info import about_store, indexed, number_of, sampled
+from .models import StoreModel
+from .query import QueryEmbedding, blend, names_of, need_text, pictures_of
 
 if TYPE_CHECKING:
     from ...engine.images.sources import PictureSource
 
+_BATCH = 32
+"""Pictures that are embedded and searched at a time."""
+
+_ONE_PICTURE = (str, bytes, bytearray, memoryview, os.PathLike)
+"""What nobody means as several."""
+
 
 class Store:
-    """An open store. Safe to use from several threads; close it or use it in `with`."""
+    """An open store: pictures are searched in it. Safe to use from several threads; close it or
+    use it in `with`."""
 
     def __init__(self, backend: Backend, settings: Settings, weights: Path | None = None) -> None:
         self.backend = backend
         self.location = backend.location
         self.settings = settings
-        self._made_by = Loading(backend, settings, weights)
+        self._model = StoreModel(backend, settings, weights)
+        self._filters = FilterCache()
 
     # -- opening -------------------------------------------------------------
 
@@ -91,7 +103,7 @@ class Store:
         `resolve.only_writer`.
 
         Args:
-            words: keep also where pictures are among texts; of a backbone that has these.
+            text: keep text embeddings as well; of a backbone that has a text encoder.
 
         Raises:
             StoreError: something else is there, or it can't be written.
@@ -101,7 +113,7 @@ class Store:
             location, embedder.identity, embedder.lens, settings, weights_file, text=width
         )
         store = cls(backend, settings)
-        store._made_by.lend(embedder)
+        store._model.lend(embedder)
         return store
 
     @property
@@ -116,7 +128,7 @@ class Store:
         Raises:
             UsageError: it is in a Milvus; `location` says in which.
         """
-        return require_folder(self.location)
+        return folder_of(self.backend).path
 
     @property
     def catalog(self) -> Catalog:
@@ -133,15 +145,15 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    # -- asking --------------------------------------------------------------
+    # -- searching -----------------------------------------------------------
 
     def query(
         self,
-        picture: PictureSource | list[PictureSource] | None = None,
+        picture: PictureSource | Sequence[PictureSource] | None = None,
         k: int = 10,
         *,
         text: str | Sequence[str] = (),
-        minus: Sequence[PictureSource] = (),
+        minus: PictureSource | Sequence[PictureSource] = (),
         crop: Crop | None = None,
         filter: Sequence[str] = (),
         min_score: float | None = None,
@@ -152,33 +164,181 @@ class Store:
 
         Args:
             picture: a path (text or `Path`), the bytes of a picture file, a Pillow image, or
-                (height, width, 3) uint8 RGB pixels; or a list of such: pictures that look like all
-                of them. `query` weighs them. None with a text alone.
+                (height, width, 3) uint8 RGB pixels; or a sequence of such: pictures that look like
+                all of them together. `query_many` searches for each, `query_blend` weighs them.
+                None with a text alone.
             k: at least 1; fewer hits come back where the store holds fewer.
-            text: what the pictures show, in words, or several such texts; see `encode_text`.
-            minus: answers should look less like these.
+            text: what the pictures show, or several such texts; see `encode_text`.
+            minus: hits should look less like these.
             crop: the part of each picture to look at.
-            only, min_score, include_self, name: see `query`.
+            filter, min_score, include_self, name: see `query_blend`.
 
         Raises:
-            UsageError: see `query`.
+            UsageError: see `query_blend`.
             PictureError: a picture can't be used.
             StoreMismatchError, WeightsError: what made the store is not what is here.
         """
         _require_k(k)
-        like = picture if isinstance(picture, list) else [] if picture is None else [picture]
         texts = [text] if isinstance(text, str) else text
+        like, unlike = pictures_of(picture), pictures_of(minus)
         embeddings = [self.encode_text(one) for one in texts]
         embeddings += [self.encode_query(one, crop=crop) for one in like]
-        embeddings += [self.encode_query(one, crop=crop).weighing(-1) for one in minus]
+        embeddings += [self.encode_query(one, crop=crop).weighing(-1) for one in unlike]
         return self.query_blend(
             embeddings, k, filter=filter, min_score=min_score, include_self=include_self, name=name
         )
 
+    def query_many(
+        self,
+        pictures: Iterable[PictureSource],
+        k: int = 10,
+        *,
+        crop: Crop | None = None,
+        filter: Sequence[str] = (),
+        min_score: float | None = None,
+        include_self: bool = False,
+    ) -> list[Hits]:
+        """For each picture, the `k` indexed pictures that look most like it: the hits of `query`
+        one by one, sooner. The network sees many pictures at a time, and so does the index.
+
+        Args:
+            pictures: such as `query` takes; they are read a batch at a time, so they may be made
+                on the way.
+            k, crop, filter, min_score, include_self: see `query`.
+
+        Raises:
+            UsageError, PictureError, StoreMismatchError, WeightsError: as `query`; a picture that
+                can't be used leaves nothing of the others.
+        """
+        _require_k(k)
+        if isinstance(pictures, _ONE_PICTURE):
+            raise UsageError("query_many takes several pictures; query takes one")
+        found: list[Hits] = []
+        rest = iter(pictures)
+        while some := list(islice(rest, _BATCH)):
+            blends = [[embedding] for embedding in self._encoded(some, crop)]
+            found += self._query_blends(blends, k, filter, min_score, include_self)
+        return found
+
+    def query_blend(
+        self,
+        embeddings: Sequence[QueryEmbedding],
+        k: int = 10,
+        *,
+        filter: Sequence[str] = (),
+        min_score: float | None = None,
+        include_self: bool = False,
+        name: str = "",
+    ) -> Hits:
+        """The `k` indexed pictures that look most like the sum of `embeddings`, each by its weight.
+        With a text among them, all are compared in the text space: scores are then cosines there,
+        which are low between a text and a picture that fits it.
+
+        Args:
+            embeddings: of `encode_query`, `encode_indexed` or `encode_text`.
+            filter: patterns, as in a .gitignore: just pictures with a path that they let through
+                (`PathFilter` says how).
+            min_score: leave out hits that score less.
+            include_self: also the query's own pictures, where the same content is indexed.
+            name: what `Hits.query` says; default: the embeddings' names.
+
+        Raises:
+            UsageError: `k` below 1, no embedding, embeddings that cancel each other out, an empty
+                pattern.
+        """
+        _require_k(k)
+        (hits,) = self._query_blends([embeddings], k, filter, min_score, include_self)
+        return Hits(name, hits.hits) if name else hits
+
+    def _query_blends(
+        self,
+        blends: Sequence[Sequence[QueryEmbedding]],
+        k: int,
+        filter: Sequence[str],
+        min_score: float | None,
+        include_self: bool,
+    ) -> list[Hits]:
+        """For each, as `query_blend`. Either all have a text among them or none has."""
+        text = need_text(blends[0])
+        without = [
+            () if include_self else {one.sha256 for one in some if one.sha256} for some in blends
+        ]
+        with calm_blas():
+            vectors = [blend(some) for some in blends]
+            queries = np.concatenate(vectors if text else list(map(self.lens.query_of, vectors)))
+            ranked = self.search_many(queries, k, without=without, filter=filter, text=text)
+        if min_score is not None:
+            ranked = [tuple(hit for hit in hits if hit.score >= min_score) for hits in ranked]
+        return [Hits(names_of(some), hits) for some, hits in zip(blends, ranked, strict=True)]
+
+    def search(
+        self,
+        query: UnitVectors,
+        k: int = 10,
+        *,
+        without: Collection[bytes] = (),
+        filter: Sequence[str] = (),
+        text: bool = False,
+    ) -> tuple[Hit, ...]:
+        """The `k` indexed pictures with the largest inner product, best first; what `query_blend`
+        does with its sum.
+
+        Args:
+            query: (d,) or (1, d) float32 of length 1, as `Lens.query_of` gives it.
+            without: SHA-256 of contents; those pictures are left out.
+            filter: see `query_blend`.
+            text: `query` is in the text space (`QueryEmbedding.text`), where the store keeps one.
+
+        Raises:
+            UsageError: `k` below 1, a query of another length, an empty pattern, no text space.
+        """
+        query = np.atleast_2d(query)
+        if len(query) != 1:
+            raise UsageError(f"search takes one query, not {len(query)}; search_many takes several")
+        return self.search_many(query, k, without=[without], filter=filter, text=text)[0]
+
+    def search_many(
+        self,
+        queries: UnitVectors,
+        k: int = 10,
+        *,
+        without: Sequence[Collection[bytes]] | None = None,
+        filter: Sequence[str] = (),
+        text: bool = False,
+    ) -> list[tuple[Hit, ...]]:
+        """For each of several queries what `search` finds, in one search of one state of the store.
+
+        Args:
+            queries: (n, d) float32, each of length 1.
+            without: for each query, SHA-256 of contents that are left out; None leaves out nothing.
+            k, filter, text: see `search`.
+
+        Raises:
+            UsageError: as `search`, or `without` is not of as many.
+        """
+        _require_k(k)
+        if text:
+            self.require_text_space()
+        queries = np.ascontiguousarray(queries, np.float32)
+        space = self.about.spaces[text]
+        if queries.ndim != 2 or queries.shape[1] != space.dimension:
+            shape = " x ".join(map(str, queries.shape))
+            raise UsageError(f"a query has {space.dimension} values; these are {shape}")
+        if without is not None and len(without) != len(queries):
+            raise UsageError(f"{len(queries)} queries, and what to leave out of {len(without)}")
+        index, scale = self.indexes.of(space), self.indexes.lens_of(space).scale
+        with index.reading() as reader:
+            allowed = self._filters.allowed(reader, filter)
+            return rank_hits(
+                index, reader, queries, k, scale=scale, without=without, allowed=allowed
+            )
+
+    # -- embedding -----------------------------------------------------------
+
     def encode_query(
         self, picture: PictureSource, *, crop: Crop | None = None, name: str = ""
     ) -> QueryEmbedding:
-        """How a picture looks through the store's lens, to `query` with.
+        """The query embedding of a picture, for `query_blend`.
 
         Args:
             picture, crop: see `query`.
@@ -187,16 +347,8 @@ class Store:
         Raises:
             PictureError, StoreMismatchError, WeightsError: as `query`.
         """
-        if self.about.imported:
-            limits = Limits.of(self.settings)
-            return self.encode_indexed(
-                known_content(self.catalog, self.location, limits, picture, crop)
-            )
-        geometry = self.embedder.backbone.spec.geometry
-        found = decoded_source(picture, geometry, Limits.of(self.settings), crop)
-        return self.encode_decoded(
-            found.picture, sha256=found.sha256, name=name or name_of(picture)
-        )
+        (embedding,) = self._encoded([picture], crop)
+        return replace(embedding, name=name) if name else embedding
 
     def encode_decoded(
         self, picture: Picture, *, sha256: bytes | None = None, name: str = "-"
@@ -206,42 +358,22 @@ class Store:
         Args:
             sha256: of its file's content, where that is known.
         """
-        pixels = picture.pixels[None]
-        with calm_blas():
-            if self.about.text is None:
-                return QueryEmbedding(name, self.embedder.embed(pixels), sha256)
-            vector, text = self.embedder.embed_with_text(pixels)
-            return QueryEmbedding(name, vector, sha256, text=text)
+        return self._embedded([Source(picture, sha256)], [name])[0]
 
     def encode_text(self, text: str) -> QueryEmbedding:
-        """A text in words, to `query` with: where it is among pictures, by the network that knows
-        both. Only for a store that was built with words.
+        """The query embedding of a text, by the network that knows pictures and texts. Only for a
+        store with a text space.
 
         Raises:
-            UsageError: the store keeps no words (says what to build), or the text is empty or
+            UsageError: the store has no text space (says what to build), or the text is empty or
                 longer than the network reads.
             StoreMismatchError, WeightsError: as `query`.
         """
         self.require_text_space()
-        return QueryEmbedding(repr(text), None, text=self._made_by.text.vectors([text]))
-
-    def require_text_space(self) -> None:
-        """Refuse a store that can't be asked with texts.
-
-        Raises:
-            UsageError: says what to build.
-        """
-        if self.about.text is None:
-            require_not_imported(self.location, self.about)
-            name = self.about.made_by["backbone"]
-            require_text_space(spec_of(name))
-            raise UsageError(
-                f"{shown(self.location)} was built without words; build another with "
-                f"'tll-index build DIR --text --backbone {name} --store NEW'"
-            )
+        return QueryEmbedding(repr(text), None, text=self._model.text.vectors([text]))
 
     def encode_indexed(self, sha256: str) -> QueryEmbedding:
-        """The same of an indexed picture, from its stored vector; no file is opened.
+        """The query embedding of an indexed picture, from its stored vector; no file is opened.
 
         Args:
             sha256: see `Hit.sha256`.
@@ -257,39 +389,93 @@ class Store:
         vector = unit(self.lens.embeddings_of(stored))
         return QueryEmbedding(found.paths[0], vector, bytes.fromhex(sha256), text=text)
 
-    def query_blend(
-        self,
-        embeddings: Sequence[QueryEmbedding],
-        k: int = 10,
-        *,
-        filter: Sequence[str] = (),
-        min_score: float | None = None,
-        include_self: bool = False,
-        name: str = "",
-    ) -> Hits:
-        """The `k` indexed pictures that look most like the sum of `embeddings`, each by its weight.
-        With a text among them, all are compared by the network that knows texts: scores are then
-        its cosines, which are low between a text and a picture that fits it.
+    def encode_gallery(
+        self, pictures: PictureSource | Sequence[PictureSource], *, crop: Crop | None = None
+    ) -> UnitVectors:
+        """The gallery embeddings of pictures: what the store would keep of them.
 
         Args:
-            only: patterns, as in a .gitignore: just pictures with a path that they let through
-                (`PathFilter` says how).
-            min_score: leave out hits that score less.
-            include_self: also pictures that are asked with, where the same content is indexed.
-            name: what `Hits.query` says; default: the looks' names.
+            pictures: one or several, such as `query` takes; or (n, height, width, 3) uint8 RGB.
+            crop: the part of each to look at.
+
+        Returns:
+            (n, d) float32, each of length 1; its inner product with `Lens.query_of` a query, times
+            `Lens.scale`, is the score.
 
         Raises:
-            UsageError: `k` below 1, no look, looks that cancel each other out, an empty pattern.
+            PictureError, StoreMismatchError, WeightsError: as `query`.
         """
-        vector = blend(embeddings)
-        own = frozenset() if include_self else {look.sha256 for look in embeddings if look.sha256}
-        text = need_text(embeddings)
+        parts = [np.empty((0, self.about.dimension), np.float32)]
+        rest = iter(pictures_of(pictures))
+        while some := list(islice(rest, _BATCH)):
+            pixels = np.stack([found.picture.pixels for found in self._decoded(some, crop)])
+            with calm_blas():
+                parts.append(self.embedder.encode_gallery(pixels))
+        return np.concatenate(parts)
+
+    def encode_spaces(self, pixels: Pixels) -> tuple[UnitVectors, ...]:
+        """(n, size, size, 3) uint8 RGB -> what the store keeps of these pictures in each of its
+        `About.spaces`: (n, dimension) float32 of length 1. Raises as `embedder`."""
+        if self.about.text is None:
+            return (self.embedder.encode_gallery(pixels),)
+        return self.embedder.encode_gallery_with_text(pixels)
+
+    def require_text_space(self) -> None:
+        """Refuse a store that can't be searched with texts.
+
+        Raises:
+            UsageError: says what to build.
+        """
+        if self.about.text is None:
+            require_not_imported(self.location, self.about)
+            name = self.about.made_by.backbone
+            require_text_space(spec_of(name))
+            raise UsageError(
+                f"{shown(self.location)} was built without --text; build another with "
+                f"'tll-index build DIR --text --backbone {name} --store NEW'"
+            )
+
+    def _encoded(
+        self, pictures: Sequence[PictureSource], crop: Crop | None
+    ) -> list[QueryEmbedding]:
+        """The query embeddings of a batch."""
+        if self.about.imported:
+            limits = Limits.of(self.settings)
+            return [
+                self.encode_indexed(
+                    known_content(self.catalog, self.location, limits, picture, crop)
+                )
+                for picture in pictures
+            ]
+        return self._embedded(self._decoded(pictures, crop), list(map(name_of, pictures)))
+
+    def _decoded(self, pictures: Sequence[PictureSource], crop: Crop | None) -> list[Source]:
+        geometry, limits = self.embedder.backbone.spec.geometry, Limits.of(self.settings)
+        if len(pictures) == 1:
+            return [decoded_source(pictures[0], geometry, limits, crop)]
+        with ThreadPoolExecutor(cores(), "decode") as threads:
+            return list(
+                threads.map(lambda one: decoded_source(one, geometry, limits, crop), pictures)
+            )
+
+    def _embedded(self, found: Sequence[Source], names: Sequence[str]) -> list[QueryEmbedding]:
+        pixels = np.stack([one.picture.pixels for one in found])
         with calm_blas():
-            query = vector if text else self.lens.query_of(vector)
-            hits = self.search(query, k, without=own, filter=filter, text=text)
-        if min_score is not None:
-            hits = tuple(hit for hit in hits if hit.score >= min_score)
-        return Hits(name or names_of(embeddings), hits)
+            if self.about.text is None:
+                vectors, texts = self.embedder.embed(pixels), None
+            else:
+                vectors, texts = self.embedder.embed_with_text(pixels)
+        return [
+            QueryEmbedding(
+                name,
+                vectors[row : row + 1],
+                one.sha256,
+                text=None if texts is None else texts[row : row + 1],
+            )
+            for row, (name, one) in enumerate(zip(names, found, strict=True))
+        ]
+
+    # -- what it holds -------------------------------------------------------
 
     def picture(self, sha256: str) -> Indexed:
         """What the store knows of the picture with this content (see `Hit.sha256`).
@@ -309,23 +495,16 @@ class Store:
                 elsewhere (see `import_embeddings`).
             WeightsError, LensError: what made it is missing or damaged.
         """
-        return self._made_by.embedder
+        return self._model.embedder
 
     @property
     def loaded(self) -> Embedder | None:
         """The same, if it is loaded."""
-        return self._made_by.loaded
+        return self._model.loaded
 
     def lend(self, embedder: Embedder) -> None:
         """Have it use one that is loaded already, if that is the one that made it."""
-        self._made_by.lend(embedder)
-
-    def encode_gallery(self, pixels: Pixels) -> tuple[UnitVectors, ...]:
-        """(n, size, size, 3) uint8 RGB -> what the store keeps of these pictures in each of its
-        `About.spaces`: (n, dimension) float32 of length 1. Raises as `embedder`."""
-        if self.about.text is None:
-            return (self.embedder.encode_gallery(pixels),)
-        return self.embedder.encode_gallery_with_text(pixels)
+        self._model.lend(embedder)
 
     def sample(self, count: int, seed: int = 0) -> list[str]:
         """Paths of `count` indexed pictures (or all there are), by chance but the same each time,
@@ -340,7 +519,7 @@ class Store:
 
     def use_weights(self, file: Path) -> None:
         """Look for the weights in `file` from now on; only for the store's one writer."""
-        self._made_by.weights = file
+        self._model.weights = file
         if (named := os.path.abspath(file)) != self.about.weights_file:
             self.backend.set_about(replace(self.about, weights_file=named))
 
@@ -348,7 +527,7 @@ class Store:
     def unfinished(self) -> bool:
         """Whether it is a copy that is not whole, or was not verified (see `copy_store`)."""
         with self.catalog.reading() as reader:
-            return bool(reader.settings().get(UNFINISHED))
+            return (state := reader.copy_state) is not None and state.unfinished
 
     def roots(self) -> list[bytes]:
         """Absolute paths of the folders that it was built from."""
@@ -361,39 +540,6 @@ class Store:
             return about_store(self.backend, reader)
 
     # -- the derived index -----------------------------------------------------
-
-    def search(
-        self,
-        query: UnitVectors,
-        k: int = 10,
-        *,
-        without: Collection[bytes] = (),
-        filter: Sequence[str] = (),
-        text: bool = False,
-    ) -> tuple[Hit, ...]:
-        """The `k` indexed pictures with the largest inner product, best first; what `query` does
-        with its pictures' vector.
-
-        Args:
-            ask: (1, d) or (d,) float32 of length 1, as `Lens.query_of` gives it.
-            without: SHA-256 of contents; those pictures are left out.
-            only: see `query`.
-            words: `query` is in the text space (`QueryEmbedding.text`), where the store keeps one.
-
-        Raises:
-            UsageError: `k` below 1, an `query` of another length, an empty pattern, no words.
-        """
-        _require_k(k)
-        if text:
-            self.require_text_space()
-        query = np.ascontiguousarray(np.atleast_2d(query), np.float32)
-        space = self.about.spaces[text]
-        if query.shape != (1, space.dimension):
-            raise UsageError(
-                f"a query has {space.dimension} values, not {query.shape[-1]} times {len(query)}"
-            )
-        request = SearchRequest(query, k, self.indexes.lens_of(space).scale, frozenset(without))
-        return self.indexes.hits(space, request, tuple(filter))
 
     def save_index(self, progress: Progress | None = None, *, afresh: bool = False) -> None:
         """Bring each FAISS file up to the catalog, or make the one that now suits it; only for the
@@ -420,7 +566,7 @@ class Store:
         Raises:
             LensError, StoreDamagedError: the store's copy of it is missing, damaged or another.
         """
-        return self._made_by.lens
+        return self._model.lens
 
 
 def _require_k(k: int) -> None:

@@ -12,7 +12,6 @@ import random
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -24,13 +23,12 @@ from ...core.progress import Progress
 from ..backends.layout import location_to_build, require_store
 from ..backends.remembered_rules import remember, remembered
 from ..catalog.base import Reader, Writer
-from ..catalog.records import PathEntry, Reject
+from ..catalog.records import CopyState, PathEntry, Reject
 from ..catalog.spaces import LENS_TABLE
 from ..ingest.background_indexer import BackgroundIndexer
 from ..maintenance.forget import settle
-from ..store import resolve as resolve
+from ..store import resolve
 from ..store.create import new_store
-from ..store.info import UNFINISHED
 from ..store.store import Store
 
 LEAST_RECALL = 0.95
@@ -40,8 +38,6 @@ _PER_WRITE = 1024
 _VECTORS = 256
 _ASKED = 100
 _NEAREST = 10
-_ORIGIN = "copied from"
-"""Among a store's settings: the id of the one that it is a copy of."""
 
 
 @dataclass
@@ -106,7 +102,7 @@ def copy_store(
         raise UsageError(f"{shown(here)} can't be copied onto itself")
     with ExitStack() as stack:
         one = stack.enter_context(Store.open(here, settings=settings))
-        if not isinstance(here, Path) and not _share_a_lock(here, there):
+        if not one.backend.keeps_snapshots and not resolve.share_a_lock(here, there):
             stack.enter_context(resolve.only_writer(here))
         if not resolve.is_there(there):
             resolve.may_be_made(there)
@@ -122,12 +118,6 @@ def copy_store(
         return copied
 
 
-def _share_a_lock(one: Location, other: Location) -> bool:
-    """Whether who writes to one writes to the other: both are in one Milvus Lite."""
-    files = [None if isinstance(entry, Path) else entry.file for entry in (one, other)]
-    return files[0] is not None and files[0] == files[1]
-
-
 def _destination(
     one: Store, reader: Reader, there: Location, settings: Settings, progress: Progress
 ) -> Store:
@@ -136,10 +126,11 @@ def _destination(
         other = Store.open(there, settings=settings)
         try:
             with other.catalog.reading() as copy:
-                origin = copy.settings().get(_ORIGIN)
-                is_new = origin is None and not copy.entries and not copy.rejected
+                state = copy.copy_state
+                is_new = state is None and not copy.entries and not copy.rejected
             same = (other.about.made_by, other.about.text) == (about.made_by, about.text)
-            if not same or not (is_new or origin == about.id.hex()):
+            is_copy = state is not None and state.origin == about.id.hex()
+            if not same or not (is_new or is_copy):
                 raise StoreError(
                     f"{shown(there)} holds a store that is no copy of {shown(one.location)}; give "
                     "another place, or join the two with 'tll-index merge'"
@@ -165,7 +156,7 @@ def _destination(
 
 def _for_index(one: Store, reader: Reader, there: Location, settings: Settings) -> Settings:
     """Settings for a home whose index is the one that the source was told, where it can be had."""
-    told = settings.index or reader.settings().get("index", "")
+    told = settings.index or reader.index_settings().get("index", "")
     try:
         for space in one.about.spaces:
             resolve.require_index(there, told or "auto", space.dimension)
@@ -178,8 +169,9 @@ def _for_index(one: Store, reader: Reader, there: Location, settings: Settings) 
 
 def _mark(writer: Writer, reader: Reader, one: Store, *, unfinished: bool) -> None:
     """The source's settings, and which store that is."""
-    said = {**reader.settings(), _ORIGIN: one.about.id.hex(), UNFINISHED: unfinished}
-    writer.set_settings({key: value for key, value in said.items() if value})
+    told = reader.index_settings()
+    writer.set_index_settings({key: value for key, value in told.items() if value})
+    writer.set_copy_state(CopyState(one.about.id.hex(), unfinished))
 
 
 def _bring_in_step(
@@ -190,7 +182,7 @@ def _bring_in_step(
     indexer: BackgroundIndexer,
     progress: Progress,
 ) -> None:
-    progress.starting("copying", reader.entries + reader.rejected, "paths")
+    progress.start("copying", reader.entries + reader.rejected, "paths")
     spaces = [reader.of_space(space.table) for space in one.about.spaces]
     roots = reader.roots()
     remember(other.backend, remembered(one.backend))
@@ -208,7 +200,7 @@ def _bring_in_step(
 
             copied.sent += other.catalog.write(record)
             copied.changed += len(files)
-            progress.advanced(len(files))
+            progress.advance(len(files))
             indexer.grown()
         if difference.gone:
             copied.removed += other.catalog.write(
@@ -234,7 +226,7 @@ def _differences(reader: Reader, other: Store, progress: Progress) -> Iterator[_
             else:
                 found.files.append((name, said))
         found.gone = sorted(known)
-        progress.advanced(same)
+        progress.advance(same)
         yield found
     for folder, number in left.items():
         with other.catalog.reading() as copy:

@@ -76,7 +76,7 @@ def export(
         said = {
             "made_with": f"tll-index {__version__}",
             "store": about.id.hex(),
-            "made_by": about.made_by,
+            "made_by": about.made_by.document(),
             "vectors": vectors,
         }
         rows = extract.paths if layout == "clip-retrieval" else extract.images

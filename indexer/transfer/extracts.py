@@ -77,7 +77,7 @@ class Extract:
         Raises:
             StoreDamagedError: the catalog has lost something.
         """
-        self.progress.starting("exporting", self.images, "pictures")
+        self.progress.start("exporting", self.images, "pictures")
         at_most = max(1, min(_ROWS, _BYTES // (4 * self.dimension)))
         after = images = paths = 0
         while True:
@@ -92,7 +92,7 @@ class Extract:
             images += len(part.records)
             paths += sum(map(len, part.paths))
             yield part
-            self.progress.advanced(len(part.records))
+            self.progress.advance(len(part.records))
         if (images, paths) != (self.images, self.paths):
             raise StoreDamagedError(
                 f"the catalog lists {self.images:,} pictures with {self.paths:,} paths and holds "

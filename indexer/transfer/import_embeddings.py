@@ -7,9 +7,9 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -28,7 +28,8 @@ from ...engine.backbones.registry import spec_of
 from ...engine.images.decode import Geometry, Limits
 from ...engine.images.file_bytes import FileBytes, read_file
 from ...engine.images.sources import decoded_source
-from ...engine.lens.embedder import Embedder, difference, load_embedder
+from ...engine.lens.embedder import Embedder, load_embedder
+from ...engine.lens.identity import ModelIdentity, difference
 from ...engine.lens.lens import Lens
 from ...engine.remote.urls import is_address, is_secret
 from ..backends.layout import location_to_build
@@ -39,7 +40,7 @@ from ..decoding.pipeline import Pipeline, Prepared
 from ..ingest.background_indexer import BackgroundIndexer
 from ..maintenance.forget import settle
 from ..scan.walk import LONGEST_NAME, FileState, absolute
-from ..store import resolve as resolve
+from ..store import resolve
 from ..store.create import new_store
 from ..store.store import Store
 from .clip_retrieval import Row, Shard, shards_in
@@ -131,17 +132,11 @@ def _require_open(source: Path) -> None:
             raise DataError(f"{shown(folder)} can't be read: {why or 'Permission denied'}")
 
 
-def _made_elsewhere(model: str, dimension: int) -> dict[str, Any]:
+def _made_elsewhere(model: str, dimension: int) -> ModelIdentity:
     """What takes the place of an embedder's identity. Vectors of which nobody says what made them
     are like no others."""
-    return {
-        "backbone": IMPORTED,
-        "weights_sha256": None,
-        "model": model or f"unknown ({uuid.uuid4().hex[:12]})",
-        "lens_sha256": None,
-        "dimension": dimension,
-        "metric": "inner product",
-    }
+    said = model or f"unknown ({uuid.uuid4().hex[:12]})"
+    return ModelIdentity(IMPORTED, None, None, dimension, recipe={"model": said})
 
 
 def _joint(backbone: str, dimension: int, weights: Path | None, settings: Settings) -> Embedder:
@@ -199,10 +194,10 @@ def _compared(shards: Sequence[Shard], embedder: Embedder, settings: Settings) -
     return f"as {name} makes them (cosine {least:.4f} or more for {len(cosines)} pictures)"
 
 
-def _require_alike(store: Store, made_by: dict[str, Any], model: str) -> None:
+def _require_alike(store: Store, made_by: ModelIdentity, model: str) -> None:
     mine = store.about.made_by
-    if store.about.imported and made_by["backbone"] == IMPORTED and not model:
-        made_by = {**made_by, "model": mine["model"]}  # to go on needs no name
+    if store.about.imported and made_by.backbone == IMPORTED and not model:
+        made_by = replace(made_by, recipe=mine.recipe)  # to go on needs no name
     if found := difference(mine, made_by):
         raise StoreMismatchError(
             f"{shown(store.location)} was made with another {found.what} ({found.one}, here "
@@ -281,7 +276,7 @@ def _take_in(
     store: Store, shards: Sequence[Shard], settings: Settings, progress: Progress
 ) -> Imported:
     counts = Imported()
-    progress.starting("importing", sum(len(shard.embeddings) for shard in shards), "rows")
+    progress.start("importing", sum(len(shard.embeddings) for shard in shards), "rows")
     limits = Limits.of(settings)
     decoders = [
         Decoder(_SMALL, limits, settings.decode_seconds) for _ in range(settings.decoders())
@@ -304,7 +299,7 @@ def _take_in(
             came = store.catalog.write(record)
             for name in ("images", "paths", "known", "absent", "nameless", "renamed"):
                 setattr(counts, name, getattr(counts, name) + getattr(came, name))
-            progress.advanced(len(batch))
+            progress.advance(len(batch))
             indexer.grown()
         store.catalog.remove_orphans()
         indexer.finish(progress)

@@ -19,7 +19,7 @@ from ...core.errors import StoreMismatchError, UsageError
 from ...core.location import Location
 from ...core.names import shown
 from ...core.progress import Progress
-from ...engine.lens.embedder import difference
+from ...engine.lens.identity import difference
 from ..backends.layout import location_to_build
 from ..backends.remembered_rules import remember, remembered
 from ..catalog.base import Reader, Writer
@@ -27,7 +27,7 @@ from ..catalog.records import PathEntry, Reject
 from ..ingest.background_indexer import BackgroundIndexer
 from ..maintenance.forget import settle, unsign
 from ..scan.walk import FileState
-from ..store import resolve as resolve
+from ..store import resolve
 from ..store.create import new_store
 from ..store.store import Store
 
@@ -106,7 +106,7 @@ def merge(
         else:
             opened = stack.enter_context(_made_like(others[0], path, settings))
         opened.indexes.remember_wanted()
-        progress.starting("merging", sum(map(_count, others)), "paths")
+        progress.start("merging", sum(map(_count, others)), "paths")
         merged = Merged()
         with BackgroundIndexer(opened) as indexer:
             for other in others:
@@ -172,7 +172,7 @@ def _take_over(
                 return _record(writer, reader, spaces, batch)
 
             merged += store.catalog.write(record)
-            progress.advanced(len(batch))
+            progress.advance(len(batch))
             indexer.grown()
     return merged
 

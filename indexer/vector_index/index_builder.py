@@ -171,10 +171,10 @@ class Arranger:
             except RuntimeError:  # graphs can't forget
                 return None
         with self._catalog.reading(self._space) as reader:
-            progress.arranging(len(state.fresh))
+            progress.start("arranging", len(state.fresh), "vectors")
             for numbers, rows in in_chunks(reader, state.fresh, self._dimension):
                 index.add_with_ids(rows, numbers)
-                progress.arranged(len(numbers))
+                progress.advance(len(numbers))
         if index.ntotal != state.images:
             return None
         return index, Notes(
@@ -196,7 +196,7 @@ class Arranger:
             count = min(count, len(numbers))
             return np.sort(chosen.choice(numbers, count, replace=False, shuffle=False))
 
-        progress.arranging(len(numbers))
+        progress.start("arranging", len(numbers), "vectors")
         index = indexes.make(plan, self._dimension, self._read(some(plan.training)))
         own, unlike = (
             _Judge(*questions) for questions in self._questions(0 if plan.exact else QUERIES, some)
@@ -216,7 +216,7 @@ class Arranger:
             own.see(ids[keep], rows[keep])
             unlike.see(ids[keep], rows[keep])
             after = int(ids[-1])
-            progress.arranged(int(keep.sum()))
+            progress.advance(int(keep.sum()))
         if index.ntotal != state.images:
             raise StoreDamagedError(
                 f"the catalog lists {state.images:,} images and holds {index.ntotal:,} vectors"

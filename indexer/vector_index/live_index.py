@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 from ...core.contracts import UnitVectors
 from ...core.errors import StoreDamagedError
 from ...engine.search.faiss_index import candidates, candidates_of_many
-from ...engine.search.search import Neighbours, merged, nearest, new_index, ranked
+from ...engine.search.search import (
+    Neighbours,
+    first,
+    merged,
+    nearest,
+    nearest_to_each,
+    new_index,
+    ranked,
+)
 from ..catalog.base import Reader
 from ..catalog.lmdb_reader import LmdbReader
 from . import faiss_file as vectors
@@ -27,7 +35,8 @@ _NOTHING = vectors.Covered(0, b"")
 
 
 class LiveIndex:
-    """For one thread at a time."""
+    """A FAISS file and what changed since it was written, searched as one; for one thread at a
+    time."""
 
     def __init__(self, path: Path, store_id: bytes, dimension: int) -> None:
         """`path`: of the FAISS file."""
@@ -91,17 +100,17 @@ class LiveIndex:
         filed = 0 if self.file is None else self.file.notes.images
         return filed - len(self._dead) + int(self._tail.ntotal) == reader.images
 
-    def nearest(self, query: UnitVectors, count: int, reader: LmdbReader) -> Neighbours:
-        """About the `count` images nearest to `query` (1, d), with exact scores, best first: fewer
-        where there are no more, or the index does not see them; (1, c) each.
+    def nearest(self, queries: UnitVectors, k: int, reader: LmdbReader) -> list[Neighbours]:
+        """About the `k` images nearest to each of `queries` (n, d), with exact scores, best first:
+        fewer where there are no more, or the index does not see them; n times (1, c).
 
         `reader` must be the one that it follows.
         """
-        parts = [nearest(self._tail, query, count)]
+        parts = [nearest_to_each(self._tail, queries, k)]
         if self.file is not None:
-            parts.append(self._filed(self.file, query, count, reader))
-        best = merged(parts)
-        return Neighbours(best.ids[:, :count], best.scores[:, :count])
+            filed = self._filed_exact if self.file.notes.exact else self._filed_approximate
+            parts.append(filed(self.file, queries, k, reader))
+        return [first(merged(some), k) for some in zip(*parts, strict=True)]
 
     def candidates(self, queries: UnitVectors, count: int) -> NDArray[np.int64]:
         """For each of `queries` (n, d), images that are probably nearest to it, among them `count`
@@ -121,25 +130,41 @@ class LiveIndex:
             parts.append(ids)
         return np.hstack(parts)
 
-    def _filed(
-        self, file: vectors.VectorFile, query: UnitVectors, count: int, reader: LmdbReader
+    def _filed_exact(
+        self, file: vectors.VectorFile, queries: UnitVectors, k: int, reader: LmdbReader
+    ) -> list[Neighbours]:
+        """What the file, in which all vectors are compared, holds of what is still there."""
+        images = file.notes.images
+        found: list[Neighbours | None] = [None] * len(queries)
+        left, wanted = list(range(len(queries))), k
+        while left:
+            for row, near in zip(
+                left, nearest_to_each(file.index, queries[left], wanted), strict=True
+            ):
+                alive = ~np.isin(near.ids[0], self._dead, assume_unique=True)
+                if self._enough(alive, k, images) or wanted >= images:
+                    found[row] = Neighbours(near.ids[:, alive], near.scores[:, alive])
+            left = [row for row in left if found[row] is None]
+            wanted = min(2 * wanted, images)
+        return [near for near in found if near is not None]
+
+    def _filed_approximate(
+        self, file: vectors.VectorFile, queries: UnitVectors, k: int, reader: LmdbReader
+    ) -> list[Neighbours]:
+        """The same of a file that offers candidates, which are compared with their vectors in the
+        catalog. One query at a time: of many at once, FAISS offers others."""
+        return [self._compared(file, row[None], k, reader) for row in queries]
+
+    def _compared(
+        self, file: vectors.VectorFile, query: UnitVectors, k: int, reader: LmdbReader
     ) -> Neighbours:
-        wanted = count
+        images, wanted = file.notes.images, k
         while True:
-            if file.notes.exact:
-                found = nearest(file.index, query, wanted)
-                ids = found.ids[0]
-            else:
-                ids = candidates(file.index, file.notes.effort, query, wanted)
+            ids = candidates(file.index, file.notes.effort, query, wanted)
             alive = ~np.isin(ids, self._dead, assume_unique=True)
-            # Enough, or all: otherwise those that were removed took the place of others.
-            if alive.sum() >= min(count, file.notes.images - len(self._dead)):
+            if self._enough(alive, k, images) or wanted >= images:
                 break
-            if wanted >= file.notes.images:
-                break
-            wanted = min(2 * wanted, file.notes.images)
-        if file.notes.exact:
-            return Neighbours(found.ids[:, alive], found.scores[:, alive])
+            wanted = min(2 * wanted, images)
         known, rows = reader.vectors_there(ids[alive])
         if len(known) < alive.sum():
             lost = np.setdiff1d(ids[alive], known)[0]
@@ -147,6 +172,10 @@ class LiveIndex:
                 f"the catalog has lost the vector of image {lost}; 'tll-index repair' mends it"
             )
         return ranked(query[0], known, rows.reshape(len(known), self._dimension))
+
+    def _enough(self, alive: NDArray[np.bool_], k: int, images: int) -> bool:
+        """Whether `k` were found, or all: otherwise what was removed took the place of others."""
+        return bool(alive.sum() >= min(k, images - len(self._dead)))
 
 
 def in_chunks(

@@ -1,4 +1,4 @@
-"""Which pictures a question is about: those whose paths match patterns."""
+"""Which pictures a query may find: those whose paths match patterns."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +22,10 @@ _KEPT = 16
 
 
 class PathFilter:
-    """Patterns that paths are held against, as `build --exclude` does (see `patterns`): below the
-    folders that were built from, or absolute. A picture is let through if its path, or that of a
-    folder that it lies in, matches one of them. One that begins with `!` takes away again; the last
-    that matches decides. Where the first begins so, all others are let through."""
+    """The patterns of a filter, held against paths as `build --exclude` does (see `patterns`):
+    below the folders that were built from, or absolute. A picture is let through if its path, or
+    that of a folder that it lies in, matches one of them. One that begins with `!` takes away
+    again; the last that matches decides. Where the first begins so, all others are let through."""
 
     def __init__(self, patterns: Sequence[str], roots: Sequence[bytes]) -> None:
         """`roots`: absolute paths of the folders that were built from.
@@ -85,22 +86,41 @@ def is_absolute(pattern: str) -> bool:
     return body.startswith(("/", "~")) or is_file_url(body) or is_address(body)
 
 
-class Choices:
-    """The images of filters, remembered for as long as the store stays as it is. Safe to use from
-    several threads."""
+@dataclass(frozen=True, eq=False)
+class Allowed:
+    """What a filter lets through, in one state of a store."""
+
+    paths: PathFilter
+    images: NDArray[np.int64]
+    """(n,) int64, ascending: the images that are shown by such a path."""
+
+
+class FilterCache:
+    """What filters let through, remembered for as long as the store stays as it is. Safe to use
+    from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._known: OrderedDict[object, NDArray[np.int64]] = OrderedDict()
 
-    def images(self, reader: Reader, allows: PathFilter) -> NDArray[np.int64]:
-        """As `PathFilter.images`."""
-        now = (allows.patterns, reader.transaction, reader.token(reader.generation))
+    def allowed(self, reader: Reader, patterns: Sequence[str]) -> Allowed | None:
+        """What these patterns let through; None where there are none, which is everything.
+
+        Raises:
+            UsageError: as `PathFilter`.
+        """
+        if not patterns:
+            return None
+        paths = PathFilter(patterns, reader.roots())
+        return Allowed(paths, self._images(reader, paths))
+
+    def _images(self, reader: Reader, paths: PathFilter) -> NDArray[np.int64]:
+        now = (paths.patterns, reader.transaction, reader.token(reader.generation))
         with self._lock:
             if (known := self._known.get(now)) is not None:
                 self._known.move_to_end(now)
                 return known
-        found = allows.images(reader)
+        found = paths.images(reader)
         with self._lock:
             self._known[now] = found
             while len(self._known) > _KEPT:

@@ -17,7 +17,7 @@ import tiny
 from pictures import noise
 from tll_index.core.config import load_settings
 from tll_index.core.errors import DataError, UsageError
-from tll_index.core.progress import Ticks
+from tll_index.core.progress import Progress
 from tll_index.engine.backbones.backbone import Backbone, load_backbone
 from tll_index.engine.evaluation.metrics import Scores, evaluate, folds
 from tll_index.engine.evaluation.tll import Pairs, read_pairs
@@ -279,7 +279,7 @@ def test_folds_that_cannot_be(material: Material, count: int) -> None:
 
 
 def test_ctrl_c_ends_cross_validation(material: Material) -> None:
-    class Interrupt(Ticks):
+    class Interrupt(Progress):
         def advance(self, count: int = 1, **figures: float) -> None:
             raise KeyboardInterrupt
 

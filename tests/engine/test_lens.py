@@ -327,8 +327,8 @@ def test_an_embedder_checks_its_lens() -> None:
     mine = load_backbone("tiny").weights.sha256
     lens = made(provenance={"weights_sha256": mine}, layout=SPEC.layout, hubs=True)
     embedder = load_embedder("tiny", load_settings(), lens=lens)
-    assert embedder.identity["dimension"] == 14
-    assert embedder.identity["lens_sha256"] == lens.digest
+    assert embedder.identity.dimension == 14
+    assert embedder.identity.lens_sha256 == lens.digest
 
 
 def test_own_lenses_are_found(tmp_path: Path) -> None:

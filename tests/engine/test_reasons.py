@@ -17,7 +17,7 @@ import tiny_layers
 from pictures import encoded, noise
 from tll_index.core.config import load_settings
 from tll_index.core.errors import NoAttributionError, UsageError
-from tll_index.core.progress import Ticks
+from tll_index.core.progress import Progress
 from tll_index.engine.backbones.registry import spec_of
 from tll_index.engine.explain.attribution import activations_of, overlaps
 from tll_index.engine.explain.explain import Explanation, reasons
@@ -200,7 +200,7 @@ def test_spreading_loses_nothing(parts: int, start: float, end: float, cells: in
 # -- masks, and who needs them ---------------------------------------------------
 
 
-class _Counting(Ticks):
+class _Counting(Progress):
     def __init__(self) -> None:
         self.total = self.done = 0
 
@@ -213,16 +213,16 @@ class _Counting(Ticks):
 
 @pytest.mark.parametrize("batch", [1, 20, 64])
 def test_masks_say_what_is_lost_without_each_cell(batch: int) -> None:
-    embedder, ticks = embedder_of("tiny", tiny.asked_and_answered()), _Counting()
+    embedder, progress = embedder_of("tiny", tiny.asked_and_answered()), _Counting()
     a, b = (from_image(noise(seed), embedder.backbone.spec.geometry) for seed in (1, 2))
     found = reasons(
         embedder,
         Subject("a", a),
         Subject("b", b),
         settings=load_settings(batch_size=batch),
-        ticks=ticks,
+        progress=progress,
     )
-    assert found.method == "mask" and ticks.done == ticks.total == 98
+    assert found.method == "mask" and progress.done == progress.total == 98
     looks = embedder.embed(np.stack([a.pixels, b.pixels]))
     assert abs(found.cosine - looks[0] @ looks[1]) < 1e-6
     # By hand: paint a cell of the middle with the mean of a wide neighbourhood.

@@ -11,7 +11,7 @@ import torch
 
 from lookalikes import SPEC, pairs
 from tll_index.core.errors import UsageError
-from tll_index.core.progress import Ticks
+from tll_index.core.progress import Progress
 from tll_index.engine.evaluation.metrics import evaluate
 from tll_index.engine.lens.lens import Lens
 from tll_index.engine.lens.options import RECIPES, TrainingOptions, options_of
@@ -43,7 +43,7 @@ def loss_by_hand(lens: Lens, some: PairFeatures, temperature: float) -> float:
     return float((np.log(np.exp(scores).sum(axis=1)) - np.diag(scores)).mean())
 
 
-class Interrupt(Ticks):
+class Interrupt(Progress):
     """Ctrl-C at the end of an epoch, the first being 1."""
 
     def __init__(self, epoch: int) -> None:
@@ -55,7 +55,7 @@ class Interrupt(Ticks):
             raise KeyboardInterrupt
 
 
-class Heard(Ticks):
+class Heard(Progress):
     def __init__(self) -> None:
         self.started: list[tuple[str, int, str]] = []
         self.figures: list[dict[str, float]] = []

@@ -17,8 +17,8 @@ from pictures import encoded, fill_folder, noise
 from served import Website, s3, website
 from tll_index import BuildReport, Recipe, Store, build
 from tll_index.core.errors import MissingPictureError, TllError, UsageError
+from tll_index.engine.remote import fsspec_io as remote
 from tll_index.engine.remote.backoff import Outages
-from tll_index.engine.remote.fsspec_io import fsspec_io as remote
 from tll_index.indexer.scan.remote_walk import AddressWalk, walk_of
 from tll_index.indexer.scan.walk import Rules, Walk
 from tll_index.web.pictures.originals import original
@@ -363,3 +363,52 @@ def test_a_watch_of_an_address_polls(site: Website, here: Path, spawn: Callable[
 def test_usage(here: Path) -> None:
     with pytest.raises(UsageError, match="chained"):
         build(["zip://a.zip::s3://b"], store="s.tll", recipe=TINY)
+
+
+def test_a_build_lists_each_folder_once(site: Website, here: Path) -> None:
+    """Not once to count, once to read and once more to sweep: of a bucket each is a full
+    listing."""
+    fill_folder(here / "www/p", 3)
+    fill_folder(here / "www/p/a", 2, 10)
+    fill_folder(here / "www/p/b", 1, 20)
+    for path in (here / "www").rglob("*.png"):
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    root = f"{site.address}/p"
+    folders = ["/p/", "/p/a/", "/p/b/"]
+
+    def listings(**options: Any) -> list[str]:
+        site.requests.clear()
+        build([root], store="s.tll", recipe=TINY, **options)
+        return [path for path in site.gets() if path.endswith("/")]
+
+    assert listings() == folders
+    assert listings() == folders
+    noise(30).save(here / "www/p/new.png")
+    (here / "www/p/picture0002.png").unlink()
+    shutil.rmtree(here / "www/p/b")
+    assert listings(dry_run=True) == folders[:2]
+    assert listings() == folders[:2]
+    assert [path.removeprefix(root) for path in paths()] == [
+        *("/a/picture0010.png", "/a/picture0011.png"),
+        *("/new.png", "/picture0000.png", "/picture0001.png"),
+    ]
+
+
+def test_a_bucket_is_listed_once(bucket: Any, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    listed = remote._listed
+
+    def noted(system: Any, text: str, wanted: Any) -> Any:
+        asked.append(text)
+        return listed(system, text, wanted)
+
+    monkeypatch.setattr(remote, "_listed", noted)
+    bucket.pipe({"pics/p/1.png": png(1), "pics/p/q/2.png": png(2), "pics/p/q/3.png": png(3)})
+    build(["s3://pics/p"], store="s.tll", recipe=TINY)
+    assert asked == ["s3://pics/p", "s3://pics/p/q"]
+    asked.clear()
+    bucket.rm("pics/p/q/3.png")
+    bucket.pipe("pics/p/4.png", png(4))
+    report = build(["s3://pics/p"], store="s.tll", recipe=TINY)
+    assert counts(report) == {"added": 1, "unchanged": 2, "removed": 1, "embedded": 1}
+    assert asked == ["s3://pics/p", "s3://pics/p/q"]

@@ -9,10 +9,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,6 +33,8 @@ from tll_index.core.errors import (
 )
 from tll_index.core.location import located
 from tll_index.core.progress import Progress
+from tll_index.indexer.ingest import spool as spooling
+from tll_index.indexer.scan import walk as walking
 from tll_index.indexer.scan.walk import Rules
 from tll_index.indexer.store.resolve import only_writer
 
@@ -68,6 +72,23 @@ def counts(report: BuildReport) -> dict[str, int]:
 def run(*folders: Path | str, **options: object) -> dict[str, int]:
     options = {"recipe": TINY, "store": the_store(), **options}
     return counts(build(folders, **options))  # type: ignore[arg-type]
+
+
+class AfterIndexing(Progress):
+    """Does something once, when pictures are committed."""
+
+    is_indexing = False
+
+    def then(self) -> None:
+        raise NotImplementedError
+
+    def start(self, what: str, total: int | None, unit: str = "pictures", done: int = 0) -> None:
+        self.is_indexing = what == "indexing"
+
+    def advance(self, count: int = 1, **_: float) -> None:
+        if self.is_indexing:
+            self.is_indexing = False
+            self.then()
 
 
 def aged(*paths: Path, seconds: int = 60) -> None:
@@ -217,11 +238,15 @@ def test_comparing_all_bytes_can_be_stopped(here: Path, tll_index: Callable[...,
     class Stop(Progress):
         seen = 0
 
-        def working(self, total: int) -> None:
-            self.seen = total
+        def start(
+            self, what: str, total: int | None, unit: str = "pictures", done: int = 0
+        ) -> None:
+            if what == "indexing":
+                self.seen = total or 0
 
-        def done(self, files: int) -> None:
-            raise KeyboardInterrupt
+        def advance(self, count: int = 1, **_: float) -> None:
+            if self.seen:
+                raise KeyboardInterrupt
 
     stop = Stop()
     report = build(store=the_store(), checksum=True, progress=stop)
@@ -380,8 +405,8 @@ def test_a_disk_that_goes_away_during_a_build(here: Path) -> None:
     paths[0].unlink()
     noise(77).save(here / "disk/new.png")
 
-    class Unplug(Progress):
-        def done(self, files: int) -> None:
+    class Unplug(AfterIndexing):
+        def then(self) -> None:
             (here / "disk").rename(here / "unplugged")
             (here / "disk").mkdir()
 
@@ -799,3 +824,72 @@ def test_read_only_disk(here: Path, small_disk: Path) -> None:
         run("photos", store="disk/store")
     (small_disk / "store").exists()
     assert len(everything("disk/store")) == 3
+
+
+def test_the_disk_is_walked_once(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill_folder(here / "photos/a", 2)
+    fill_folder(here / "photos/b", 2, first=2)
+    entered: list[bytes] = []
+    scandir = os.scandir
+
+    def noted(path: Any = b".") -> Any:
+        entered.append(path)
+        return scandir(path)
+
+    run("photos")
+    (here / "photos/a/picture0000.png").unlink()
+    noise(50).save(here / "photos/b/new.png")
+    monkeypatch.setattr(walking.os, "scandir", noted)
+    assert run("photos") == {"added": 1, "unchanged": 3, "removed": 1, "embedded": 1}
+    inside = [path for path in entered if os.path.dirname(path).endswith(b"photos")]
+    assert sorted(map(os.path.basename, inside)) == [b"a", b"b"]
+
+
+def test_what_comes_back_during_a_build_stays(here: Path) -> None:
+    first, *_ = fill_folder(here / "photos", 3)
+    fill_folder(here / "photos/sub", 1, first=3)
+    run("photos")
+    kept = first.read_bytes()
+    first.unlink()
+    (here / "photos/sub").rename(here / "sub")
+    noise(50).save(here / "photos/new.png")
+
+    class Back(AfterIndexing):
+        def then(self) -> None:
+            first.write_bytes(kept)
+            (here / "sub").rename(here / "photos/sub")
+
+    assert run("photos", progress=Back()) == {"added": 1, "unchanged": 2, "embedded": 1}
+    assert len(everything()) == 5
+    assert run("photos") == {"unchanged": 5}
+
+
+def test_a_full_temporary_folder_is_one_line(
+    here: Path, monkeypatch: pytest.MonkeyPatch, tll_index: Callable[..., Result]
+) -> None:
+    """A list of many files goes to a file; where that has no room, nothing is indexed or lost."""
+    fill_folder(here / "photos", 30)
+    run("photos")
+    for path in sorted((here / "photos").iterdir())[:20]:
+        path.unlink()
+    full = open("/dev/full", "r+b", buffering=0)  # noqa: SIM115
+    with monkeypatch.context() as patched:
+        patched.setattr(spooling, "_IN_MEMORY", 10)
+        patched.setattr(spooling.tempfile, "TemporaryFile", lambda *_, **__: full)
+        result = tll_index("build", "--store", "store")
+    assert result.code == 1 and "TMPDIR" in result.err and "Traceback" not in result.err
+    assert result.err.count("\n") == 1 and "No space left" in result.err
+    assert full.closed
+    assert len(everything()) == 30
+
+
+def test_the_list_in_a_file_is_as_good(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spooling, "_IN_MEMORY", 10)
+    before = os.listdir(tempfile.gettempdir())
+    first, *_ = fill_folder(here / "photos/a", 3)
+    fill_folder(here / "photos/b", 3, first=3)
+    assert run("photos") == {"added": 6, "embedded": 6}
+    first.unlink()
+    noise(50).save(here / "photos/b/new.png")
+    assert run("photos") == {"added": 1, "unchanged": 5, "removed": 1, "embedded": 1}
+    assert set(os.listdir(tempfile.gettempdir())) <= set(before)

@@ -13,8 +13,9 @@ from tll_index import Recipe, Store, build
 from tll_index.core.config import Settings, load_settings
 from tll_index.core.errors import StoreMismatchError
 from tll_index.engine.lens.embedder import conversion_of, load_embedder
+from tll_index.engine.lens.identity import ModelIdentity
 from tll_index.indexer.backends.layout import location_to_build
-from tll_index.indexer.store import resolve as resolve
+from tll_index.indexer.store import resolve
 
 
 def logo(folder: Path, number: int) -> Path:
@@ -45,10 +46,10 @@ def test_an_old_store_keeps_white(here: Path) -> None:
     for store in ("old", "new"):
         assert build(["photos"], store=store, recipe=Recipe(backbone="tiny")).added == 4
     with Store.open("old") as store:
-        assert "conversion" not in store.about.made_by
+        assert "conversion" not in store.about.made_by.recipe
         assert store.embedder.backbone.spec.geometry.conversion == 1
     with Store.open("new") as store:
-        assert store.about.made_by["conversion"] == 2
+        assert store.about.made_by.recipe["conversion"] == 2
     assert np.allclose(scores("old", logos[0]), 1, atol=1e-4)  # white squares, all of them
     found = scores("new", logos[0])
     assert found[0] > 0.9999 > found[1]
@@ -57,12 +58,16 @@ def test_an_old_store_keeps_white(here: Path) -> None:
     assert np.allclose(scores("old", logos[0]), 1, atol=1e-4)
 
 
+def made_by(**recipe: object) -> ModelIdentity:
+    return ModelIdentity("tiny", None, None, 16, recipe=recipe)
+
+
 def test_rules_of_a_newer_version_are_refused() -> None:
-    assert conversion_of({}) == 1
-    assert conversion_of({"conversion": 2}) == 2
+    assert conversion_of(made_by()) == 1
+    assert conversion_of(made_by(conversion=2)) == 2
     for other in (3, 0, "2", None):
         with pytest.raises(StoreMismatchError, match="upgrade"):
-            conversion_of({"conversion": other})
+            conversion_of(made_by(conversion=other))
 
 
 def test_what_is_cut_off_is_taken_where_told(here: Path) -> None:

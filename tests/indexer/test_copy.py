@@ -213,7 +213,7 @@ def test_settings_go_over(photos: list[Path]) -> None:
             assert store.info()["index"]["kind"] == f"{kind} in Milvus"
         copy_store(LITE, "back")
         with Store.open("back") as store, store.catalog.reading() as reader:
-            told = reader.settings()
+            told = reader.index_settings()
             assert (told["index"], told["memory"]) == (index, 2 << 30)
             assert "HNSW" in store.info()["index"]["kind"]
 

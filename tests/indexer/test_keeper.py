@@ -63,11 +63,12 @@ class Heard(Progress):
     def __init__(self) -> None:
         self.total, self.done_ = 0, 0
 
-    def arranging(self, images: int) -> None:
-        self.total = images
+    def start(self, what: str, total: int | None, unit: str = "pictures", done: int = 0) -> None:
+        assert what == "arranging"
+        self.total = total or 0
 
-    def arranged(self, images: int) -> None:
-        self.done_ += images
+    def advance(self, count: int = 1, **_: float) -> None:
+        self.done_ += count
 
 
 def test_it_makes_the_file_beside_the_work(store: Store) -> None:

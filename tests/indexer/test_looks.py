@@ -22,7 +22,7 @@ from tll_index.core.errors import NotIndexedError, OutsidePictureError, UsageErr
 from tll_index.engine.images.crops import Crop
 from tll_index.engine.search.normalize import unit
 from tll_index.indexer.store.query import QueryEmbedding, blend, names_of
-from tll_index.indexer.vector_index import searcher as searching
+from tll_index.indexer.vector_index import folder_index as searching
 from tll_index.indexer.vector_index.path_filter import PathFilter
 
 FOLDERS = ("a", "b", "b/deep", "b/deep/er", "c d")
@@ -165,7 +165,7 @@ PATTERNS = {
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_folders_that_a_pattern_lets_through(photos: list[Path], pattern: str) -> None:
     with Store.open() as store:
-        hits = store.query(noise(77), 20, only=[pattern])
+        hits = store.query(noise(77), 20, filter=[pattern])
         found = {os.path.relpath(hit.path, "photos") for hit in hits}
         wanted = {
             os.path.relpath(path, "photos")
@@ -184,7 +184,7 @@ def test_names_and_absolute_paths(photos: list[Path]) -> None:
     with Store.open() as store:
 
         def names(*only: str) -> set[str]:
-            return {Path(hit.path).name for hit in store.query(noise(77), 20, only=only)}
+            return {Path(hit.path).name for hit in store.query(noise(77), 20, filter=only)}
 
         assert names("*01?.png") == {f"picture00{n}.png" for n in range(10, 20)}
         assert names("*0001.png", "*0019.png") == {"picture0001.png", "picture0019.png"}
@@ -202,17 +202,17 @@ def test_a_copy_is_shown_by_the_path_that_is_let_through(photos: list[Path]) -> 
     with Store.open() as store:
         both = (str(photos[0]), str(photos[-1].parent / "copy.png"))
         for only, first in (((), 0), (("a",), 0), (("c d",), 1)):
-            hits = store.query(photos[0], 20, only=only, include_self=True)
+            hits = store.query(photos[0], 20, filter=only, include_self=True)
             assert [hit.path for hit in hits if hit.paths == both] == [both[first]]
 
 
 def test_a_filter_sees_moves(photos: list[Path]) -> None:
     with Store.open() as store:
-        assert len(store.query(noise(77), 20, only=["a"])) == 4
+        assert len(store.query(noise(77), 20, filter=["a"])) == 4
         photos[0].rename(photos[0].parent.parent / "b" / "moved.png")
         build()  # no vector changed, so it is the same generation
-        assert len(store.query(noise(77), 20, only=["a"])) == 3
-        assert len(store.query(noise(77), 20, only=["b"])) == 13
+        assert len(store.query(noise(77), 20, filter=["a"])) == 3
+        assert len(store.query(noise(77), 20, filter=["b"])) == 13
 
 
 @pytest.mark.parametrize("few", [0, 1, 10, 1000])
@@ -227,7 +227,7 @@ def test_however_many_a_filter_leaves(
             for k in (1, 3, 20):
                 allows = PathFilter([pattern], store.roots())
                 wanted = [hit.path for hit in every if allows.allows(os.fsencode(hit.path))][:k]
-                assert [hit.path for hit in store.query(noise(77), k, only=[pattern])] == wanted
+                assert [hit.path for hit in store.query(noise(77), k, filter=[pattern])] == wanted
 
 
 @given(

@@ -170,12 +170,12 @@ def test_who_has_it_open_sees_what_a_build_brings(here: Path, server: Served) ->
     fill_folder(here / "photos", 6)
     build(["photos"], store=server.address(), recipe=TINY)
     with Store.open(server.address()) as store:
-        assert len(store.query(noise(0), 20, only=["*.png"])) == 6
+        assert len(store.query(noise(0), 20, filter=["*.png"])) == 6
         fill_folder(here / "photos", 4, first=6)
         (here / "photos/picture0000.png").unlink()
         build(["photos"], store=server.address())
         hits = store.query(noise(0), 20)
-        assert len(hits) == 9 == len(store.query(noise(0), 20, only=["*.png"]))
+        assert len(hits) == 9 == len(store.query(noise(0), 20, filter=["*.png"]))
         assert str(here / "photos/picture0000.png") not in {hit.path for hit in hits}
 
 

@@ -68,9 +68,12 @@ def test_a_file_that_changes_after_the_walk(here: Path) -> None:
     first, second, *_ = fill_folder(here / "photos", 5)
 
     class Late(Progress):
-        def working(self, total: int) -> None:
-            noise(50, 60, 50).save(first)
-            second.write_text("no picture any more")
+        def start(
+            self, what: str, total: int | None, unit: str = "pictures", done: int = 0
+        ) -> None:
+            if what == "indexing":
+                noise(50, 60, 50).save(first)
+                second.write_text("no picture any more")
 
     report = build_tiny(Late())
     assert report.added == 4 and [one.reason for one in report.skipped] == ["not a picture"]

@@ -54,7 +54,7 @@ def test_ranking_is_the_matrix_product(photos: list[Path]) -> None:
 def test_stored_vectors_answer_and_queries_ask(here: Path) -> None:
     paths = fill_folder(here / "photos", 12)
     lens = asked_and_answered()
-    assert lens.hubs is not None
+    assert lens.csls is not None
     build(["photos"], recipe=Recipe("tiny", lens=lens))
     changed = 0
     with Store.open() as store:
@@ -77,7 +77,7 @@ def test_stored_vectors_answer_and_queries_ask(here: Path) -> None:
             found = np.array([scores[str(path)] for path in paths])
             product = lens.scale * (lens.encode_query(features[row, None]) @ stored.T)[0]
             assert np.allclose(found, product, atol=3e-6)
-            assert np.allclose(found, cosines[row] - 0.8 * lens.hubs.crowding(looks), atol=1e-5)
+            assert np.allclose(found, cosines[row] - 0.8 * lens.csls.crowding(looks), atol=1e-5)
             assert all(score == round(score, 6) for score in scores.values())
             assert [hit.score for hit in hits] == sorted(scores.values(), reverse=True)
             assert [hit.rank for hit in hits] == list(range(1, 13))

@@ -77,7 +77,7 @@ class Kept:
         ask = vector(-1 & 0xFFFF)[None]
         with self.catalog.reading() as reader:
             live.follow(reader)
-            found = live.nearest(ask, max(1, len(contents)), reader)
+            (found,) = live.nearest(ask, max(1, len(contents)), reader)
             numbers = {reader.image_of(one.to_bytes(32, "big")): one for one in contents}
         assert {int(number) for number in found.ids[0]} == set(numbers)
         wanted = [float(vector(numbers[int(number)]) @ ask[0]) for number in found.ids[0]]

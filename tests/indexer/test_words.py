@@ -118,7 +118,7 @@ def test_a_text_finds_what_is_nearest_to_it(photos: list[Path]) -> None:
         ]
         order = [hit.path for hit in hits]
         assert order != [hit.path for hit in store.query(text="snow at night", k=COUNT)]
-        assert [hit.path for hit in store.query(text="a red door", only=["*3.png"])] == [
+        assert [hit.path for hit in store.query(text="a red door", filter=["*3.png"])] == [
             path for path in order if path.endswith("3.png")
         ]
 
@@ -158,10 +158,10 @@ def test_pictures_alone_are_asked_through_the_lens(photos: list[Path], here: Pat
         assert same(store.query(text="snow", k=COUNT), by_brute_force(store, text_vector("snow")))
         with pytest.raises(UsageError, match=r"a query has 24 values, not 8 times 1"):
             store.search(np.ones(8, np.float32), text=True)
-        with pytest.raises(UsageError, match="was built without words"):
+        with pytest.raises(UsageError, match="was built without --text"):
             plain.ask([store.encode_text("snow")])
         mixed = [store.encode_text("snow"), plain.look(photos[0])]
-        with pytest.raises(UsageError, match="has no place among texts"):
+        with pytest.raises(UsageError, match="has no text embedding"):
             store.query_blend(mixed)
 
 
@@ -196,7 +196,7 @@ def test_stores_without_words_say_what_to_build(here: Path) -> None:
     build(["photos"], store="clip", recipe=Recipe(VIT))
     for name, match in (
         ("tiny", r"tiny knows no words; .*clip_rn50x4.*--text --backbone clip_rn50x4"),
-        ("clip", rf"was built without words; .*--text --backbone {VIT} --store NEW"),
+        ("clip", rf"was built without --text; .*--text --backbone {VIT} --store NEW"),
     ):
         with Store.open(name) as store:
             with pytest.raises(UsageError, match=match):
@@ -335,8 +335,8 @@ class DiesAtTheSecond(Progress):
 
     indexes = 0
 
-    def arranging(self, images: int) -> None:
-        self.indexes += 1
+    def start(self, what: str, total: int | None, unit: str = "pictures", done: int = 0) -> None:
+        self.indexes += what == "arranging"
         if self.indexes == 2:
             raise KilledError
 

@@ -83,7 +83,7 @@ def by_outline(sketches: Sketches, progress: Progress) -> Iterator[Candidates]:
         return
     index = _index(sketches, rows)
     wanted = min(OUTLINE_NEIGHBOURS + 1, len(rows))
-    progress.starting("comparing outlines", len(rows), "pictures")
+    progress.start("comparing outlines", len(rows), "pictures")
     for start in range(0, len(rows), _AT_A_TIME):
         some = rows[start : start + _AT_A_TIME]
         for number, orientation in enumerate(ORIENTATIONS):
@@ -106,7 +106,7 @@ def by_outline(sketches: Sketches, progress: Progress) -> Iterator[Candidates]:
                 np.full(int(last.sum()), back),
                 cosines[row, column][last] >= LEAST_COSINE_OF_OUTLINES_OF_PARTS,
             )
-        progress.advanced(len(some))
+        progress.advance(len(some))
 
 
 def _index(sketches: Sketches, rows: NDArray[np.int64]) -> faiss.Index:

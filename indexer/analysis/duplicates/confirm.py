@@ -11,8 +11,8 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from ....core.atomic_files import scratch
 from ....core.progress import Progress
+from ....core.scratch import scratch
 from ....core.threads import calm_blas
 from ....engine.near_duplicates.boxes import WHOLE, Box
 from ....engine.near_duplicates.orientation import ORIENTATIONS, UPRIGHT, Orientation
@@ -89,7 +89,7 @@ def promises(
     """Those candidates whose outlines agree, each in the orientations in which they do."""
     least = min(threshold, PROMISING)
     candidates = candidates.readable(sketches)
-    progress.starting("comparing", len(candidates.pairs), "pairs")
+    progress.start("comparing", len(candidates.pairs), "pairs")
 
     def promising(some: NDArray[np.int64]) -> tuple[int, list[Promise]]:
         orientation = ORIENTATIONS[int(candidates.orientations[some[0]])]
@@ -105,7 +105,7 @@ def promises(
     with ThreadPoolExecutor(workers) as pool, calm_blas():
         for count, found in pool.map(promising, blocks):
             yield from found
-            progress.advanced(count)
+            progress.advance(count)
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,7 +238,7 @@ class _Comparison:
         progress: Progress,
     ) -> None:
         """Take up into `found` what is the same."""
-        progress.starting("looking closely", len(promising), "pairs")
+        progress.start("looking closely", len(promising), "pairs")
         step = 32
         for start in range(0, len(promising), step):
             some = [
@@ -254,7 +254,7 @@ class _Comparison:
                         refused.update(pair)
                 elif pair not in found:
                     found[pair] = Match(agreed, one.orientation)
-            progress.advanced(len(promising[start : start + step]))
+            progress.advance(len(promising[start : start + step]))
 
     def _agreement(self, promise: Promise) -> float:
         rows = np.searchsorted(self.rows, [promise.one, promise.other])

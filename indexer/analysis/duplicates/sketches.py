@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ....core.atomic_files import scratch
 from ....core.progress import Progress
+from ....core.scratch import scratch
 from ....engine.images.decode import Geometry
 from ....engine.near_duplicates.boxes import WHOLE, Box
 from ....engine.near_duplicates.framing import content_box

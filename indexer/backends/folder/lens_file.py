@@ -18,9 +18,9 @@ def own_lens(path: Path, about: About) -> Lens:
         LensError: it is missing or damaged.
         StoreDamagedError: it is another one.
     """
-    wanted = about.made_by["lens_sha256"]
+    wanted = about.made_by.lens_sha256
     if not wanted:
-        return Lens(about.made_by["backbone"], about.dimension)
+        return Lens(about.made_by.backbone, about.dimension)
     lens = Lens.load(path / LENS)
     if lens.digest != wanted:
         raise StoreDamagedError(

@@ -40,7 +40,7 @@ def rewritten(catalog: LmdbCatalog, path: Path, about: About, progress: Progress
     with catalog.in_use() as (environment, checked), environment.reading() as txn:
         tables = environment.tables
         total = sum(int(txn.stat(handle)["entries"]) for handle in tables.values())
-        progress.starting("copying the catalog", total, "records")
+        progress.start("copying the catalog", total, "records")
         new = Environment.open(path, TABLES, SEVERAL_VALUES)
         try:
             for name, handle in tables.items():
@@ -85,7 +85,7 @@ def fill(
                 cursor.putmulti(some, append=append)
 
         environment.write(put)
-        progress.advanced(len(batch))
+        progress.advance(len(batch))
 
 
 def _whole(records: Iterable[Any], checked: bool) -> Iterator[tuple[bytes, bytes]]:

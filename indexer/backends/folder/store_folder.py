@@ -21,7 +21,7 @@ from ...catalog.lmdb_catalog import LmdbCatalog
 from ...catalog.lmdb_environment import translated
 from ...catalog.lmdb_reader import LmdbReader
 from ..base import Backend
-from ..layout import ABOUT, LENS, is_ours, next_catalog, require_folder
+from ..layout import ABOUT, LENS, is_ours, next_catalog, not_in_a_folder
 from ..metadata import MENDS, About, catalogs_in, read_about, write_about
 from .lens_file import own_lens
 from .rewrite import rewritten
@@ -34,7 +34,9 @@ _TRIES = 8
 
 
 class FolderBackend(Backend):
-    """`store.json` and the catalog that it names, with what is derived from it."""
+    """A store in a folder: `store.json`, the catalog that it names, what is derived from it."""
+
+    keeps_snapshots = True
 
     def __init__(self, path: Path, about: About, catalog: LmdbCatalog) -> None:
         self.location = self.path = path
@@ -123,6 +125,11 @@ class FolderBackend(Backend):
         """The catalog of now."""
         self._follow()
         return self._catalog
+
+    @property
+    def base(self) -> bytes:
+        """See `Backend.base`."""
+        return self.about.base_of(self.path)
 
     def lens(self) -> Lens:
         """See `own_lens`."""
@@ -228,14 +235,14 @@ class FolderBackend(Backend):
 
 
 def folder_of(backend: Backend) -> FolderBackend:
-    """The home of a store that is in a folder.
+    """The backend of a store that is in a folder.
 
     Raises:
         UsageError: it is in a Milvus.
     """
-    require_folder(backend.location)
-    assert isinstance(backend, FolderBackend)
-    return backend
+    if isinstance(backend, FolderBackend):
+        return backend
+    raise not_in_a_folder(backend.location)
 
 
 def _about_in(path: Path) -> About:

@@ -1,4 +1,4 @@
-"""The indexes of a store in a folder, a file for each of its spaces: asked and kept in step."""
+"""The indexes of a store in a folder, a file for each of its spaces: searched, kept in step."""
 
 from __future__ import annotations
 
@@ -9,24 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from ....core.config import Settings, memory
-from ....core.contracts import Hit
 from ....core.progress import Progress
 from ....engine.lens.lens import Lens
 from ....engine.search.faiss_index import Plan, require_index
 from ...catalog.lmdb_catalog import LmdbCatalog
 from ...catalog.spaces import LENS_TABLE, Space
 from ...vector_index.faiss_file import glance
-from ...vector_index.hits import SearchRequest
+from ...vector_index.folder_index import FolderIndex
 from ...vector_index.index_builder import Arranger, Wanted
 from ...vector_index.live_index import LiveIndex
-from ...vector_index.searcher import Searcher
 from ..base import Indexes
 from ..layout import is_ours
 from ..metadata import About
 
 
 class FileIndexes(Indexes):
-    """In FAISS files beside the catalog."""
+    """The indexes of a store in a folder: FAISS files beside the catalog."""
 
     in_files = True
 
@@ -49,19 +47,17 @@ class FileIndexes(Indexes):
         self._catalog = catalog
         self._lens = lens
         self._settings = settings
-        self._searchers = {space: Searcher(catalog, path, space) for space in about.spaces}
+        self._indexes = {space: FolderIndex(catalog, path, space) for space in about.spaces}
 
-    def hits(
-        self, space: Space, request: SearchRequest, filter: tuple[str, ...]
-    ) -> tuple[Hit, ...]:
-        """See `Searcher.hits`."""
-        return self._searchers[space].hits(request, filter)
+    def of(self, space: Space) -> FolderIndex:
+        """See `Indexes.of`."""
+        return self._indexes[space]
 
     def lens_of(self, space: Space) -> Lens:
         """What made the vectors of a space: one that does nothing, where the network alone did."""
         if space.table == LENS_TABLE:
             return self._lens()
-        return Lens(self._about.made_by["backbone"], space.dimension)
+        return Lens(self._about.made_by.backbone, space.dimension)
 
     def offers(self) -> LiveIndex:
         """See `Indexes.offers`."""
@@ -87,7 +83,9 @@ class FileIndexes(Indexes):
         said = {"index": self._settings.index, "memory": self._settings.memory}
         said = {name: value for name, value in said.items() if value}
         if said:
-            self._catalog().write(lambda writer: writer.set_settings({**writer.settings(), **said}))
+            self._catalog().write(
+                lambda writer: writer.set_index_settings({**writer.index_settings(), **said})
+            )
 
     @cached_property
     def _arrangers(self) -> dict[Space, Arranger]:
@@ -109,7 +107,7 @@ class FileIndexes(Indexes):
         """What is asked of an index: by the settings, else as the store was last told; of the
         memory, its share."""
         with self._catalog().reading() as reader:
-            told = reader.settings()
+            told = reader.index_settings()
         most = self._settings.memory or told.get("memory", 0) or memory() // 2
         values = sum(one.dimension for one in self._about.spaces)
         return Wanted(

@@ -1,12 +1,11 @@
-"""The home of a store in a Milvus: its collections, made, opened, claimed by one writer."""
+"""The backend of a store in a Milvus: its collections, made, opened, claimed by one writer."""
 
 from __future__ import annotations
 
 import base64
-import tempfile
+import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from ....core.config import Settings
@@ -33,16 +32,17 @@ from .schema import (
     note_row,
     notes_shape,
 )
-from .searcher import MilvusIndexes, kind_of
+from .vector_indexes import MilvusIndexes, kind_of
 
 _PIECE = 3 * (LONGEST // 4)
 """Bytes of a lens in one note, as base64."""
 
 
 class MilvusBackend(Backend):
-    """See `Backend`."""
+    """A store in the collections of a Milvus."""
 
     location: Milvus
+    keeps_snapshots = False
 
     def __init__(self, connection: Connection, about: About) -> None:
         self.location = connection.location
@@ -109,17 +109,14 @@ class MilvusBackend(Backend):
 
     def lens(self) -> Lens:
         """See `Backend.lens`."""
-        wanted = self._about.made_by["lens_sha256"]
+        wanted = self._about.made_by.lens_sha256
         if not wanted:
-            return Lens(self._about.made_by["backbone"], self._about.dimension)
+            return Lens(self._about.made_by.backbone, self._about.dimension)
         pieces = self._connection.rows(self._names.notes, 'kind == "lens"', NOTE_FIELDS, "note")
         if not pieces:
             raise LensError(f"the store in {self.location} has lost its lens")
         data = b"".join(base64.b64decode(piece["value"]) for piece in pieces)
-        with tempfile.TemporaryDirectory(prefix="tll-") as folder:
-            path = Path(folder) / "lens.npz"
-            path.write_bytes(data)
-            lens = Lens.load(path)
+        lens = Lens.load(io.BytesIO(data))
         if lens.digest != wanted:
             raise StoreDamagedError(
                 f"the lens in {self.location} is not the one that made the store; "
@@ -128,10 +125,9 @@ class MilvusBackend(Backend):
         return lens
 
     def _keep(self, lens: Lens) -> None:
-        with tempfile.TemporaryDirectory(prefix="tll-") as folder:
-            path = Path(folder) / "lens.npz"
-            lens.save(path)
-            data = path.read_bytes()
+        file = io.BytesIO()
+        lens.save(file)
+        data = file.getvalue()
         for number, start in enumerate(range(0, len(data), _PIECE)):
             piece = base64.b64encode(data[start : start + _PIECE]).decode()
             row = note_row(f"lens:{number:06}", "lens", piece)

@@ -26,7 +26,7 @@ _FOLDERS = 100_000
 
 
 class MilvusCatalog(Catalog):
-    """Of one store. Safe to use from several threads."""
+    """The catalog of one store in a Milvus. Safe to use from several threads."""
 
     least_batch = 256
 
@@ -82,4 +82,4 @@ class MilvusCatalog(Catalog):
             return len(gone)
 
     def close(self) -> None:
-        """Its home lets go of the connection."""
+        """Its backend lets go of the connection."""

@@ -50,7 +50,7 @@ Row = dict[str, Any]
 
 
 class MilvusReader(Reader):
-    """Of one store; for one thread."""
+    """A reader of a catalog in a Milvus; for one thread."""
 
     def __init__(
         self,
@@ -143,14 +143,14 @@ class MilvusReader(Reader):
         """Whether bytes of forgotten pictures may still be there."""
         return bool(self._note("wiping"))
 
-    def settings(self) -> dict[str, Any]:
-        """What was asked for of this store's index."""
+    def index_note(self) -> dict[str, Any]:
+        """See `Reader.index_note`."""
         return dict(self._note("index") or {})
 
-    # -- folders and places ------------------------------------------------
+    # -- folders and paths -------------------------------------------------
 
     def folders(self) -> Iterator[tuple[int, bytes]]:
-        """Every folder that places were seen in: number, absolute path."""
+        """Every folder that files were seen in: number, absolute path."""
         for row in self._notes("folder"):
             number, path = int(row["note"].partition(":")[2]), from_text(row["value"])
             self.known_folders[number] = path

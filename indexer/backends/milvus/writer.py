@@ -39,7 +39,7 @@ _ORPHANS_A_NOTE = 2_000
 
 
 class MilvusWriter(MilvusReader, Writer):
-    """One write. Nothing is sent before `finish`."""
+    """One write to a catalog in a Milvus. Nothing is sent before `finish`."""
 
     def __init__(self, connection: Connection, names: Names, folders: dict[int, bytes]) -> None:
         super().__init__(connection, names, dict(folders))
@@ -145,9 +145,9 @@ class MilvusWriter(MilvusReader, Writer):
         """Remember whether bytes of forgotten pictures are to be wiped."""
         self._set("wiping", due)
 
-    def set_settings(self, settings: dict[str, Any]) -> None:
-        """Remember what was asked for of this store's index."""
-        self._set("index", settings)
+    def set_index_note(self, note: dict[str, Any]) -> None:
+        """See `Writer.set_index_note`."""
+        self._set("index", note)
 
     def set_roots(self, roots: Iterable[bytes]) -> None:
         """Remember the folders that are built from."""
@@ -205,7 +205,7 @@ class MilvusWriter(MilvusReader, Writer):
         self._put(key, entry_row(folder, name, reject))
 
     def remove_empty_folder(self, number: int) -> None:
-        """Forget a folder that holds no place and no reject any more."""
+        """Forget a folder that holds no path entry and no reject any more."""
         if not self._files_in(number):
             self.known_folders.pop(number, None)
             self._notes_now[f"folder:{number}"] = None
