@@ -15,7 +15,7 @@ from tll_index.engine.lens.lens import Lens
 from tll_index.engine.lens.trainer import Fit
 
 from ..tll.page import telling_pairs
-from ..tll.places import PublicPaths, places
+from ..tll.places import MatchRanks, places
 from .adaptation import fitted
 from .laboratory import Laboratory
 from .report import about, cells
@@ -81,7 +81,7 @@ def error_analysis(laboratory: Laboratory, runs: Sequence[Run]) -> list[dict[str
     return sections
 
 
-def _standing(material: Material, lens: Lens) -> PublicPaths:
+def _standing(material: Material, lens: Lens) -> MatchRanks:
     everyone = [np.arange(len(material.pairs))]
     return places(material, CrossValidation(score(material, lens), [Fit(lens)], everyone))
 
