@@ -71,9 +71,9 @@ class Visit:
 
     browser: Browser
     said: list[str] = field(default_factory=list)
-    """Errors and warnings of the console, such as of answers that are no success."""
+    """Errors and warnings of the console, such as of responses that are no success."""
     faults: list[str] = field(default_factory=list)
-    """Exceptions that nobody caught, and what was asked of other origins."""
+    """Exceptions that nobody caught, and requests to other origins."""
 
     def open(self, url: str, clock: bool = False, **options: Any) -> Page:
         """The page at `url`; `clock`: its time is what the test says."""
@@ -86,7 +86,7 @@ class Visit:
             page.clock.install()
         page.on("console", self._hear)
         page.on("pageerror", lambda error: self.faults.append(f"uncaught: {error}"))
-        page.on("request", lambda request: self._look(request.url, origin))
+        page.on("request", lambda request: self._check(request.url, origin))
         page.goto(url)
         return page
 
@@ -99,9 +99,9 @@ class Visit:
         if message.type in ("error", "warning"):
             self.said.append(f"{message.type}: {message.text}")
 
-    def _look(self, url: str, origin: str) -> None:
+    def _check(self, url: str, origin: str) -> None:
         if not url.startswith((origin, f"blob:{origin}")):
-            self.faults.append(f"asked elsewhere: {url}")
+            self.faults.append(f"request elsewhere: {url}")
 
 
 def give(page: Page, zone: str, *files: tuple[str, str, bytes]) -> None:
@@ -118,12 +118,12 @@ def cards(page: Page) -> Locator:
 def ids(page: Page) -> list[str]:
     """Of the pictures that the page shows, in order."""
     return page.eval_on_selector_all(
-        "#grid .look", "links => links.map(link => /like=([0-9a-f]{64})/.exec(link.hash)[1])"
+        "#grid .search-link", "links => links.map(link => /like=([0-9a-f]{64})/.exec(link.hash)[1])"
     )
 
 
-def answered(page: Page) -> None:
-    """Wait until the page shows answers."""
+def wait_for_hits(page: Page) -> None:
+    """Wait until the page shows hits."""
     expect(page.locator("#status .unseen")).to_contain_text("lookalike")
     expect(page.locator("#main")).not_to_have_attribute("aria-busy", "true")
 

@@ -14,12 +14,12 @@ from typing import Any
 
 
 class Website:
-    """A folder on the web, with Python's listings, that remembers what it was asked for."""
+    """A folder on the web, with Python's listings, that remembers its requests."""
 
     def __init__(self, folder: Path) -> None:
-        self.asked: list[tuple[str, str]] = []
+        self.requests: list[tuple[str, str]] = []
         """Method and path of each request."""
-        self.answers: dict[str, tuple[int, dict[str, str], bytes]] = {}
+        self.responses: dict[str, tuple[int, dict[str, str], bytes]] = {}
         """Path -> what is said instead of what the folder holds: status, headers, body."""
         self._connections: list[socket.socket] = []
         site = self
@@ -32,10 +32,10 @@ class Website:
                 site._connections.append(self.connection)
 
             def send_head(self) -> Any:
-                site.asked.append((self.command, self.path))
-                if (answer := site.answers.get(self.path)) is None:
+                site.requests.append((self.command, self.path))
+                if (response := site.responses.get(self.path)) is None:
                     return super().send_head()
-                status, headers, body = answer
+                status, headers, body = response
                 self.send_response(status)
                 for name, value in {"Content-Length": str(len(body)), **headers}.items():
                     if value:
@@ -54,7 +54,7 @@ class Website:
 
     def gets(self) -> list[str]:
         """Paths that were read, not only looked at."""
-        return sorted(path for method, path in self.asked if method == "GET")
+        return sorted(path for method, path in self.requests if method == "GET")
 
     def stop(self) -> None:
         """Nobody listens at its port any more."""

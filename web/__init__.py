@@ -1,4 +1,4 @@
-"""A page to look on from picture to picture, and a JSON API beside it: FastAPI over `Store`.
+"""A page to go from lookalike to lookalike, and a JSON API beside it: FastAPI over `Store`.
 
 What a notebook types::
 

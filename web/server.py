@@ -1,50 +1,42 @@
-"""Runs the application: finds a port, tells the address, ends in order."""
+"""Runs the application: takes a port, tells the address, ends in order."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import os
 import secrets
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import uvicorn
 
-from ..core.errors import TllError, UsageError
-from ..core.names import shown
+from ..core.errors import TllError
 from ..indexer.store.store import Store
 from .app import app
 from .http.forwarded import networks, root_path
-from .http.guard import is_loopback
+from .http.origins import is_loopback
 from .http.settings import Options
+from .listening import host_names, listen, name_of
 
 if TYPE_CHECKING:
     from os import PathLike
 
     from fastapi import FastAPI
 
-PORT = 8017
+DEFAULT_PORT = 8017
 
 _GRACE_SECONDS = 5
-"""What is being answered when the end comes has so long to be finished."""
+"""Requests under way when the end comes have so long to finish."""
 
 _IDLE_SECONDS = 30
-"""A connection on which nothing is asked is closed after so long."""
-
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+"""A connection without requests is closed after so long."""
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where the server is reached."""
+    """The address of a server, as people are told it."""
 
     host: str
     port: int
@@ -60,7 +52,7 @@ class Address:
 
 
 class Server:
-    """A store that is served, in threads beside the caller's, from `start` to `stop`, or in
+    """A store that is served, in threads beside the caller's, from `start` to `stop`, or inside
     `with`."""
 
     def __init__(
@@ -68,7 +60,7 @@ class Server:
         store: Store,
         *,
         host: str = "127.0.0.1",
-        port: int = PORT,
+        port: int = DEFAULT_PORT,
         token: str | None = None,
         names: Iterable[str] = (),
         options: Options | None = None,
@@ -78,7 +70,7 @@ class Server:
             store: stays open afterwards.
             host: an address of this machine. All but loopback demand a token.
             port: 0 takes one that is free.
-            token: whoever asks must know it; None makes one up where one is demanded.
+            token: every client must know it; None makes one up where one is demanded.
             names: by which it may be called besides `host`, such as a reverse proxy's; NAME:PORT
                 where the proxy doesn't pass on by which port it is reached.
             options: limits; its host names and token are replaced.
@@ -92,21 +84,21 @@ class Server:
             token = secrets.token_urlsafe(32)
         options = options or Options()
         root = root_path(options.root_path)
-        options = replace(options, token=token, hosts=_names(host, names), root_path=root)
+        options = replace(options, token=token, hosts=host_names(host, names), root_path=root)
         networks(options.proxies)
-        self._listening = _listening(host, port)
+        self._socket = listen(host, port)
         try:
-            port = self._listening.getsockname()[1]
-            self.address = Address(_reached(host), port, token, root)
-            self._server = _server(app(store, options))
+            port = self._socket.getsockname()[1]
+            self.address = Address(name_of(host), port, token, root)
+            self._server = _uvicorn(app(store, options))
         except BaseException:
-            self._listening.close()
+            self._socket.close()
             raise
         # Not in the main thread, where signals stay what they are everywhere in this package.
         self._thread = threading.Thread(target=self._run, name="server", daemon=True)
 
     def start(self) -> None:
-        """Begin; questions are answered when this returns.
+        """Begin; queries are answered when this returns.
 
         Raises:
             TllError: the server ended at once; the log says why.
@@ -118,15 +110,15 @@ class Server:
             time.sleep(0.01)
 
     def wait(self) -> None:
-        """Until the server ends."""
+        """Wait until the server ends."""
         self._thread.join()
 
     def stop(self) -> None:
-        """End it; what is being answered is finished, within some seconds."""
+        """End it; requests under way have some seconds to finish."""
         self._server.should_exit = True
         if self._thread.ident is not None:
             self._thread.join()
-        self._listening.close()
+        self._socket.close()
 
     def __enter__(self) -> Server:
         try:
@@ -140,7 +132,7 @@ class Server:
         self.stop()
 
     def _run(self) -> None:
-        self._server.run(sockets=[self._listening])
+        self._server.run(sockets=[self._socket])
 
 
 def serve(
@@ -153,7 +145,7 @@ def serve(
 
     Args:
         store: an open store, or its folder; None as in `Store.open`.
-        ready: is told the address as soon as questions are answered.
+        ready: is told the address as soon as queries are answered.
         how: as for `Server`.
 
     Raises:
@@ -168,7 +160,7 @@ def serve(
         server.wait()
 
 
-def _server(application: FastAPI) -> uvicorn.Server:
+def _uvicorn(application: FastAPI) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
             application,
@@ -183,73 +175,3 @@ def _server(application: FastAPI) -> uvicorn.Server:
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
     )
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    """
-    Raises:
-        UsageError, TllError
-    """
-    if not 0 <= port <= 65535:
-        raise UsageError(f"--port: {port} is none; take 1 to 65535, or 0 for one that is free")
-    try:
-        family, kind, _, _, where = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except (OSError, UnicodeError):
-        raise UsageError(f"--host: {shown(host)!r} is no address of this machine") from None
-    listening = socket.socket(family, kind)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(where)
-        listening.listen(1024)
-        return listening
-    except OSError as error:
-        listening.close()
-        if error.errno == errno.EADDRINUSE:
-            raise TllError(
-                f"port {port} of {host} is taken; choose another with --port, or 0 for any"
-            ) from None
-        if error.errno == errno.EADDRNOTAVAIL:
-            raise UsageError(f"--host: {shown(host)!r} is no address of this machine") from None
-        raise TllError(
-            f"port {port} of {host} can't be had: {os.strerror(error.errno or 0)}"
-        ) from None
-
-
-def _names(host: str, more: Iterable[str]) -> frozenset[str] | None:
-    """By which the server may be called; None for any, where it listens everywhere."""
-    others = {one for name in more for one in _called(name)}
-    if is_loopback(host):
-        return frozenset({*_LOOPBACK, host.lower(), *others})
-    return None if _is_everywhere(host) else frozenset({host.lower(), *others})
-
-
-def _called(said: str) -> set[str]:
-    """The name of --allow-host and, where it has one, the name with its port. A URL is taken as
-    well.
-
-    Raises:
-        UsageError: it is none.
-    """
-    text = said.lower().strip()
-    with contextlib.suppress(ValueError):
-        return {str(ip_address(text))}
-    try:
-        parts = urlsplit(text if "://" in text else f"//{text}")
-        name, port = parts.hostname, parts.port
-    except ValueError:
-        name = port = None
-    if not name or parts.path.strip("/") or parts.query or "@" in parts.netloc or " " in text:
-        raise UsageError(f"--allow-host: {shown(said)!r} is no name, such as pictures.example")
-    name = name.removesuffix(".")
-    return {name} if port is None else {name, f"{name}:{port}"}
-
-
-def _is_everywhere(host: str) -> bool:
-    return host in ("", "0.0.0.0", "::")
-
-
-def _reached(host: str) -> str:
-    """A name under which people reach it."""
-    return socket.gethostname() if _is_everywhere(host) else host

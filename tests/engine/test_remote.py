@@ -89,7 +89,7 @@ def test_nothing_is_fetched_from_another_host(site: Website, tmp_path: Path) -> 
             read_file(f"{site.address}/b.png")
         site.gallery["/folder/"] = page(f"{other.address}/folder/a.png", "//evil.invalid/a.png")
         assert names(f"{site.address}/folder") == []
-        assert other.asked == []
+        assert other.requests == []
 
 
 def test_a_page_of_links(site: Website) -> None:
@@ -129,7 +129,7 @@ def test_states_of_files(site: Website) -> None:
     assert by_name["a.png"].size == 7
     assert by_name["a.png"].stamp == remote.stamp_of({"ETag": "1"})
     assert by_name["b.png"].stamp is by_name["c.png"].stamp is None
-    assert ("GET", "/folder/head.png") in site.asked
+    assert ("GET", "/folder/head.png") in site.requests
 
 
 def test_a_host_that_is_silent(site: Website, monkeypatch: pytest.MonkeyPatch) -> None:

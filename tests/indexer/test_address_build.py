@@ -114,9 +114,9 @@ def test_unchanged_files_are_not_read(site: Website, here: Path) -> None:
     root = f"{site.address}/p"
     assert counts(build([root], store="s.tll", recipe=TINY)) == {"added": 4, "embedded": 4}
     assert f"{root}/my%20folder/picture0010.png" in paths()
-    assert not [path for _, path in site.asked if path.startswith("/elsewhere")]
+    assert not [path for _, path in site.requests if path.startswith("/elsewhere")]
 
-    site.asked.clear()
+    site.requests.clear()
     assert counts(build(store="s.tll")) == {"unchanged": 4}
     assert site.gets() == ["/p/", "/p/my%20folder/"]
 
@@ -127,15 +127,15 @@ def test_unchanged_files_are_not_read(site: Website, here: Path) -> None:
 
 
 def test_without_a_mark_or_time_files_are_read_each_time(site: Website) -> None:
-    site.answers["/"] = 200, {"Content-Type": "text/html"}, b"<a href='a.png'>"
-    site.answers["/a.png"] = 200, {}, png(1)
+    site.responses["/"] = 200, {"Content-Type": "text/html"}, b"<a href='a.png'>"
+    site.responses["/a.png"] = 200, {}, png(1)
     assert counts(build([site.address], store="s.tll", recipe=TINY)) == {"added": 1, "embedded": 1}
-    site.asked.clear()
+    site.requests.clear()
     assert counts(build(store="s.tll")) == {"unchanged": 1}
     assert "/a.png" in site.gets()
-    site.answers["/a.png"] = 200, {"ETag": '"1"'}, png(1)
+    site.responses["/a.png"] = 200, {"ETag": '"1"'}, png(1)
     assert counts(build(store="s.tll")) == {"unchanged": 1}
-    site.asked.clear()
+    site.requests.clear()
     assert counts(build(store="s.tll")) == {"unchanged": 1}
     assert "/a.png" not in site.gets()
 
@@ -149,7 +149,7 @@ def test_what_cant_be_listed_is_kept(site: Website, here: Path, status: int) -> 
     build([root], store="s.tll", recipe=TINY)
     before = paths()
     failing = "/p/" if status == 200 else "/p/a/"
-    site.answers[failing] = status, {"Location": "http://login.invalid/"}, b""
+    site.responses[failing] = status, {"Location": "http://login.invalid/"}, b""
     fill_folder(here / "www/p/b", 1, 20)
     report = build(store="s.tll")
     assert not report.removed and set(before) <= set(paths())
@@ -159,7 +159,7 @@ def test_what_cant_be_listed_is_kept(site: Website, here: Path, status: int) -> 
         assert build(store="s.tll", allow_empty=True).removed == 4
     else:
         assert counts(report)["added"] == 1
-        del site.answers[failing]
+        del site.responses[failing]
         (here / "www/p/a/picture0000.png").unlink()
         assert build(store="s.tll").removed == 1
 
@@ -183,11 +183,11 @@ def test_a_host_that_is_gone_is_said_once(here: Path, monkeypatch: pytest.Monkey
 
 def test_a_picture_that_fails_is_tried_again(site: Website, here: Path) -> None:
     fill_folder(here / "www", 2)
-    site.answers["/picture0001.png"] = 500, {}, b""
+    site.responses["/picture0001.png"] = 500, {}, b""
     report = build([site.address], store="s.tll", recipe=TINY)
     assert counts(report) == {"added": 1, "embedded": 1}
     assert report.reasons() == {"unreadable": 1}
-    del site.answers["/picture0001.png"]
+    del site.responses["/picture0001.png"]
     assert counts(build(store="s.tll"))["added"] == 1
 
 
@@ -309,9 +309,9 @@ def test_originals_of_addresses(site: Website, here: Path) -> None:
     build([site.address], store="s.tll", recipe=TINY)
     with Store.open("s.tll") as store:
         picture = store.picture(hashlib.sha256(file.read_bytes()).hexdigest())
-    site.asked.clear()
+    site.requests.clear()
     assert original(picture) == file.read_bytes()
-    assert site.asked == [("GET", "/picture0000.png")]
+    assert site.requests == [("GET", "/picture0000.png")]
     file.write_bytes(png(50))
     with pytest.raises(MissingPictureError):
         original(picture)
@@ -377,7 +377,7 @@ def test_a_build_lists_each_folder_once(site: Website, here: Path) -> None:
     folders = ["/p/", "/p/a/", "/p/b/"]
 
     def listings(**options: Any) -> list[str]:
-        site.asked.clear()
+        site.requests.clear()
         build([root], store="s.tll", recipe=TINY, **options)
         return [path for path in site.gets() if path.endswith("/")]
 

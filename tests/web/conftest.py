@@ -1,4 +1,4 @@
-"""A store of drawn pictures, served on a real port, and somebody who asks."""
+"""A store of drawn pictures, served on a real port, and a client of it."""
 
 from __future__ import annotations
 

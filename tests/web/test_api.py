@@ -40,8 +40,8 @@ def wanted(hits: Any) -> list[tuple[str, float]]:
     return [(hit.sha256, hit.score) for hit in hits]
 
 
-def ask(client: httpx.Client, **question: object) -> httpx.Response:
-    return client.post("/api/query", json=question)
+def query(client: httpx.Client, **body: object) -> httpx.Response:
+    return client.post("/api/query", json=body)
 
 
 def test_what_is_served(client: httpx.Client) -> None:
@@ -57,10 +57,10 @@ def test_what_is_served(client: httpx.Client) -> None:
     }
 
 
-def test_an_indexed_picture_is_asked_with_by_id(
+def test_an_indexed_picture_is_queried_by_id(
     client: httpx.Client, store: Store, photos: list[Path]
 ) -> None:
-    response = ask(client, like=[{"id": digest(photos[0])}], limit=5)
+    response = query(client, like=[{"id": digest(photos[0])}], limit=5)
     assert found(response) == wanted(store.query(photos[0], 5))
     told = response.json()
     assert told["total_pictures"] == 12 and told["more"] is True
@@ -77,7 +77,7 @@ def test_an_indexed_picture_is_asked_with_by_id(
     }
 
 
-def test_an_uploaded_picture_is_asked_with_in_one_call(client: httpx.Client, store: Store) -> None:
+def test_an_uploaded_picture_is_queried_in_one_call(client: httpx.Client, store: Store) -> None:
     data = encoded(noise(77, 300, 200), "JPEG")
     expected = wanted(store.query(data, 7))
     assert found(client.post("/api/query?limit=7", content=data, headers=JPEG)) == expected
@@ -90,11 +90,11 @@ def test_an_uploaded_picture_is_asked_with_in_one_call(client: httpx.Client, sto
 def test_a_part_of_an_uploaded_picture(client: httpx.Client, store: Store) -> None:
     data = encoded(noise(77, 300, 200), "PNG")
     url = "/api/query?limit=3&crop=10%25,0%25,50%25,60%25"
-    answer = client.post(url, content=data, headers=JPEG)
-    assert found(answer) == wanted(store.query(data, 3, crop=Crop.parse("10%,0%,50%,60%")))
+    response = client.post(url, content=data, headers=JPEG)
+    assert found(response) == wanted(store.query(data, 3, crop=Crop.parse("10%,0%,50%,60%")))
     outside = client.post("/api/query?crop=900,900,10,10", content=data, headers=JPEG)
     assert outside.status_code == 422 and "is outside of it" in outside.json()["error"]
-    senseless = client.post("/api/looks?crop=left", content=data, headers=JPEG)
+    senseless = client.post("/api/uploads?crop=left", content=data, headers=JPEG)
     assert senseless.status_code == 422 and "crop 'left'" in senseless.json()["error"]
 
 
@@ -102,11 +102,11 @@ def test_more_like_these_less_like_that(
     client: httpx.Client, store: Store, photos: list[Path]
 ) -> None:
     data = encoded(noise(77), "PNG")
-    shown = client.post("/api/looks", content=data, headers=JPEG).json()
+    shown = client.post("/api/uploads", content=data, headers=JPEG).json()
     assert (shown["width"], shown["height"], shown["known"]) == (40, 30, None)
-    response = ask(
+    response = query(
         client,
-        like=[{"look": shown["look"], "weight": 2}, {"id": digest(photos[3])}],
+        like=[{"upload": shown["upload"], "weight": 2}, {"id": digest(photos[3])}],
         unlike=[{"id": digest(photos[5]), "weight": 0.5}],
         limit=12,
     )
@@ -117,37 +117,37 @@ def test_more_like_these_less_like_that(
     )
     hits = wanted(store.query_blend([one.weighing(2), two, other.weighing(-0.5)], 12))
     assert dict(found(response)) == pytest.approx(dict(hits))
-    assert len(found(response)) == 10  # those that were asked with are left out
-    again = ask(client, like=[{"id": digest(photos[3])}], include_self=True, limit=1)
+    assert len(found(response)) == 10  # those of the query are left out
+    again = query(client, like=[{"id": digest(photos[3])}], include_self=True, limit=1)
     assert found(again)[0][0] == digest(photos[3])
 
 
 def test_a_picture_that_is_indexed_is_known(client: httpx.Client, photos: list[Path]) -> None:
-    shown = client.post("/api/looks", content=photos[2].read_bytes(), headers=JPEG).json()
+    shown = client.post("/api/uploads", content=photos[2].read_bytes(), headers=JPEG).json()
     assert shown["known"] == digest(photos[2])
-    named = found(ask(client, like=[{"look": shown["look"]}]))
-    assert named == found(ask(client, like=[{"id": digest(photos[2])}])) and len(named) == 11
+    named = found(query(client, like=[{"upload": shown["upload"]}]))
+    assert named == found(query(client, like=[{"id": digest(photos[2])}])) and len(named) == 11
 
 
 @pytest.mark.usefixtures("anywhere")
 def test_pages_make_up_the_whole(client: httpx.Client, photos: list[Path]) -> None:
     like = [{"id": digest(photos[0])}]
-    whole = ask(client, like=like, limit=200).json()
+    whole = query(client, like=like, limit=200).json()
     assert len(whole["hits"]) == 11 and whole["more"] is False
     pages: list[Any] = []
     for offset in range(0, 11, 4):
-        page = ask(client, like=like, limit=4, offset=offset).json()
+        page = query(client, like=like, limit=4, offset=offset).json()
         assert page["more"] == (offset + 4 < 11)
         pages += page["hits"]
     assert pages == whole["hits"] and [hit["rank"] for hit in pages] == list(range(1, 12))
-    assert ask(client, like=like, offset=1990, limit=10).json()["hits"] == []
+    assert query(client, like=like, offset=1990, limit=10).json()["hits"] == []
 
 
 def test_filters(client: httpx.Client, photos: list[Path]) -> None:
     like = [{"id": digest(photos[0])}]
 
     def folders(**filters: object) -> set[str]:
-        response = ask(client, like=like, include_self=True, **filters)
+        response = query(client, like=like, include_self=True, **filters)
         assert response.status_code == 200, response.text
         return {f"{hit['folder']}/{hit['name']}" for hit in response.json()["hits"]}
 
@@ -156,29 +156,29 @@ def test_filters(client: httpx.Client, photos: list[Path]) -> None:
     assert folders(folder="right") == {one for one in everything if one.startswith("right/")}
     assert folders(folder="right/deep") == {one for one in everything if "deep" in one}
     assert folders(folder="righ") == folders(folder="[r]ight") == set()
-    assert folders(only=["picture000[12].png"]) == {
+    assert folders(filter=["picture000[12].png"]) == {
         "left/picture0001.png",
         "left/picture0002.png",
     }
-    assert folders(folder="right", only=["deep"]) == folders(folder="right/deep")
-    assert folders(folder="right", only=["deep/*8.png"]) == {"right/deep/picture0008.png"}
-    best = ask(client, like=like).json()["hits"]
-    few = ask(client, like=like, min_score=best[3]["score"]).json()["hits"]
+    assert folders(folder="right", filter=["deep"]) == folders(folder="right/deep")
+    assert folders(folder="right", filter=["deep/*8.png"]) == {"right/deep/picture0008.png"}
+    best = query(client, like=like).json()["hits"]
+    few = query(client, like=like, min_score=best[3]["score"]).json()["hits"]
     assert few == best[:4]
     for folder in ("../photos", "left/../right", "a\0b"):
-        refused = ask(client, like=like, folder=folder)
+        refused = query(client, like=like, folder=folder)
         assert refused.status_code == 422 and "folder" in refused.json()["error"]
-    refused = ask(client, like=like, only=["/etc/*"])
-    assert refused.status_code == 422 and "only" in refused.json()["error"]
+    refused = query(client, like=like, filter=["/etc/*"])
+    assert refused.status_code == 422 and "filter" in refused.json()["error"]
 
 
 @pytest.mark.parametrize(
-    ("question", "says"),
+    ("body", "says"),
     [
         ({}, "name 1 to 16 pictures"),
         ({"like": []}, "name 1 to 16 pictures"),
         ({"like": [{}]}, "like.0: say either"),
-        ({"like": [{"id": "0" * 64, "look": "x"}]}, "like.0: say either"),
+        ({"like": [{"id": "0" * 64, "upload": "x"}]}, "like.0: say either"),
         ({"like": [{"id": "../../etc/passwd"}]}, "like.0.id"),
         ({"like": [{"id": "0" * 64, "weight": -1}]}, "like.0.weight"),
         ({"like": [{"id": "0" * 64}] * 17}, "name 1 to 16 pictures"),
@@ -187,28 +187,28 @@ def test_filters(client: httpx.Client, photos: list[Path]) -> None:
         ({"like": [{"id": "0" * 64}], "offset": -1}, "offset"),
         ({"like": [{"id": "0" * 64}], "offset": 1990, "limit": 11}, "beyond the best 2,000"),
         ({"like": [{"id": "0" * 64}], "k": 3}, "k"),
-        ({"like": [{"id": "0" * 64}], "only": [""]}, "1 to 255 characters"),
+        ({"like": [{"id": "0" * 64}], "filter": [""]}, "1 to 255 characters"),
     ],
 )
-def test_senseless_questions(client: httpx.Client, question: dict[str, Any], says: str) -> None:
-    response = ask(client, **question)
+def test_senseless_queries(client: httpx.Client, body: dict[str, Any], says: str) -> None:
+    response = query(client, **body)
     assert response.status_code == 422 and list(response.json()) == ["error"]
     assert says in response.json()["error"] and "\n" not in response.json()["error"]
 
 
 def test_pictures_that_cancel_each_other_out(client: httpx.Client, photos: list[Path]) -> None:
     one = [{"id": digest(photos[0])}]
-    response = ask(client, like=one, unlike=one)
+    response = query(client, like=one, unlike=one)
     assert response.status_code == 422 and "cancel each other out" in response.json()["error"]
 
 
 def test_what_is_not_there(client: httpx.Client) -> None:
     nobody = "0" * 64
-    assert ask(client, like=[{"id": nobody}]).status_code == 404
+    assert query(client, like=[{"id": nobody}]).status_code == 404
     for path in ("", "/thumbnail", "/file"):
         response = client.get(f"/api/pictures/{nobody}{path}")
         assert response.status_code == 404 and "no picture" in response.json()["error"]
-    gone = ask(client, like=[{"look": "never-shown"}])
+    gone = query(client, like=[{"upload": "never-shown"}])
     assert gone.status_code == 410 and "upload it again" in gone.json()["error"]
     assert client.get("/api/nothing").json() == {"error": "Not Found"}
     assert client.get("/api/query").status_code == 405
@@ -268,7 +268,7 @@ def test_names_of_any_bytes(client: httpx.Client, photos: list[Path]) -> None:
     id = digest(Path(os.fsdecode(odd)))
     assert client.get(f"/api/pictures/{id}").json()["name"] == '\\xff\\n"odd".png'
     assert client.get(f"/api/pictures/{id}/file").headers["content-disposition"].endswith(".png")
-    hits = ask(client, like=[{"id": id}], include_self=True).json()["hits"]
+    hits = query(client, like=[{"id": id}], include_self=True).json()["hits"]
     assert hits[0]["name"] == '\\xff\\n"odd".png'
 
 
@@ -282,10 +282,10 @@ def test_several_roots_are_told_apart(here: Path) -> None:
         assert names == ["photos", "photos (2)"]
         like = [{"id": digest(next((here / "one/photos/deep").iterdir()))}]
         for name in names:
-            hits = ask(client, like=like, include_self=True, folder=name).json()["hits"]
+            hits = query(client, like=like, include_self=True, folder=name).json()["hits"]
             assert {hit["folder"] for hit in hits} == {f"{name}/deep"} and len(hits) == 2
         assert str(here) not in client.get("/api/info").text
-        assert ask(client, like=like, folder="elsewhere").status_code == 422
+        assert query(client, like=like, folder="elsewhere").status_code == 422
 
 
 def test_a_build_beside_shows_up(
@@ -298,12 +298,12 @@ def test_a_build_beside_shows_up(
     told = client.get("/api/info").json()
     assert told["pictures"] == 14 and told["generation"] > 1
     assert told["folders"][0] == {"name": "left", "pictures": 3}
-    hits = found(ask(client, like=[{"id": digest(new[0])}], include_self=True))
+    hits = found(query(client, like=[{"id": digest(new[0])}], include_self=True))
     assert hits[0][0] == digest(new[0]) and len(hits) == 14
-    assert ask(client, like=[{"id": digest(new[0])}]).json()["total_pictures"] == 14
+    assert query(client, like=[{"id": digest(new[0])}]).json()["total_pictures"] == 14
 
 
-def test_fifty_at_once_get_right_answers(
+def test_fifty_at_once_get_right_hits(
     client: httpx.Client, store: Store, photos: list[Path]
 ) -> None:
     uploads = [encoded(noise(seed, 120, 90), "JPEG") for seed in range(900, 910)]
@@ -322,10 +322,10 @@ def test_fifty_at_once_get_right_answers(
         def one(at: int) -> bool:
             if at % 2:
                 id = list(by_id)[at % len(by_id)]
-                return found(ask(crowd, like=[{"id": id}], limit=3)) == by_id[id]
+                return found(query(crowd, like=[{"id": id}], limit=3)) == by_id[id]
             data = uploads[at % len(uploads)]
-            answer = crowd.post("/api/query?limit=3", content=data, headers=JPEG)
-            return found(answer) == expected[at % len(uploads)]
+            response = crowd.post("/api/query?limit=3", content=data, headers=JPEG)
+            return found(response) == expected[at % len(uploads)]
 
         assert all(people.map(one, range(300)))
     assert client.get("/api/info").status_code == 200
@@ -340,15 +340,15 @@ values = st.recursive(
 )
 weights = st.floats(0.1, 3) | st.integers(-2, 2) | values
 ids = st.sampled_from(["0" * 64, "HELD"]) | values
-parts = st.fixed_dictionaries({}, optional={"id": ids, "look": values, "weight": weights})
+parts = st.fixed_dictionaries({}, optional={"id": ids, "upload": values, "weight": weights})
 patterns = st.sampled_from(["*", "[", "*/*", "[!a]*", "\ud800"]) | st.text()
 folders = st.sampled_from(["left", "right/deep", "", "/", "..", "*"]) | values
-questions = st.fixed_dictionaries(
+query_bodies = st.fixed_dictionaries(
     {"like": st.lists(parts, max_size=3) | values},
     optional={
         "unlike": values,
         "folder": folders,
-        "only": st.lists(patterns, max_size=3) | values,
+        "filter": st.lists(patterns, max_size=3) | values,
         "min_score": st.floats() | values,
         "limit": st.integers(-1, 300) | values,
         "offset": st.integers(-1, 2100) | values,
@@ -360,9 +360,9 @@ questions = st.fixed_dictionaries(
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(questions | values)
-def test_any_json_is_answered(client: httpx.Client, photos: list[Path], question: Any) -> None:
-    text = json.dumps(question).replace('"HELD"', f'"{digest(photos[0])}"')
+@given(query_bodies | values)
+def test_any_json_gets_a_response(client: httpx.Client, photos: list[Path], body: Any) -> None:
+    text = json.dumps(body).replace('"HELD"', f'"{digest(photos[0])}"')
     response = client.post(
         "/api/query", content=text.encode(), headers={"content-type": "application/json"}
     )
@@ -391,17 +391,17 @@ def test_the_docs_are_whole_and_need_nobody_else(client: httpx.Client) -> None:
 
 
 def test_metrics(client: httpx.Client, photos: list[Path]) -> None:
-    ask(client, like=[{"id": digest(photos[0])}])
-    client.post("/api/looks", content=b"nonsense", headers=JPEG)
-    client.post("/api/looks", content=photos[0].read_bytes(), headers=JPEG)
+    query(client, like=[{"id": digest(photos[0])}])
+    client.post("/api/uploads", content=b"nonsense", headers=JPEG)
+    client.post("/api/uploads", content=photos[0].read_bytes(), headers=JPEG)
     text = client.get("/metrics").text
     for line in (
         'tll_index_requests_total{method="POST",route="/api/query",status="200"} 1.0',
-        'tll_index_requests_total{method="POST",route="/api/looks",status="415"} 1.0',
-        'tll_index_request_seconds_count{route="/api/looks"} 2.0',
+        'tll_index_requests_total{method="POST",route="/api/uploads",status="415"} 1.0',
+        'tll_index_request_seconds_count{route="/api/uploads"} 2.0',
         'tll_index_uploads_refused_total{status="415"} 1.0',
         "tll_index_pictures 12.0",
-        "tll_index_looks 1.0",
+        "tll_index_uploads_remembered 1.0",
         "tll_index_decoders_lost 0.0",
         "tll_index_held_bytes 0.0",
     ):
@@ -419,5 +419,18 @@ def test_a_store_without_pictures(here: Path) -> None:
         told = client.get("/api/info").json()
         assert (told["pictures"], told["folders"]) == (0, [])
         assert client.get("/api/random").json() == {"pictures": []}
-        answer = client.post("/api/query", content=encoded(noise(1), "PNG"), headers=JPEG)
-        assert answer.json()["hits"] == [] and answer.json()["more"] is False
+        response = client.post("/api/query", content=encoded(noise(1), "PNG"), headers=JPEG)
+        assert response.json()["hits"] == [] and response.json()["more"] is False
+
+
+def test_names_of_version_0_1_are_read(client: httpx.Client, photos: list[Path]) -> None:
+    data = encoded(noise(77), "PNG")
+    shown = client.post("/api/looks", content=data, headers=JPEG).json()
+    assert shown["look"] == shown["upload"]
+    expected = found(query(client, like=[{"upload": shown["upload"]}], filter=["left"]))
+    assert len(expected) == 4
+    assert found(query(client, like=[{"look": shown["look"]}], only=["left"])) == expected
+    url = "/api/query?only=left&only=nothing"
+    assert found(client.post(url, content=data, headers=JPEG)) == expected
+    assert query(client, like=[{"look": "x", "upload": "x"}]).status_code == 422
+    assert "/api/looks" not in client.get("/api/openapi.json").json()["paths"]

@@ -43,8 +43,8 @@ def test_from_start_to_end(photos: list[Path], spawn: Spawn, number: int) -> Non
     picture.save("upload.png")
     upload = Path("upload.png").read_bytes()
     kind = {"content-type": "image/png"}
-    ask = f"{url}api/query"
-    shown = httpx.post(ask, content=upload, headers=kind, timeout=60, trust_env=False)
+    query = f"{url}api/query"
+    shown = httpx.post(query, content=upload, headers=kind, timeout=60, trust_env=False)
     assert shown.status_code == 200
     with httpx.Client(timeout=60, trust_env=False) as idle:  # a connection that is kept open
         idle.get(f"{url}healthz")
@@ -61,7 +61,7 @@ def test_two_signals_end_it_at_once(photos: list[Path], spawn: Spawn) -> None:
     where = httpx.URL(address(process))
     with socket.create_connection((where.host, where.port)) as line:  # an upload that never ends
         line.sendall(
-            b"POST /api/looks HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
+            b"POST /api/uploads HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
             b"Content-Length: 9\r\n\r\n"
         )
         time.sleep(0.2)

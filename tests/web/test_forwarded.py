@@ -14,7 +14,7 @@ from starlette.datastructures import Headers
 from tll_index.core.errors import UsageError
 from tll_index.web import Options, Server
 from tll_index.web.http.forwarded import Forwarded, networks, reached_as, root_path, route_of
-from tll_index.web.server import _names
+from tll_index.web.listening import host_names
 
 TOKEN = "a-token-of-some-length"
 Serve = Callable[..., httpx.Client]
@@ -104,7 +104,7 @@ def test_same_origin_behind_a_proxy(
     proxied: httpx.Client, headers: dict[str, str], status: int
 ) -> None:
     """415: let in, though this is no picture."""
-    assert proxied.post("/api/looks", content=b"x", headers=headers).status_code == status
+    assert proxied.post("/api/uploads", content=b"x", headers=headers).status_code == status
 
 
 def test_a_name_with_its_port(served: Serve) -> None:
@@ -112,7 +112,7 @@ def test_a_name_with_its_port(served: Serve) -> None:
     headers = {"host": "pictures.example"}
     for port, status in {8443: 415, 1: 403}.items():
         told = {**headers, "origin": f"https://pictures.example:{port}"}
-        assert client.post("/api/looks", content=b"x", headers=told).status_code == status
+        assert client.post("/api/uploads", content=b"x", headers=told).status_code == status
 
 
 @pytest.mark.parametrize(
@@ -126,13 +126,13 @@ def test_a_name_with_its_port(served: Serve) -> None:
     ],
 )
 def test_names(said: str, found: set[str]) -> None:
-    assert _names("192.0.2.1", [said]) == {"192.0.2.1", *found}
+    assert host_names("192.0.2.1", [said]) == {"192.0.2.1", *found}
 
 
 @pytest.mark.parametrize("said", ["", "two names", "a/b", "me@host", "host:x", "[::1"])
 def test_what_is_no_name(said: str) -> None:
     with pytest.raises(UsageError, match="--allow-host"):
-        _names("127.0.0.1", [said])
+        host_names("127.0.0.1", [said])
 
 
 def told(client: str, headers: dict[str, str], **options: Any) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def told(client: str, headers: dict[str, str], **options: Any) -> dict[str, Any]
         "type": "http", "method": "GET", "path": "/api/info", "scheme": "http", "headers": raw,
         "client": (client, 1),
     }  # fmt: skip
-    return dict(Forwarded(None, Options(**options))._told(scope))  # type: ignore[arg-type]
+    return dict(Forwarded(None, Options(**options))._rewritten(scope))  # type: ignore[arg-type]
 
 
 SAID = {
@@ -246,7 +246,7 @@ def test_the_printed_address(store: Any) -> None:
     server.stop()
 
 
-def test_head_is_answered_as_get_is(client: httpx.Client, photos: list[Path]) -> None:
+def test_head_is_treated_as_get(client: httpx.Client, photos: list[Path]) -> None:
     id = hashlib.sha256(photos[0].read_bytes()).hexdigest()
     paths = ["/", "/healthz", "/static/app.js", "/api/openapi.json", "/api/docs"]
     paths += [f"/api/pictures/{id}{part}" for part in ("", "/thumbnail", "/file")]
@@ -258,7 +258,7 @@ def test_head_is_answered_as_get_is(client: httpx.Client, photos: list[Path]) ->
             assert head.headers.get(name) == got.headers.get(name), (path, name)
     for path in ("/api/info", "/api/random", "/metrics"):  # their length is another each time
         assert client.head(path).status_code == 200
-    assert client.head("/api/looks").status_code == client.get("/api/looks").status_code == 405
+    assert client.head("/api/uploads").status_code == client.get("/api/uploads").status_code == 405
     tag = {"if-none-match": f'"{id}-320"'}
     assert client.head(f"/api/pictures/{id}/thumbnail", headers=tag).status_code == 304
     counted = client.get("/metrics").text

@@ -1,4 +1,4 @@
-"""Who may ask: names, origins, tokens; and how much."""
+"""Which requests come in: names, origins, tokens; and how much."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ def test_own_names(client: httpx.Client, served: Serve) -> None:
 def test_foreign_pages_send_nothing(
     client: httpx.Client, headers: dict[str, str], status: int
 ) -> None:
-    assert client.post("/api/looks", content=b"x", headers=headers).status_code == status
+    assert client.post("/api/uploads", content=b"x", headers=headers).status_code == status
     own = {"origin": f"http://{client.base_url.host}:{client.base_url.port}"}
-    assert client.post("/api/looks", content=b"x", headers=own).status_code == 415
+    assert client.post("/api/uploads", content=b"x", headers=own).status_code == 415
 
 
 def test_foreign_pages_show_nothing(client: httpx.Client) -> None:
@@ -109,7 +109,7 @@ def test_without_the_token(secret: httpx.Client) -> None:
     assert secret.get("/healthz").status_code == 200
     assert secret.get("/static/reference.css").status_code == 200
     assert secret.get("/static/../api/info").status_code == 401
-    assert secret.get("/static/%2e%2e/desk.py").status_code == 404
+    assert secret.get("/static/%2e%2e/app.py").status_code == 404
 
 
 def test_with_the_token(secret: httpx.Client) -> None:
@@ -173,7 +173,7 @@ def small(served: Serve) -> httpx.Client:
 
 def test_uploads_that_are_too_large(small: httpx.Client) -> None:
     data = encoded(noise(1, 30, 30), "BMP")
-    assert small.post("/api/looks", content=data, headers=JPEG).status_code == 200
+    assert small.post("/api/uploads", content=data, headers=JPEG).status_code == 200
 
     def chunks(size: int) -> Iterator[bytes]:  # without a Content-Length
         yield data
@@ -181,13 +181,13 @@ def test_uploads_that_are_too_large(small: httpx.Client) -> None:
             yield bytes(10_000)
 
     for content in (data + bytes(300_000), chunks(300_000)):
-        refused = small.post("/api/looks", content=content, headers=JPEG)
+        refused = small.post("/api/uploads", content=content, headers=JPEG)
         assert refused.status_code == 413 and "larger than" in refused.json()["error"]
     form = small.post("/api/query", files={"picture": data + bytes(300_000)})
     assert form.status_code == 413
-    question = small.post("/api/query", json={"like": ["x" * 300_000]})
-    assert question.status_code == 413
-    assert small.post("/api/looks", content=chunks(100_000), headers=JPEG).status_code == 200
+    query = small.post("/api/query", json={"like": ["x" * 300_000]})
+    assert query.status_code == 413
+    assert small.post("/api/uploads", content=chunks(100_000), headers=JPEG).status_code == 200
 
 
 def test_an_upload_that_says_how_large_it_is_need_not_be_sent(small: httpx.Client) -> None:
@@ -204,7 +204,7 @@ def raw(client: httpx.Client, head: str, *parts: bytes) -> bytes:
         return line.recv(1 << 16)
 
 
-HEAD = "POST /api/looks HTTP/1.1\nHost: localhost\nContent-Type: image/jpeg\n"
+HEAD = "POST /api/uploads HTTP/1.1\nHost: localhost\nContent-Type: image/jpeg\n"
 
 
 def test_uploads_that_never_end(small: httpx.Client) -> None:
@@ -236,23 +236,23 @@ def test_too_much_in_memory_at_once(served: Serve, photos: list[Path]) -> None:
         deadline = time.monotonic() + 10
         while "held_bytes 40000.0" not in crowded.get("/metrics").text:
             assert time.monotonic() < deadline
-        refused = crowded.post("/api/looks", content=data, headers=JPEG)
+        refused = crowded.post("/api/uploads", content=data, headers=JPEG)
         assert refused.status_code == 503 and int(refused.headers["retry-after"]) > 0
     while "held_bytes 0.0" not in crowded.get("/metrics").text:
         assert time.monotonic() < deadline
-    assert crowded.post("/api/looks", content=data, headers=JPEG).status_code == 200
+    assert crowded.post("/api/uploads", content=data, headers=JPEG).status_code == 200
     id = hashlib.sha256(photos[0].read_bytes()).hexdigest()
     assert crowded.get(f"/api/pictures/{id}/file").status_code == 200
     assert "held_bytes 0.0" in crowded.get("/metrics").text
 
 
 def test_too_many_at_once(served: Serve) -> None:
-    """Some are told to come again; whoever does gets an answer."""
+    """Some are told to come again; whoever does gets a response."""
     busy = served(options=Options(waiting=0))
     data = encoded(noise(1, 3000, 3000), "PNG")
 
     def post(_: int) -> int:
-        url = f"{busy.base_url}/api/looks?crop=0,0,9,9"
+        url = f"{busy.base_url}/api/uploads?crop=0,0,9,9"
         return httpx.post(url, content=data, headers=JPEG, timeout=60, trust_env=False).status_code
 
     with ThreadPoolExecutor(24) as people:

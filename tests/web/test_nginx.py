@@ -146,7 +146,7 @@ def test_through_nginx(outside: Outside, photos: list[Path]) -> None:
         upload = encoded(noise(1, 300, 300), "PNG")
         for headers in (own, {}):
             kind = {"content-type": "image/png"}
-            seen = client.post(f"{root}/api/looks", content=upload, headers={**headers, **kind})
+            seen = client.post(f"{root}/api/uploads", content=upload, headers={**headers, **kind})
             assert seen.status_code == 200
         turned = client.get(f"{root}/api/info/")
         assert turned.headers["location"] == f"{root}/api/info"
@@ -154,7 +154,7 @@ def test_through_nginx(outside: Outside, photos: list[Path]) -> None:
 
 def test_what_a_foreign_page_asks_stays_outside(outside: Outside) -> None:
     for client in outside.clients:
-        ask = f"{outside.root}/api/looks"
+        url = f"{outside.root}/api/uploads"
         for headers in (
             {"origin": "https://evil.example"},
             {"origin": f"https://{NAME}:1"},
@@ -163,7 +163,7 @@ def test_what_a_foreign_page_asks_stays_outside(outside: Outside) -> None:
             {"host": "evil.example"},
             {"host": "evil.example", "x-forwarded-host": NAME},
         ):
-            refused = client.post(ask, content=b"x", headers={**BEARER, **headers})
+            refused = client.post(url, content=b"x", headers={**BEARER, **headers})
             assert refused.status_code == 403, headers
 
 
@@ -175,16 +175,16 @@ def test_an_older_browser_through_the_documented_lines(through: Through, path: s
     large = encoded(noise(1, 1200, 1000), "BMP")
     for client in outside.clients:
         headers = {**BEARER, "origin": origin(client), "content-type": "image/bmp"}
-        ask = f"{outside.root}/api/looks"
-        assert client.post(ask, content=large, headers=headers).status_code == 200
+        url = f"{outside.root}/api/uploads"
+        assert client.post(url, content=large, headers=headers).status_code == 200
         elsewhere = {**headers, "origin": f"{origin(client)}1"}
-        assert client.post(ask, content=b"x", headers=elsewhere).status_code == 403
+        assert client.post(url, content=b"x", headers=elsewhere).status_code == 403
 
 
 def test_a_hidden_port_is_named_in_the_refusal(through: Through) -> None:
     outside = through(BARE)
     headers = {**BEARER, "origin": origin(outside.plain)}
-    refused = outside.plain.post("/api/looks", content=b"x", headers=headers)
+    refused = outside.plain.post("/api/uploads", content=b"x", headers=headers)
     assert refused.status_code == 403 and "pass on the name and port" in refused.json()["error"]
 
 
@@ -193,7 +193,7 @@ def test_the_page_below_a_path_in_a_browser(store: Store, tmp_path: Path) -> Non
     """Over TLS on another port: it loads, takes a picture, shows what looks like it."""
     from playwright.sync_api import expect
 
-    from chromium import Visit, answered, cards, chromium, give
+    from chromium import Visit, cards, chromium, give, wait_for_hits
 
     options = Options(root_path="/lookalikes")
     with (
@@ -208,8 +208,8 @@ def test_the_page_below_a_path_in_a_browser(store: Store, tmp_path: Path) -> Non
             )
             expect(cards(page)).to_have_count(12)
             give(page, "#hero", ("new.png", "image/png", encoded(noise(77, 200, 200), "PNG")))
-            answered(page)
+            wait_for_hits(page)
             expect(cards(page).first.locator("img")).to_have_js_property("complete", True)
             visit.close()
-    own = f"asked elsewhere: blob:https://localhost:{tls}/"  # which has no path
+    own = f"request elsewhere: blob:https://localhost:{tls}/"  # which has no path
     assert not [one for one in visit.faults if not one.startswith(own)] and not visit.said

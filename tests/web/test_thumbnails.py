@@ -50,12 +50,12 @@ def test_made_once_and_kept(large: Path, served: Callable[..., httpx.Client], ho
     url = f"/api/pictures/{digest(large)}/thumbnail?side=320"
     first = served()
     with ThreadPoolExecutor(20) as people:
-        answers = list(people.map(lambda _: first.get(url).content, range(40)))
-    assert len(set(answers)) == 1
+        bodies = list(people.map(lambda _: first.get(url).content, range(40)))
+    assert len(set(bodies)) == 1
     kept = files_in(home / "cache/thumbnails")
     assert [path.name for path in kept] == [f"{digest(large)}-320"]
     large.unlink()  # so that nobody could make it again
-    assert served().get(url).content == answers[0]
+    assert served().get(url).content == bodies[0]
 
 
 def test_a_damaged_one_is_made_again(large: Path, client: httpx.Client, home: Path) -> None:

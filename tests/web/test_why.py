@@ -15,7 +15,7 @@ from pictures import encoded, noise
 from tll_index import Store, why
 from tll_index.engine.images.decode import Geometry, decode
 from tll_index.indexer.store.query import QueryEmbedding
-from tll_index.web.pictures import uploaded_queries as looks
+from tll_index.web.pictures import uploaded_queries
 
 
 def digest(path: Path) -> str:
@@ -26,9 +26,9 @@ def ask(client: httpx.Client, a: str, b: str) -> httpx.Response:
     return client.get("/api/why", params={"a": a, "b": b})
 
 
-def look(client: httpx.Client, data: bytes) -> dict[str, object]:
+def upload(client: httpx.Client, data: bytes) -> dict[str, object]:
     headers = {"content-type": "image/png"}
-    return dict(client.post("/api/looks", content=data, headers=headers).json())
+    return dict(client.post("/api/uploads", content=data, headers=headers).json())
 
 
 def shown(response: httpx.Response) -> np.ndarray:
@@ -54,7 +54,7 @@ def test_of_two_indexed_pictures(client: httpx.Client, store: Store, photos: lis
 
 def test_of_an_upload(client: httpx.Client, store: Store, photos: list[Path]) -> None:
     data = encoded(noise(77), "PNG")
-    image = shown(ask(client, str(look(client, data)["look"]), digest(photos[0])))
+    image = shown(ask(client, str(upload(client, data)["upload"]), digest(photos[0])))
     assert (image == drawn(store, data, photos[0].read_bytes())).all()
 
 
@@ -62,10 +62,12 @@ def test_an_upload_that_is_indexed_is_read_from_its_file(
     client: httpx.Client, photos: list[Path]
 ) -> None:
     a, b = photos[:2]
-    told = look(client, a.read_bytes())
+    told = upload(client, a.read_bytes())
     assert told["known"] == digest(a)
-    by_look, by_id = (shown(ask(client, str(one), digest(b))) for one in (told["look"], digest(a)))
-    assert (by_look == by_id).all()
+    by_upload, by_id = (
+        shown(ask(client, str(one), digest(b))) for one in (told["upload"], digest(a))
+    )
+    assert (by_upload == by_id).all()
 
 
 @pytest.mark.parametrize("strange", ["nobody", "../../etc/passwd", ""])
@@ -90,9 +92,11 @@ def test_pictures_that_are_not_there(client: httpx.Client, photos: list[Path]) -
 
 
 def test_only_the_last_squares_are_kept() -> None:
-    held = looks.UploadedQueries(1000, 60.0)
+    held = uploaded_queries.UploadedQueries(1000, 60.0)
     square = decode(encoded(noise(1), "PNG"), Geometry(8, fit="squash"))
-    seen = looks.Seen(QueryEmbedding("-", np.ones((1, 1), np.float32)), 1, 1, None, square)
-    names = [held.keep(seen) for _ in range(looks._PICTURES + 5)]
+    query = uploaded_queries.UploadedQuery(
+        QueryEmbedding("-", np.ones((1, 1), np.float32)), 1, 1, None, square
+    )
+    names = [held.keep(query) for _ in range(uploaded_queries._SQUARES + 5)]
     kept = [found.picture is not None for name in names if (found := held.get(name))]
-    assert kept == [False] * 5 + [True] * looks._PICTURES
+    assert kept == [False] * 5 + [True] * uploaded_queries._SQUARES

@@ -1,97 +1,30 @@
-"""The API's documentation: one plain page out of its OpenAPI description, without any script."""
+"""The API's OpenAPI description."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from fastapi.openapi.utils import get_openapi
+
+from ..http.schemas import QueryRequest
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 
-def reference(document: dict[str, Any]) -> str:
-    """The page, HTML."""
-    from jinja2 import Environment, PackageLoader
-
-    jinja = Environment(
-        loader=PackageLoader("tll_index.web.api"), autoescape=True, trim_blocks=True
-    )
-    schemas = [
-        {"name": name, "about": schema.get("description", ""), "fields": list(_fields(schema))}
-        for name, schema in document["components"]["schemas"].items()
-        if "properties" in schema
-    ]
-    root = document.get("servers", [{"url": ""}])[0]["url"]
-    return jinja.get_template("reference.html").render(
-        root=root,
-        title=document["info"]["title"],
-        version=document["info"]["version"],
-        calls=list(_calls(document)),
-        schemas=schemas,
-    )
+def describe(app: FastAPI, root_path: str = "") -> dict[str, Any]:
+    """The document, for somebody who reaches the application below `root_path`."""
+    document = _made_once(app)
+    return {**document, "servers": [{"url": root_path}]} if root_path else document
 
 
-def _calls(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for path, methods in document["paths"].items():
-        for method, call in methods.items():
-            body = call.get("requestBody", {}).get("content", {})
-            yield {
-                "method": method.upper(),
-                "path": path,
-                "about": call.get("description", ""),
-                "parameters": [
-                    {
-                        "name": one["name"],
-                        "in": one["in"],
-                        "type": _type(one["schema"]),
-                        "about": one.get("description") or one["schema"].get("description", ""),
-                    }
-                    for one in call.get("parameters", [])
-                ],
-                "bodies": [
-                    {"media": media, "type": _type(content["schema"])}
-                    for media, content in body.items()
-                ],
-                "answers": [
-                    {
-                        "status": status,
-                        "media": media,
-                        "type": _type(content.get("schema", {})),
-                    }
-                    for status, response in call["responses"].items()
-                    for media, content in (response.get("content") or {"": {}}).items()
-                ],
-            }
-
-
-def _fields(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for name, field in schema["properties"].items():
-        yield {
-            "name": name,
-            "type": _type(field),
-            "about": field.get("description", ""),
-            "required": name in schema.get("required", ()),
-        }
-
-
-def _type(schema: dict[str, Any]) -> str:
-    """A schema in a few words."""
-    if reference := schema.get("$ref"):
-        return str(reference.rpartition("/")[2])
-    if choices := schema.get("anyOf"):
-        return " or ".join(_type(choice) for choice in choices)
-    if schema.get("type") == "array":
-        return f"list of {_type(schema['items'])}"
-    if schema.get("format") == "binary":
-        return "a file"
-    if "properties" in schema:
-        return "fields " + ", ".join(schema["properties"])
-    text = [str(schema.get("type", ""))]
-    text += [f"{word} {schema[key]:g}" for key, word in _BOUNDS.items() if key in schema]
-    if schema.get("default") is not None:
-        text.append(f"default {schema['default']}")
-    return ", ".join(word for word in text if word)
-
-
-_BOUNDS = {
-    "minimum": "at least",
-    "exclusiveMinimum": "above",
-    "maximum": "at most",
-}
+def _made_once(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        model = QueryRequest.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(model.pop("$defs", {}), **{QueryRequest.__name__: model})
+        app.openapi_schema = document
+    return app.openapi_schema

@@ -13,12 +13,12 @@ from ...core.version import __version__
 from ...engine.images.decode import Picture
 from ...indexer.backends.layout import thumbnails_of
 from ...indexer.store.info import indexed, sampled
-from ..http import schemas as schemas
 from ..http.budget import Budget
 from ..http.metrics import Metrics
 from ..http.responses import log
-from ..pictures.public_paths import Folders, PublicPaths
-from ..pictures.refs import of_picture
+from ..http.schemas import DEEPEST_HIT, LARGEST_PAGE, MOST_PICTURES
+from ..pictures.facts import describe_picture
+from ..pictures.public_paths import PublicPaths, TopFolders
 from ..pictures.thumbnails import ThumbnailFiles, Thumbnails
 from ..pictures.uploaded_queries import UploadedQueries
 from ..pictures.workers import Workers
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from ..http.settings import Options
 
 _FEW = 10_000
-"""Up to so many pictures are listed to take some by chance."""
+"""Of up to so many pictures, random ones are taken from a list of all."""
 
 _DRAWS = 8
-"""Numbers that are drawn for each picture wanted, most of which some picture has."""
+"""Numbers that are drawn for each picture wanted; some belong to no picture any more."""
 
 
 class ApiState:
-    """Of one server."""
+    """What all requests to one server share."""
 
     def __init__(self, store: Store, options: Options) -> None:
         """Loads the network.
@@ -51,18 +51,18 @@ class ApiState:
         self.options = options
         self.budget = Budget(options.held_bytes)
         self.workers = Workers(geometry, settings, options.waiting)
-        self.embeddings = UploadedQueries(options.embeddings, options.look_seconds)
+        self.uploads = UploadedQueries(options.remembered_uploads, options.remembered_seconds)
         self.thumbnails = Thumbnails(
             store,
             self.workers,
             ThumbnailFiles(thumbnails_of(store.about.id, settings), options.thumbnail_bytes),
         )
         self.metrics = Metrics()
-        self._folders = Folders(store)
-        self._watch()
+        self._folders = TopFolders(store)
+        self._add_gauges()
 
     def warm_up(self) -> None:
-        """Look at a grey square and ask with it, so that the first question is as quick as others.
+        """Encode a grey square and search with it, so that the first query is as quick as others.
 
         Raises:
             StoreError: the store can't be read.
@@ -72,7 +72,7 @@ class ApiState:
         self.store.query_blend([self.store.encode_decoded(grey)], 1)
 
     def info(self) -> dict[str, Any]:
-        """A `schemas.Info`."""
+        """A `ServiceInfo`."""
         with self.store.catalog.reading() as reader:
             counts = {
                 "pictures": reader.images - reader.orphans,
@@ -87,39 +87,41 @@ class ApiState:
             "backbone": made_by.backbone,
             "lens": made_by.lens_sha256 is not None,
             "dimension": made_by.dimension,
-            "words": self.store.about.text is not None,
+            "text": self.store.about.text is not None,
             "why": True,
             "folders": self._folders.now(),
             "limits": {
                 "upload_bytes": self.options.upload_bytes,
-                "page": schemas.LARGEST_PAGE,
-                "deepest": schemas.DEEPEST,
-                "pictures_a_query": schemas.MOST_PICTURES,
+                "page": LARGEST_PAGE,
+                "deepest": DEEPEST_HIT,
+                "pictures_a_query": MOST_PICTURES,
             },
         }
 
-    def sample(self, count: int) -> list[dict[str, Any]]:
-        """Pictures by chance, each a `schemas.PictureFacts`."""
+    def random_pictures(self, count: int) -> list[dict[str, Any]]:
+        """Random pictures, each a `PictureFacts`."""
         with self.store.catalog.reading() as reader:
-            found = _by_chance(reader, count)
-            entries = PublicPaths(reader.roots())
-        return [of_picture(picture, entries) for picture in found]
+            found = _draw(reader, count)
+            public = PublicPaths(reader.roots())
+        return [describe_picture(picture, public) for picture in found]
 
     def stop(self) -> None:
         """End the threads and processes; the store stays open."""
         self.workers.stop()
 
-    def _watch(self) -> None:
-        self.metrics.watch("pictures", "Pictures in the store.", self._pictures)
-        self.metrics.watch(
-            "looks", "Uploaded pictures that are remembered.", lambda: len(self.embeddings)
+    def _add_gauges(self) -> None:
+        self.metrics.add_gauge("pictures", "Pictures in the store.", self._pictures)
+        self.metrics.add_gauge(
+            "uploads_remembered",
+            "Uploaded pictures that are remembered.",
+            lambda: len(self.uploads),
         )
-        self.metrics.watch(
+        self.metrics.add_gauge(
             "decoders_lost",
             "Decoder processes that died or were given up.",
             lambda: self.workers.decoders.lost,
         )
-        self.metrics.watch(
+        self.metrics.add_gauge(
             "held_bytes", "Bytes of uploads and originals in memory.", lambda: self.budget.taken
         )
 
@@ -131,8 +133,8 @@ class ApiState:
             return float("nan")
 
 
-def _by_chance(reader: Reader, count: int) -> list[Indexed]:
-    """Different pictures, `count` of them or all there are."""
+def _draw(reader: Reader, count: int) -> list[Indexed]:
+    """Random pictures, all different: `count` of them, or all there are."""
     if reader.images > _FEW:
         shown = [number for number in reader.drawn(_DRAWS * count) if reader.paths_of(number, 1)]
         if len(shown) >= count:

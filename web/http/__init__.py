@@ -1,1 +1,1 @@
-"""What any route needs: bodies, answers, limits, who may ask, behind which proxy."""
+"""What any route needs: bodies, responses, limits, tokens, origins, reverse proxies."""

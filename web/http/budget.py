@@ -4,14 +4,14 @@ from __future__ import annotations
 
 
 class Budget:
-    """So many bytes, taken and given back; for the event loop's thread only."""
+    """A number of bytes that requests take and give back; for the event loop's thread only."""
 
     def __init__(self, most: int) -> None:
         self.most = most
         self.taken = 0
 
     def take(self, size: int) -> bool:
-        """Take so many, if they are there or nobody has any; whether that was so."""
+        """Take so many, if they are left or nobody has any; whether that was so."""
         if self.taken and self.taken + size > self.most:
             return False
         self.taken += size

@@ -1,7 +1,6 @@
-"""What a reverse proxy says of a request: for whom, and how the server was reached.
+"""What a reverse proxy says of a request: for which client, and how the server was reached.
 
-By which scheme, name and port, below which path. Only those that are trusted are believed; of
-others it is passed over.
+That is by which scheme, name and port, below which path. Only trusted proxies are believed.
 """
 
 from __future__ import annotations
@@ -29,12 +28,12 @@ _PREFIX = re.compile(r"(/(?!\.\.?(/|$))[A-Za-z0-9._~-]+)+")
 _OURS = ("/api", "/static")
 """What is below them can't be told from what is below a prefix of that name."""
 
-_SAID = "tll_index.forwarded"
+_FORWARDED = "tll_index.forwarded"
 """In the scope: what a trusted proxy said, see `reached_as`."""
 
 
 class Forwarded:
-    """The ASGI layer around everything: puts what a trusted proxy says in its place, and the page
+    """The outermost ASGI layer: rewrites the scope by what a trusted proxy says, and puts the page
     below the path that it has outside."""
 
     def __init__(self, app: ASGIApp, options: Options) -> None:
@@ -47,12 +46,12 @@ class Forwarded:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        told = self._told(scope)
-        root = told["root_path"]
-        if root and told["path"] == root and told["method"] in ("GET", "HEAD"):
-            query = told.get("query_string", b"").decode("latin-1")
+        rewritten = self._rewritten(scope)
+        root = rewritten["root_path"]
+        if root and rewritten["path"] == root and rewritten["method"] in ("GET", "HEAD"):
+            query = rewritten.get("query_string", b"").decode("latin-1")
             page = f"{root}/{'?' if query else ''}{query}"  # else its own links would lead astray
-            await RedirectResponse(page, 308)(told, receive, send)
+            await RedirectResponse(page, 308)(rewritten, receive, send)
             return
 
         async def send_relative(message: Message) -> None:
@@ -62,32 +61,32 @@ class Forwarded:
                     headers["location"] = _relative(to)
             await send(message)
 
-        await self._app(told, receive, send_relative)
+        await self._app(rewritten, receive, send_relative)
 
-    def _told(self, scope: Scope) -> Scope:
-        headers, told = Headers(scope=scope), dict(scope)
+    def _rewritten(self, scope: Scope) -> Scope:
+        headers, rewritten = Headers(scope=scope), dict(scope)
         root = self._root_path
         peer = scope["client"][0] if scope.get("client") else ""
         if _is_in(peer, self._trusted):
             scheme = _first(headers, "x-forwarded-proto").lower()
             host, port = _first(headers, "x-forwarded-host"), _first(headers, "x-forwarded-port")
-            told[_SAID] = {
+            rewritten[_FORWARDED] = {
                 "scheme": scheme if scheme in ("http", "https") else "",
                 "host": host,
                 "port": int(port) if re.fullmatch("[0-9]{1,5}", port) else None,
             }
-            told["scheme"] = told[_SAID]["scheme"] or scope["scheme"]
-            told["client"] = (self._client(headers, peer), 0)
+            rewritten["scheme"] = rewritten[_FORWARDED]["scheme"] or scope["scheme"]
+            rewritten["client"] = (self._client(headers, peer), 0)
             root = root or _prefix(_first(headers, "x-forwarded-prefix"))
-        told["root_path"] = root
+        rewritten["root_path"] = root
         if root and not is_below(scope["path"], root):  # the proxy took it off
-            told["path"] = root + scope["path"]
-        return told
+            rewritten["path"] = root + scope["path"]
+        return rewritten
 
     def _client(self, headers: Headers, peer: str) -> str:
         """The last address that no trusted proxy has, of those through which it came."""
-        for said in reversed(",".join(headers.getlist("x-forwarded-for")).split(",")):
-            address = _address(said)
+        for value in reversed(",".join(headers.getlist("x-forwarded-for")).split(",")):
+            address = _address(value)
             if address is None:
                 break
             peer = str(address)
@@ -97,15 +96,15 @@ class Forwarded:
 
 
 def reached_as(scope: Scope, headers: Headers) -> tuple[str, list[str]]:
-    """How whoever asks reached the server: the scheme, where a trusted proxy said it, else empty;
-    and the hosts (with a port, where one is known) under which, the Host header's first."""
-    said: dict[str, Any] = scope.get(_SAID, {})
+    """How the client reached the server: the scheme, where a trusted proxy said it, else empty; and
+    the hosts under which (with a port, where one is known), the Host header's first."""
+    forwarded: dict[str, Any] = scope.get(_FORWARDED, {})
     hosts = [headers.get("host", "")]
-    if said.get("host"):
-        hosts.append(said["host"])
-    if (port := said.get("port")) is not None:
+    if forwarded.get("host"):
+        hosts.append(forwarded["host"])
+    if (port := forwarded.get("port")) is not None:
         hosts += [f"{host}:{port}" for host in hosts if has_no_port(host)]
-    return said.get("scheme", ""), hosts
+    return forwarded.get("scheme", ""), hosts
 
 
 def has_no_port(host: str) -> bool:
@@ -127,28 +126,28 @@ def is_below(path: str, root: str) -> bool:
     return path == root or path.startswith(f"{root}/")
 
 
-def root_path(said: str) -> str:
+def root_path(value: str) -> str:
     """`--root-path` as it is used: "" or such as "/lookalikes".
 
     Raises:
         UsageError: it is none.
     """
-    found = f"/{said.strip('/')}" if said.strip("/") else ""
+    found = f"/{value.strip('/')}" if value.strip("/") else ""
     if found and not _PREFIX.fullmatch(found):
-        raise UsageError(f"--root-path: {shown(said)!r} is no path; take one such as /lookalikes")
+        raise UsageError(f"--root-path: {shown(value)!r} is no path; take one such as /lookalikes")
     if any(is_below(found, ours) for ours in _OURS):
-        raise UsageError(f"--root-path: {shown(said)!r} is a path of the server's own")
+        raise UsageError(f"--root-path: {shown(value)!r} is a path of the server's own")
     return found
 
 
-def networks(said: Iterable[str]) -> Networks:
+def networks(names: Iterable[str]) -> Networks:
     """Addresses and networks of proxies; * is all.
 
     Raises:
         UsageError: one is neither.
     """
     found: list[IPv4Network | IPv6Network] = []
-    for one in said:
+    for one in names:
         try:
             found += map(ip_network, ("0.0.0.0/0", "::/0") if one == "*" else (one,))
         except ValueError:
@@ -163,9 +162,9 @@ def _is_in(address: str, trusted: Networks) -> bool:
     return found is not None and any(found in network for network in trusted)
 
 
-def _address(said: str) -> Any:
+def _address(value: str) -> Any:
     """An IP address, without the port that some proxies add to it; None where it is none."""
-    text = said.strip()
+    text = value.strip()
     if match := re.fullmatch(r"\[([0-9A-Fa-f:.]+)\](:\d+)?|([0-9.]+):\d+", text):
         text = match[1] or match[3]
     try:
@@ -180,9 +179,9 @@ def _first(headers: Headers, name: str) -> str:
     return headers.get(name, "").partition(",")[0].strip()
 
 
-def _prefix(said: str) -> str:
+def _prefix(value: str) -> str:
     try:
-        return root_path(said)
+        return root_path(value)
     except UsageError:
         return ""
 

@@ -1,4 +1,4 @@
-"""HEAD where GET is: what would be sent, without its body."""
+"""HEAD wherever there is GET: what would be sent, without its body."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Head:
-    """The innermost ASGI layer: answers HEAD as GET is answered, its length included."""
+    """The innermost ASGI layer: treats HEAD as GET, its length included, and sends no body."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

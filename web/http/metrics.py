@@ -1,4 +1,4 @@
-"""What the server counts, in Prometheus' words."""
+"""What the server counts, as Prometheus reads it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
-_UPLOADS = ("/api/looks", "/api/query")
+_UPLOADS = ("/api/uploads", "/api/looks", "/api/query")
 
 _METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS")
 
 
 class Metrics:
-    """Of one server."""
+    """The counters and gauges of one server."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -32,24 +32,24 @@ class Metrics:
         )
         self._seconds = Histogram(
             "tll_index_request_seconds",
-            "Seconds until the answer was sent.",
+            "Seconds until the response was sent.",
             ("route",),
             buckets=_SECONDS,
             registry=self.registry,
         )
         self._refused = Counter(
             "tll_index_uploads_refused",
-            "Questions and pictures that were refused, by status.",
+            "Queries and pictures that were refused, by status.",
             ("status",),
             registry=self.registry,
         )
 
-    def watch(self, name: str, what: str, value: Callable[[], float]) -> None:
-        """A number that is asked for whenever somebody reads the metrics."""
+    def add_gauge(self, name: str, what: str, value: Callable[[], float]) -> None:
+        """A number that is read whenever somebody reads the metrics."""
         Gauge(f"tll_index_{name}", what, registry=self.registry).set_function(value)
 
     def count(self, route: str, method: str, status: int, seconds: float) -> None:
-        """One request was answered."""
+        """Count one request, when its response is sent."""
         method = method if method in _METHODS else "other"
         self._requests.labels(route, method, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
@@ -62,7 +62,7 @@ class Metrics:
 
 
 class Counting:
-    """The ASGI layer around everything that counts requests."""
+    """The ASGI layer that counts requests."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app

@@ -23,6 +23,7 @@ from ...core.errors import (
     UsageError,
 )
 from ...rendering.formats import to_json
+from .schemas import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,18 +32,22 @@ log = logging.getLogger("tll_index.web")
 
 
 class Json(JSONResponse):
-    """JSON of whatever a path holds."""
+    """A JSON response that may hold file names of any bytes."""
 
     def render(self, content: Any) -> bytes:
         """UTF-8."""
         return to_json(content).encode()
 
 
-COME_AGAIN = {"Retry-After": "2"}
+RETRY_AFTER = {"Retry-After": "2"}
+"""Headers of 503."""
+
+FOREVER = "private, max-age=31536000, immutable"
+"""Cache-Control of what is named by its content: browsers may keep it."""
 
 
 def refuse(status: int, error: str, headers: Mapping[str, str] | None = None) -> NoReturn:
-    """End the request with that.
+    """End the request with this status and one line.
 
     Raises:
         HTTPException: always.
@@ -51,12 +56,17 @@ def refuse(status: int, error: str, headers: Mapping[str, str] | None = None) ->
 
 
 def error_response(status: int, error: str, headers: Mapping[str, str] | None = None) -> Json:
-    """The response that says so."""
+    """A failure as a response: one line."""
     return Json({"error": error}, status, dict(headers or {}))
 
 
-def add_to(app: FastAPI) -> None:
-    """Let whatever is raised in a route become such a response."""
+def failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """A route's `responses`, for the API's description: how it may fail."""
+    return {status: {"model": Failure} for status in statuses}
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Turn whatever is raised in a route into such a response."""
 
     @app.exception_handler(HTTPException)
     async def _refused(request: Request, error: HTTPException) -> Json:
@@ -64,18 +74,18 @@ def add_to(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _malformed(request: Request, error: RequestValidationError) -> Json:
-        return error_response(422, in_one_line(error.errors()))
+        return error_response(422, _in_one_line(error.errors()))
 
     @app.exception_handler(ValidationError)
-    async def _senseless(request: Request, error: ValidationError) -> Json:
-        return error_response(422, in_one_line(error.errors()))
+    async def _invalid(request: Request, error: ValidationError) -> Json:
+        return error_response(422, _in_one_line(error.errors()))
 
     @app.exception_handler(TllError)
     async def _failed(request: Request, error: TllError) -> Json:
-        return _of(error)
+        return _response_to(error)
 
 
-def _of(error: TllError) -> Json:
+def _response_to(error: TllError) -> Json:
     if isinstance(error, TooLargePictureError):
         return error_response(413, f"the picture {error.message}")
     if isinstance(error, (NotAPictureError, MissingCodecError)):
@@ -94,7 +104,7 @@ def _of(error: TllError) -> Json:
     return error_response(500, "this failed; the server's own output says why")
 
 
-def in_one_line(errors: Sequence[Any]) -> str:
+def _in_one_line(errors: Sequence[Any]) -> str:
     """The first of pydantic's complaints as one line: where, and what."""
     first = errors[0]
     where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))

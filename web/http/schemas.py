@@ -1,73 +1,81 @@
-"""What clients ask and are told: the JSON of the API, checked by pydantic."""
+"""The JSON of the API, checked by pydantic: what clients send, and what they get."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
-PAGE = 30
+DEFAULT_PAGE = 30
 LARGEST_PAGE = 200
-DEEPEST = 2000
-"""No answer goes further than so many hits."""
+DEEPEST_HIT = 2000
+"""No page of hits goes further than the best so many."""
 MOST_PICTURES = 16
-"""With which one can ask at once."""
-ID = r"^[0-9a-f]{64}$"
+"""Pictures in one query."""
+ID_PATTERN = r"^[0-9a-f]{64}$"
 
 
-class Part(BaseModel):
-    """A picture to ask with: an indexed one, or one that was shown to /api/looks."""
+class QueryPicture(BaseModel):
+    """A picture to search with: an indexed one, or one that was sent to /api/uploads."""
 
     model_config = ConfigDict(extra="forbid")
 
-    id: str | None = Field(None, pattern=ID, description="SHA-256 of an indexed picture")
-    embedding: str | None = Field(None, max_length=64, description="what /api/looks called it")
+    id: str | None = Field(None, pattern=ID_PATTERN, description="SHA-256 of an indexed picture")
+    upload: str | None = Field(
+        None,
+        max_length=64,
+        validation_alias=AliasChoices("upload", "look"),  # its name in 0.1
+        description="the name that /api/uploads gave it",
+    )
     weight: float = Field(1.0, gt=0, le=100, allow_inf_nan=False)
 
     @model_validator(mode="after")
-    def _is_one(self) -> Part:
-        if (self.id is None) == (self.embedding is None):
-            raise ValueError("say either 'id' or 'look'")
+    def _is_one(self) -> QueryPicture:
+        if (self.id is None) == (self.upload is None):
+            raise ValueError("say either 'id' or 'upload'")
         return self
 
 
 class Filters(BaseModel):
-    """Which answers are wanted, and how many."""
+    """Which hits are wanted, and how many."""
 
     model_config = ConfigDict(extra="forbid")
 
-    folder: str | None = Field(None, max_length=4096, description="only what lies in it")
+    folder: str | None = Field(None, max_length=4096, description="only pictures in this folder")
     filter: list[str] = Field(
-        [], max_length=16, description="only paths that these patterns let through; `!` takes away"
+        [],
+        max_length=16,
+        validation_alias=AliasChoices("filter", "only"),  # its name in 0.1
+        description="only paths that match these patterns; `!` takes away",
     )
     min_score: float | None = Field(None, allow_inf_nan=False)
-    limit: int = Field(PAGE, ge=1, le=LARGEST_PAGE)
-    offset: int = Field(0, ge=0, le=DEEPEST)
-    include_self: bool = Field(False, description="also the pictures that are asked with")
+    limit: int = Field(DEFAULT_PAGE, ge=1, le=LARGEST_PAGE)
+    offset: int = Field(0, ge=0, le=DEEPEST_HIT)
+    include_self: bool = Field(False, description="also the pictures of the query")
 
     @model_validator(mode="after")
     def _is_within_limits(self) -> Filters:
-        if self.offset + self.limit > DEEPEST:
-            raise ValueError(f"offset and limit go beyond the best {DEEPEST:,}")
+        if self.offset + self.limit > DEEPEST_HIT:
+            raise ValueError(f"offset and limit go beyond the best {DEEPEST_HIT:,}")
         if not all(0 < len(one) <= 255 for one in self.filter):
-            raise ValueError("only: a pattern has 1 to 255 characters")
+            raise ValueError("filter: a pattern has 1 to 255 characters")
         return self
 
 
-class Question(Filters):
-    """More like these, less like those."""
+class QueryRequest(Filters):
+    """A query: more like these, less like those."""
 
-    like: list[Part] = []
-    unlike: list[Part] = []
+    like: list[QueryPicture] = []
+    unlike: list[QueryPicture] = []
     text: str | None = Field(
         None,
         min_length=1,
         max_length=1000,
-        description="also like this description, where the store keeps words",
+        description="also like this description, where the store has a text space",
     )
 
     @model_validator(mode="after")
-    def _is_about_something(self) -> Question:
+    def _is_about_something(self) -> QueryRequest:
         pictures = len(self.like) + len(self.unlike)
         if not (0 if self.text else 1) <= pictures <= MOST_PICTURES:
             raise ValueError(f"name 1 to {MOST_PICTURES} pictures, like and unlike together")
@@ -75,7 +83,7 @@ class Question(Filters):
 
 
 class FoundPicture(BaseModel):
-    """One answer."""
+    """One hit."""
 
     id: str = Field(description="SHA-256 of its file's content, in hex")
     rank: int = Field(description="1 is the most alike")
@@ -88,7 +96,7 @@ class FoundPicture(BaseModel):
 
 
 class QueryResponse(BaseModel):
-    """A page of answers."""
+    """A page of hits."""
 
     hits: list[FoundPicture]
     total_pictures: int
@@ -96,17 +104,17 @@ class QueryResponse(BaseModel):
     took_ms: float
 
 
-class UploadedQuery(BaseModel):
-    """An uploaded picture, looked at."""
+class UploadReceipt(BaseModel):
+    """An uploaded picture, as the server remembers it."""
 
-    embedding: str = Field(description="ask with it for as long as it is remembered")
+    upload: str = Field(description="search with this name for as long as it is remembered")
     width: int
     height: int
     known: str | None = Field(description="its id, where it is indexed")
 
 
-class Place(BaseModel):
-    """Where a picture lies."""
+class PublicPath(BaseModel):
+    """A path of a picture, below the folders that were indexed."""
 
     folder: str
     name: str
@@ -122,23 +130,23 @@ class PictureFacts(BaseModel):
     height: int
     format: str
     file_bytes: int
-    paths: list[Place]
+    paths: list[PublicPath]
 
 
-class Sample(BaseModel):
+class RandomPictures(BaseModel):
     """Pictures to begin with."""
 
     pictures: list[PictureFacts]
 
 
-class Folder(BaseModel):
+class TopFolder(BaseModel):
     """A folder to filter by."""
 
     name: str
     pictures: int | None = Field(None, description="left out where there are too many to count")
 
 
-class LimitsTold(BaseModel):
+class ClientLimits(BaseModel):
     """What clients should keep to."""
 
     upload_bytes: int
@@ -147,7 +155,7 @@ class LimitsTold(BaseModel):
     pictures_a_query: int
 
 
-class Info(BaseModel):
+class ServiceInfo(BaseModel):
     """What is served."""
 
     version: str
@@ -158,10 +166,10 @@ class Info(BaseModel):
     backbone: str
     lens: bool
     dimension: int
-    text: bool
+    text: bool = Field(description="whether it can be searched with a text")
     why: bool
-    folders: list[Folder]
-    limits: LimitsTold
+    folders: list[TopFolder]
+    limits: ClientLimits
 
 
 class Failure(BaseModel):
@@ -170,7 +178,7 @@ class Failure(BaseModel):
     error: str
 
 
-def from_query(query: Any) -> Filters:
+def filters_of(query: Any) -> Filters:
     """Filters out of a URL's query (Starlette's `QueryParams`).
 
     Raises:
@@ -178,6 +186,5 @@ def from_query(query: Any) -> Filters:
     """
     values: dict[str, Any] = dict(query)
     values.pop("crop", None)
-    if "only" in values:
-        values["only"] = query.getlist("only")
+    values.update({name: query.getlist(name) for name in ("filter", "only") if name in values})
     return Filters.model_validate(values)

@@ -12,10 +12,10 @@ LEAST_TOKEN = 16
 
 @dataclass(frozen=True)
 class Options:
-    """How the server treats those who ask; the defaults suit one machine and its people."""
+    """How the server treats its clients; the defaults suit one machine and its people."""
 
     token: str | None = field(default=None, repr=False)
-    """Whoever asks must know it; None lets everyone ask who reaches the server."""
+    """Every client must know it; None lets in whoever reaches the server."""
     hosts: frozenset[str] | None = frozenset({"localhost", "127.0.0.1", "::1"})
     """Names by which it may be called (the Host header, without the port); None allows any, which
     only a token makes safe: a foreign page can be under any name. With a port, NAME:PORT: the page
@@ -27,16 +27,17 @@ class Options:
     upload_bytes: int = 32 << 20
     """The largest picture that can be uploaded."""
     held_bytes: int = 512 << 20
-    """Of uploads and originals that are in memory at any one time; more are told to come again."""
+    """Bytes of uploads and originals in memory at any one time; further clients are told to come
+    again."""
     body_seconds: float = 60.0
     """An upload must be here after so long."""
     pause_seconds: float = 10.0
-    """And must not pause for longer."""
+    """An upload must not pause for longer."""
     waiting: int = 256
-    """Requests that may wait for a thread or a decoder; more are told to come again."""
-    embeddings: int = 1024
+    """Requests that may wait for a thread or a decoder; further ones are told to come again."""
+    remembered_uploads: int = 1024
     """Uploaded pictures whose vectors are remembered; the longest unused is forgotten first."""
-    look_seconds: float = 3600.0
+    remembered_seconds: float = 3600.0
     """An uploaded picture that nobody used for so long is forgotten."""
     thumbnail_bytes: int = 1 << 30
     """What thumbnails may take on disk; the longest unused are removed first."""

@@ -1,4 +1,4 @@
-"""Where pictures lie, as clients see it: below the folders that were built from, never above."""
+"""Paths of pictures as clients see them: below the indexed folders, never above."""
 
 from __future__ import annotations
 
@@ -26,14 +26,17 @@ _RARELY = 20
 
 
 class PublicPaths:
-    """Paths below the roots of a store. Where there are several roots, the first part of a folder
-    says which; of one, folders are named from there on, and the root itself is ''."""
+    """A translation between absolute paths and those that clients see, below the roots of a store.
+
+    With one root, folders are named from there on, and the root itself is ''; with several, the
+    first part of a folder says which.
+    """
 
     def __init__(self, roots: Sequence[bytes]) -> None:
         """`roots`: absolute paths."""
         self._roots: dict[str, bytes] = {"": roots[0]} if len(roots) == 1 else {}
         for root in roots if len(roots) > 1 else ():
-            name = plain = text(os.path.basename(root)) or "root"
+            name = plain = json_text(os.path.basename(root)) or "root"
             while name in self._roots:
                 name = f"{plain} ({len(self._roots) + 1})"
             self._roots[name] = root
@@ -44,20 +47,20 @@ class PublicPaths:
         holding = [one for one in self._roots.items() if is_below(raw, one[1])]
         above, name = os.path.split(raw)
         if not holding:
-            return "", text(name)
+            return "", json_text(name)
         label, root = max(holding, key=lambda one: len(one[1]))
         below = above[len(root.rstrip(b"/")) + 1 :]
-        return "/".join(part for part in (label, text(below)) if part), text(name)
+        return "/".join(part for part in (label, json_text(below)) if part), json_text(name)
 
     def patterns(self, folder: str | None, filter: Sequence[str]) -> tuple[str, ...]:
-        """Patterns, for `Store.ask`, of what lies in `folder` (None or '': anywhere) and is
-        let through by `filter`, whose patterns are then about paths below that folder.
+        """Patterns, as `Store.query` takes them, of the pictures in `folder` (None or '': anywhere)
+        that pass `filter`, whose patterns are then about paths below that folder.
 
         Raises:
             ValueError: there can't be such a folder, or a pattern is of an absolute path.
         """
         if any(map(is_absolute, filter)):
-            raise ValueError("only: patterns are of names and of paths below the indexed folders")
+            raise ValueError("filter: patterns are of names and of paths below the indexed folders")
         if not folder:
             return tuple(filter)
         above = glob.escape(os.fsdecode(self._absolute(folder)).rstrip("/"))
@@ -92,9 +95,11 @@ def _in_folder(above: str, pattern: str) -> Iterator[str]:
         yield f"{above}/" + "/".join([first, *deep])
 
 
-class Folders:
-    """The topmost folders of a store, and how many pictures each holds. While a build changes them
-    all the time, they are not counted all the time: a twentieth of it at most."""
+class TopFolders:
+    """The topmost folders of a store, with how many pictures each holds.
+
+    While a build changes them all the time, counting takes a twentieth of the time at most.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -123,11 +128,11 @@ class Folders:
 
 def _tops(reader: Reader) -> list[dict[str, Any]]:
     roots = reader.roots()
-    entries = PublicPaths(roots)
+    public = PublicPaths(roots)
     counts = reader.entries <= _COUNTED
     tops: dict[str, set[int]] = {}
     for number, path in reader.folders():
-        folder, _ = entries.of(os.fsdecode(os.path.join(path, b"-")))
+        folder, _ = public.of(os.fsdecode(os.path.join(path, b"-")))
         top = folder.partition("/")[0]
         if top:
             shows = tops.setdefault(top, set())
@@ -138,7 +143,7 @@ def _tops(reader: Reader) -> list[dict[str, Any]]:
     return [{"name": name, "pictures": len(tops[name])} for name in sorted(tops) if tops[name]]
 
 
-def text(path: bytes) -> str:
+def json_text(path: bytes) -> str:
     """`path` as JSON can hold it: as it is, or with escapes where it isn't UTF-8."""
     try:
         return path.decode()

@@ -20,19 +20,22 @@ if TYPE_CHECKING:
     from ...indexer.store.store import Store
     from .workers import Workers
 
-SIDES = (160, 320, 640)
+THUMBNAIL_SIDES = (160, 320, 640)
 """Of the longer side, in pixels."""
 
 _LEFT = 0.9
-"""Of the limit, when it was exceeded and the longest unused are removed."""
+"""Of the limit: what is kept when it is exceeded and the longest unused are removed."""
 
-_USED_AGAIN = 3600.0
+_NOTE_USE_AFTER = 3600.0
 """Seconds until a file's use is noted again."""
 
 
 class ThumbnailFiles:
-    """JPEG files, sealed, by content and side. Safe to use from several threads and processes: a
-    file is there whole or not at all, and may be gone at any time."""
+    """A folder of JPEG files, sealed, by content and side.
+
+    Safe to use from several threads and processes: a file is there whole or not at all, and may be
+    gone at any time.
+    """
 
     def __init__(self, folder: Path, most: int) -> None:
         """`most`: bytes that all of them may take."""
@@ -46,7 +49,7 @@ class ThumbnailFiles:
         path = self._path(sha256, side)
         if (data := read_sealed(path)) is not None:
             with contextlib.suppress(OSError):
-                if time.time() - path.stat().st_mtime > _USED_AGAIN:
+                if time.time() - path.stat().st_mtime > _NOTE_USE_AFTER:
                     os.utime(path)
         return data
 
@@ -67,8 +70,8 @@ class ThumbnailFiles:
                 self._make_room()
 
     def remove(self, sha256: str) -> None:
-        """Of this picture none is kept any more."""
-        for side in SIDES:
+        """Remove all of this picture."""
+        for side in THUMBNAIL_SIDES:
             with contextlib.suppress(OSError):
                 self._path(sha256, side).unlink()
 
@@ -98,7 +101,8 @@ class ThumbnailFiles:
 
 
 class Thumbnails:
-    """Of the pictures of one store; for the event loop's thread."""
+    """The thumbnails of one store's pictures, made when first wanted; for the event loop's thread
+    only."""
 
     def __init__(self, store: Store, workers: Workers, files: ThumbnailFiles) -> None:
         self._store = store
@@ -107,7 +111,7 @@ class Thumbnails:
         self._making: dict[tuple[str, int], asyncio.Task[bytes]] = {}
 
     async def of(self, sha256: str, side: int) -> bytes:
-        """A JPEG file. Several who want the same wait for one.
+        """A JPEG file. Requests for the same one wait together.
 
         Raises:
             NotIndexedError: the store has no such picture.

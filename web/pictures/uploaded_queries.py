@@ -1,6 +1,6 @@
-"""Uploaded pictures: looked at once; what stays, for a while and in memory only, is a vector.
+"""Uploaded pictures: encoded once; what stays, for a while and in memory only, is a vector.
 
-Of the last few the small square that the backbone saw stays as well.
+Of the latest the small square that the backbone saw stays as well.
 """
 
 from __future__ import annotations
@@ -22,13 +22,15 @@ if TYPE_CHECKING:
     from .workers import Workers
 
 
-_PICTURES = 64
-"""Of how many the square is kept: a few hundred kilobytes each."""
+_SQUARES = 64
+"""Uploads whose square is kept: a few hundred kilobytes each."""
+
+FORGOTTEN = "that picture is no longer remembered: upload it again"
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
-    """What is known of a picture that somebody showed."""
+class UploadedQuery:
+    """An uploaded picture as a query, and what is known of it."""
 
     embedding: QueryEmbedding
     width: int
@@ -37,26 +39,28 @@ class Seen:
     known: str | None
     """SHA-256 of its bytes, where the store holds that picture."""
     picture: Picture | None = None
-    """As the backbone sees it; None of what is indexed, or was shown long ago."""
+    """As the backbone sees it; None where it is indexed, or was uploaded long ago."""
 
 
-async def see(data: bytes, crop: Crop | None, store: Store, workers: Workers) -> Seen:
-    """Look at an uploaded picture file; at what is indexed already, from its stored vector.
+async def encode_upload(
+    data: bytes, crop: Crop | None, store: Store, workers: Workers
+) -> UploadedQuery:
+    """Encode an uploaded picture file; one that is indexed has its stored vector.
 
     Raises:
         PictureError, StoreError
         HTTPException: 503, there is too much to do.
     """
-    digest, seen = await workers.searching.do(lambda: _indexed(data, store))
-    if seen is not None and crop is None:
-        return seen
+    digest, indexed = await workers.searching.do(lambda: _indexed(data, store))
+    if indexed is not None and crop is None:
+        return indexed
     picture = await workers.decoders.do(lambda decoder: decoder.decode(data, crop))
-    embedding = await workers.seeing.do(lambda: store.encode_decoded(picture, sha256=digest))
-    known = None if seen is None else seen.known
-    return Seen(embedding, picture.width, picture.height, known, picture)
+    embedding = await workers.encoding.do(lambda: store.encode_decoded(picture, sha256=digest))
+    known = None if indexed is None else indexed.known
+    return UploadedQuery(embedding, picture.width, picture.height, known, picture)
 
 
-def _indexed(data: bytes, store: Store) -> tuple[bytes, Seen | None]:
+def _indexed(data: bytes, store: Store) -> tuple[bytes, UploadedQuery | None]:
     """The digest of `data`, and what the store knows of that content."""
     digest = hashlib.sha256(data).digest()
     try:
@@ -64,32 +68,33 @@ def _indexed(data: bytes, store: Store) -> tuple[bytes, Seen | None]:
         embedding = store.encode_indexed(held.sha256)
     except NotIndexedError:
         return digest, None
-    return digest, Seen(embedding, held.width, held.height, held.sha256)
+    return digest, UploadedQuery(embedding, held.width, held.height, held.sha256)
 
 
 class UploadedQueries:
-    """What was seen, under names that can't be guessed; for the event loop's thread only."""
+    """The uploaded queries of one server, under names that can't be guessed; for the event loop's
+    thread only."""
 
     def __init__(self, most: int, seconds: float) -> None:
-        """At most so many, none unused for longer."""
+        """At most `most`, none of them unused for more than `seconds`."""
         self._most = most
         self._seconds = seconds
-        self._held: OrderedDict[str, tuple[float, Seen]] = OrderedDict()
+        self._held: OrderedDict[str, tuple[float, UploadedQuery]] = OrderedDict()
 
     def __len__(self) -> int:
         self._forget()
         return len(self._held)
 
-    def keep(self, seen: Seen) -> str:
-        """The name under which it can be asked for."""
+    def keep(self, query: UploadedQuery) -> str:
+        """The name under which it is found again."""
         name = secrets.token_urlsafe(16)
-        self._held[name] = time.monotonic(), seen
+        self._held[name] = time.monotonic(), query
         self._forget()
-        self._let_pictures_go()
+        self._drop_squares()
         return name
 
-    def get(self, name: str) -> Seen | None:
-        """What goes by this name; None where it was forgotten."""
+    def get(self, name: str) -> UploadedQuery | None:
+        """The upload of this name; None where it was forgotten."""
         self._forget()
         if (found := self._held.get(name)) is None:
             return None
@@ -97,11 +102,11 @@ class UploadedQueries:
         self._held.move_to_end(name)
         return found[1]
 
-    def _let_pictures_go(self) -> None:
-        with_picture = [name for name, (_, seen) in self._held.items() if seen.picture is not None]
-        for name in with_picture[:-_PICTURES]:
-            used, seen = self._held[name]
-            self._held[name] = used, replace(seen, picture=None)
+    def _drop_squares(self) -> None:
+        with_picture = [name for name, (_, one) in self._held.items() if one.picture is not None]
+        for name in with_picture[:-_SQUARES]:
+            used, query = self._held[name]
+            self._held[name] = used, replace(query, picture=None)
 
     def _forget(self) -> None:
         before = time.monotonic() - self._seconds

@@ -1,4 +1,4 @@
-"""Who does what takes time: threads beside the event loop, and decoder processes behind them."""
+"""What takes time is done here: threads beside the event loop, decoder processes behind them."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from typing import TypeVar
 from ...core.config import Settings, cores
 from ...engine.images.decode import Geometry, Limits
 from ...indexer.decoding.decoder_process import Decoder
-from ..http.responses import COME_AGAIN, refuse
+from ..http.responses import RETRY_AFTER, refuse
 
 _T = TypeVar("_T")
 
 _FEW = 8
-"""Who wants an explanation does not wait for more others than these."""
+"""Explanations that may wait: each takes a second."""
 
 
 class Threads:
-    """Some threads, with a bounded queue before them."""
+    """A pool of threads with a bounded queue before them."""
 
     def __init__(self, count: int, waiting: int, name: str) -> None:
         """`waiting`: so many may wait beyond those that are served."""
         self._pool = ThreadPoolExecutor(count, thread_name_prefix=name)
         self._most = count + waiting
         self.under_way = 0
-        """How many are served or wait."""
+        """How many requests are served or wait."""
 
     async def do(self, work: Callable[[], _T]) -> _T:
         """What `work` returns or raises, in one of the threads.
@@ -36,7 +36,7 @@ class Threads:
             HTTPException: 503, too many wait already.
         """
         if self.under_way >= self._most:
-            refuse(503, "too much is asked at once; try again soon", COME_AGAIN)
+            refuse(503, "too many requests at once; try again soon", RETRY_AFTER)
         self.under_way += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, work)
@@ -44,13 +44,13 @@ class Threads:
             self.under_way -= 1
 
     def stop(self) -> None:
-        """Let those that wait go, and wait for the others."""
+        """Drop the work that waits, and wait for the work under way."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
 class Decoders:
-    """Decoder processes, as many as the settings say, each with a thread that waits for it. They
-    are started when first needed; who was busy last is asked first, so few are for few."""
+    """A pool of decoder processes, as many as the settings say, each with a thread that waits for
+    it. They start when first needed, and the one used last is used first: few clients need few."""
 
     def __init__(self, geometry: Geometry, settings: Settings, waiting: int) -> None:
         limits = Limits.of(settings)
@@ -93,15 +93,15 @@ class Decoders:
 
 
 class Workers:
-    """All of them."""
+    """All threads and processes of one server, by what they do."""
 
     def __init__(self, geometry: Geometry, settings: Settings, waiting: int) -> None:
         self.decoders = Decoders(geometry, settings, waiting)
-        self.searching = Threads(max(4, cores()), waiting, "ask")
+        self.searching = Threads(max(4, cores()), waiting, "search")
         """For the catalog and the index."""
         self.reading = Threads(max(4, cores()), waiting, "read")
         """For files, whose disk may be slow."""
-        self.seeing = Threads(1, waiting, "see")
+        self.encoding = Threads(1, waiting, "encode")
         """For the network, which takes all cores for one picture."""
         self.explaining = Threads(1, min(waiting, _FEW), "why")
         """For what takes a second each time."""
@@ -109,5 +109,5 @@ class Workers:
     def stop(self) -> None:
         """End them."""
         self.decoders.stop()
-        for threads in (self.searching, self.reading, self.seeing, self.explaining):
+        for threads in (self.searching, self.reading, self.encoding, self.explaining):
             threads.stop()

@@ -1,8 +1,8 @@
-/** The server's JSON API: each call gives what was asked for, or throws a `Failure`. */
+/** The server's JSON API: each call returns what it is for, or throws a `Failure`. */
 
-const PATIENCE = 3; // times a busy server is asked
+const MOST_TRIES = 3; // of a request to a busy server
 
-/** Something that did not work, as one line for people; `status` is HTTP's, 0 without an answer. */
+/** Something that did not work, as one line for people; `status` is HTTP's, 0 without a response. */
 export class Failure extends Error {
   constructor(status, message) {
     super(message);
@@ -20,11 +20,11 @@ export const random = async (count, signal) =>
 /** What the store knows of a picture. */
 export const picture = (id, signal) => json(`pictures/${id}`, { signal });
 
-/** Show the server a picture file: {look, width, height, known}. `crop`: "x%,y%,width%,height%". */
-export function look(blob, crop, signal) {
+/** Upload a picture file: {upload, width, height, known}. `crop`: "x%,y%,width%,height%". */
+export function upload(blob, crop, signal) {
   const kind = blob.type.startsWith("image/") ? blob.type : "application/octet-stream";
-  const part = crop ? `?crop=${encodeURIComponent(crop)}` : "";
-  return json(`looks${part}`, {
+  const search = crop ? `?crop=${encodeURIComponent(crop)}` : "";
+  return json(`uploads${search}`, {
     method: "POST",
     headers: { "content-type": kind },
     body: blob,
@@ -32,12 +32,12 @@ export function look(blob, crop, signal) {
   });
 }
 
-/** Ask: {hits, more, total_pictures, took_ms}. */
-export function query(question, signal) {
+/** Search: {hits, more, total_pictures, took_ms}. */
+export function query(body, signal) {
   return json("query", {
     method: "POST",
     headers: { "content-type": "application/json" },
-    body: JSON.stringify(question),
+    body: JSON.stringify(body),
     signal,
   });
 }
@@ -45,7 +45,7 @@ export function query(question, signal) {
 /** The file of an indexed picture. */
 export const file = async (id, signal) => (await call(`pictures/${id}/file`, { signal })).blob();
 
-/** What `why` answers, an image. */
+/** Why two pictures look alike, an image. */
 export const why = async (a, b, signal) =>
   (await call(`why?${new URLSearchParams({ a, b })}`, { signal })).blob();
 
@@ -61,11 +61,11 @@ async function json(path, options) {
 }
 
 async function call(path, options) {
-  for (let times = 1; ; times++) {
+  for (let tries = 1; ; tries++) {
     const response = await reach(path, options);
     if (response.ok) return response;
     const seconds = Number(response.headers.get("retry-after"));
-    if (response.status !== 503 || !seconds || times === PATIENCE) throw await refusal(response);
+    if (response.status !== 503 || !seconds || tries === MOST_TRIES) throw await refusal(response);
     await pause(seconds * 1000, options.signal);
   }
 }

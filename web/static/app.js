@@ -1,27 +1,24 @@
-/** The page: what its address asks is what it shows; the way back is remembered. */
+/** The page: its address is a query, and it shows what the query finds. */
 
-import * as answers from "./answers.js";
 import * as api from "./api.js";
-import * as faces from "./faces.js";
-import * as intake from "./intake.js";
-import { showAsked } from "./asked.js";
-import { askForToken, listenInDialogs, opened, showWhy } from "./dialogs.js";
+import * as fileInput from "./file_input.js";
+import * as queryPictures from "./query_pictures.js";
+import * as results from "./results.js";
+import * as storeInfo from "./store_info.js";
+import * as view from "./results_view.js";
+import * as visits from "./visits.js";
+import { guarded, useToken, withToken } from "./access.js";
+import { chooseCrop } from "./crop_dialog.js";
+import { listenInDialogs, openDialog, showWhy } from "./dialogs.js";
 import { byId, counted } from "./dom.js";
 import { Grid } from "./grid.js";
-import { watch } from "./news.js";
-import { busy, calm, complain, isCutOff, say } from "./notices.js";
-import { choosePart } from "./part.js";
-import * as served from "./served.js";
-import { NOTHING, about, address, isEmpty, parse, replacing, weighing } from "./question.js";
-import { inShort, inWords } from "./wording.js";
-
-const REMEMBERED = 30; // pages on the way back
-
-/** By address: pages that were shown, each with where one was in it. */
-const visited = new Map();
+import { pollInfo } from "./polling.js";
+import { EMPTY_QUERY, address, isEmpty, parse, withPicture, withReplaced } from "./query.js";
+import { showQuery } from "./query_panel.js";
+import { busy, clearError, isCutOff, showError, showStatus } from "./status.js";
 
 const grid = new Grid(byId("grid"), act);
-let question = NOTHING;
+let query = EMPTY_QUERY;
 let page = null;
 let stop = new AbortController();
 
@@ -32,25 +29,17 @@ async function begin() {
   listenInDialogs();
   listenForKeys();
   listenForClicks();
-  intake.listen((files, how) => guarded(() => take(files, how)));
+  fileInput.listen((files, role) => guarded(() => take(files, role)));
   addEventListener("popstate", () => {
     leave();
     show({ isBack: true });
   });
   await useToken();
   await show();
-  watch(hear, (error) => (error.status === 401 ? authorised(show) : complain(error, retry)));
+  pollInfo(hear, (error) => (error.status === 401 ? withToken(show) : showError(error, retry)));
 }
 
-/** A token in the address becomes a cookie, and leaves the address. */
-async function useToken() {
-  const token = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (!token) return;
-  history.replaceState(null, "", location.pathname);
-  await api.begin(token).catch(complain);
-}
-
-/* Going from question to question */
+/* Going from query to query */
 
 function go(next) {
   leave();
@@ -60,192 +49,104 @@ function go(next) {
 
 /** Remember the page that is on show, and where one is in it. */
 function leave() {
-  if (!page) return;
-  const here = address(question);
-  visited.delete(here);
-  visited.set(here, { page, top: scrollY, place: grid.place });
-  if (visited.size > REMEMBERED) visited.delete(visited.keys().next().value);
+  if (page) visits.remember(address(query), { page, top: scrollY, index: grid.index });
 }
 
-/** Show what the address asks. */
+/** Show what the address is a query for. */
 async function show({ isBack = false } = {}) {
   stop.abort();
   stop = new AbortController();
   const { signal } = stop;
   const hadFocus = grid.hasFocus;
-  question = parse(location.hash);
-  const kept = isBack ? visited.get(address(question)) : null;
+  query = parse(location.hash);
+  const visit = isBack ? visits.get(address(query)) : null;
   page = null;
   const work = async () => {
-    await served.ready(signal);
-    const known = await recalled(signal);
+    await storeInfo.ready(signal);
+    const pictures = await fetchPictures(signal);
     if (signal.aborted) return;
-    showQuestion(known);
-    const found = kept?.page ?? (await fresh(signal));
+    view.showHeading(query);
+    showQuery(byId("query-list"), query, pictures, { change: go, crop });
+    const found = visit?.page ?? (await firstPage(signal));
     if (signal.aborted) return;
     page = found;
-    calm();
-    showPage();
-    scrollTo(0, kept?.top ?? 0);
-    if (hadFocus) grid.focus(kept?.place ?? 0);
+    clearError();
+    view.showPage(grid, query, page);
+    scrollTo(0, visit?.top ?? 0);
+    if (hadFocus) grid.focus(visit?.index ?? 0);
   };
   await guarded(() => busy(work()), retry);
-  if (!page && !signal.aborted) showNoPage();
+  if (!page && !signal.aborted) view.showNoPage(grid);
 }
 
-const fresh = (signal) => (isEmpty(question)
-  ? answers.beginnings(signal)
-  : answers.ask(question, served.info().limits, signal));
+const firstPage = (signal) => (isEmpty(query)
+  ? results.randomPage(signal)
+  : results.firstPage(query, storeInfo.info().limits, signal));
 
-/** The pictures of the question; null for each that is gone. */
-function recalled(signal) {
-  return Promise.all(question.parts.map(({ ref }) => faces.recall(ref, signal).catch((error) => {
-    if ([404, 410].includes(error.status)) return null;
-    throw error;
-  })));
+/** The pictures of the query; null for each that is gone. */
+function fetchPictures(signal) {
+  return Promise.all(query.pictures.map(({ ref }) =>
+    queryPictures.fetchPicture(ref, signal).catch((error) => {
+      if ([404, 410].includes(error.status)) return null;
+      throw error;
+    })));
 }
 
 function retry() {
-  calm();
+  clearError();
   return show();
 }
 
-/** Do it; say what fails. */
-async function guarded(work, again = null) {
-  try {
-    await work();
-  } catch (error) {
-    if (error.name === "AbortError") return;
-    if (error.status === 401) await authorised(again ?? work);
-    else if (error instanceof api.Failure) complain(error, again);
-    else throw error;
-  }
-}
-
-let asksForToken = null;
-
-async function authorised(work) {
-  asksForToken ??= askForToken().finally(() => { asksForToken = null; });
-  await asksForToken;
-  await work();
-}
-
-/* What is on show */
-
-function showQuestion(known) {
-  const isStart = isEmpty(question);
-  document.body.dataset.view = isStart ? "start" : "results";
-  const title = isStart ? "Or begin with one of these" : `Lookalikes of ${inWords(question)}`;
-  byId("found-title").textContent = title;
-  document.title = isStart ? "tll-index" : `${title} · tll-index`;
-  byId("words").value = question.words;
-  showAsked(byId("asked-list"), question, known, { change: go, crop });
-  say(isStart ? "" : "Looking …");
-}
-
-function showPage() {
-  const isStart = isEmpty(question);
-  grid.show(page.pictures, linked, isStart ? [] : offered());
-  byId("more").hidden = !page.more;
-  byId("others").hidden = !isStart || !page.pictures.length;
-  byId("found-title").hidden = isStart && !page.pictures.length;
-  served.showFolders(question.folder, page.pictures);
-  showCounts();
-}
-
-/** The question has no answer: something failed. */
-function showNoPage() {
-  grid.show([]);
-  for (const id of ["more", "others", "nothing"]) byId(id).hidden = true;
-  say("");
-}
-
-function showCounts() {
-  const nothing = byId("nothing");
-  nothing.hidden = page.pictures.length > 0;
-  if (isEmpty(question)) {
-    nothing.textContent = "Nothing is indexed yet. Run tll-index build FOLDER: this page will notice.";
-    say("");
-    return;
-  }
-  const where = question.folder ? ` in ${question.folder}` : "";
-  nothing.textContent = `Nothing else is indexed${where}.`;
-  const { length } = page.pictures;
-  say(
-    `The ${length.toLocaleString("en")} most alike${where}, of ${counted(page.total, "picture")}`,
-    `${counted(length, "lookalike")} of ${inShort(question)}${where}`,
-  );
-}
-
-/** Where a picture leads, which is then known already. */
-function linked(picture) {
-  return address(about(question, faces.meet(picture).ref));
-}
-
-const offered = () => [
-  "like",
-  "unlike",
-  ...(served.info().why && explained() ? ["why"] : []),
-  "open",
-];
-
-/** The picture that "why?" compares with: the first that is liked. */
-const explained = () => {
-  const part = question.parts.find(({ weight }) => weight > 0);
-  return part && faces.face(part.ref);
-};
-
 function act(does, picture) {
-  if (does !== "why") return go(weighing(question, picture.id, does === "like" ? 1 : -1));
-  const { ref, name } = explained();
-  return showWhy(name, picture.name, (signal) => answers.why(ref, picture.id, signal));
+  if (does !== "why") return go(withPicture(query, picture.id, does === "like" ? 1 : -1));
+  const { ref, name } = view.explained(query);
+  return showWhy(name, picture.name, (signal) => results.why(ref, picture.id, signal));
 }
 
-/** The next page of answers. */
+/** The next hits. */
 const more = once(async () => {
   if (!page?.more) return;
   const { signal } = stop;
-  const [of, asked] = [page, question];
-  const added = await busy(answers.goOn(of, asked, served.info().limits, signal));
-  if (signal.aborted) return;
-  grid.add(added, linked, offered());
-  byId("more").hidden = !of.more;
-  showCounts();
+  const [current, of] = [page, query];
+  const added = await busy(results.addHits(current, of, storeInfo.info().limits, signal));
+  if (!signal.aborted) view.showAdded(grid, of, current, added);
 });
 
 /* Pictures that are given */
 
-/** Ask with files: `how` is "only" them, or also "like" or "unlike" them. */
-async function take(files, how) {
+/** Search with files: `role` is "new" (with them alone), or also "like" or "unlike" them. */
+async function take(files, role) {
   const { signal } = stop;
-  const { limits } = await served.ready(signal);
-  let next = how === "only" ? { ...NOTHING, folder: question.folder } : question;
-  const room = limits.pictures_a_query - next.parts.length;
-  say(`Looking at ${files.length === 1 ? files[0].name : counted(files.length, "picture")} …`);
-  const taken = await busy(Promise.allSettled(files.slice(0, room).map(async (file) =>
-    faces.introduce(await intake.checked(file, limits), file.name || "pasted picture", signal))));
+  const { limits } = await storeInfo.ready(signal);
+  let next = role === "new" ? { ...EMPTY_QUERY, folder: query.folder } : query;
+  const room = limits.pictures_a_query - next.pictures.length;
+  showStatus(`Looking at ${files.length === 1 ? files[0].name : counted(files.length, "picture")} …`);
+  const taken = await busy(Promise.allSettled(files.slice(0, room).map(async (file) => {
+    await fileInput.check(file, limits);
+    return queryPictures.addOwn(file, file.name || "pasted picture", signal);
+  })));
   if (signal.aborted) return;
   for (const { value } of taken) {
-    if (value) next = weighing(next, value.ref, how === "unlike" ? -1 : 1);
+    if (value) next = withPicture(next, value.ref, role === "unlike" ? -1 : 1);
   }
   if (taken.some(({ value }) => value)) await go(next);
-  else if (page) showCounts();
+  else if (page) view.showCounts(query, page);
   const failed = taken.find(({ reason }) => reason);
   if (failed) throw failed.reason;
   if (files.length > room) {
-    throw new api.Failure(400, `One can ask with ${limits.pictures_a_query} pictures at most.`);
+    throw new api.Failure(400, `A query takes ${limits.pictures_a_query} pictures at most.`);
   }
 }
 
-/** Ask with a part of a picture in its place. */
-function crop(face) {
+/** Replace a picture of the query by a part of it. */
+function crop(picture) {
   return guarded(async () => {
-    const whole = face.whole ?? face;
-    const part = await choosePart(whole.image, whole.name);
-    if (!part) return;
+    const whole = picture.whole ?? picture;
+    const chosen = await chooseCrop(whole.image, whole.name);
+    if (!chosen) return;
     const { signal } = stop;
-    const made = await busy(faces.introducePart(whole, part, signal));
-    await go(replacing(question, face.ref, made.ref));
+    const made = await busy(queryPictures.addCrop(whole, chosen, signal));
+    await go(withReplaced(query, picture.ref, made.ref));
   });
 }
 
@@ -253,15 +154,15 @@ function crop(face) {
 
 function hear(info) {
   if (isCutOff()) retry();
-  const fresh = served.hear(info);
-  byId("news").hidden = !fresh;
-  byId("news").textContent = fresh;
-  if (fresh && page && !page.pictures.length) renew();
+  const news = storeInfo.hear(info);
+  byId("news").hidden = !news;
+  byId("news").textContent = news;
+  if (news && page && !page.pictures.length) renew();
 }
 
 function renew() {
-  visited.clear();
-  served.catchUp();
+  visits.clear();
+  storeInfo.catchUp();
   byId("news").hidden = true;
   return show();
 }
@@ -276,15 +177,15 @@ function listenForClicks() {
     event.preventDefault();
     go(parse(link.hash));
   });
-  byId("skip").addEventListener("click", () => grid.focus(grid.place));
+  byId("skip").addEventListener("click", () => grid.focus(grid.index));
   byId("more").addEventListener("click", () => guarded(more));
   byId("others").addEventListener("click", () => show());
   byId("news").addEventListener("click", renew);
-  byId("help-button").addEventListener("click", () => opened("help"));
-  byId("folder").addEventListener("change", ({ target }) => go({ ...question, folder: target.value }));
-  byId("words-form").addEventListener("submit", (event) => {
+  byId("help-button").addEventListener("click", () => openDialog("help"));
+  byId("folder").addEventListener("change", ({ target }) => go({ ...query, folder: target.value }));
+  byId("text-form").addEventListener("submit", (event) => {
     event.preventDefault();
-    go({ ...question, words: byId("words").value.trim() });
+    go({ ...query, text: byId("text").value.trim() });
   });
   const near = new IntersectionObserver(
     (seen) => seen.some((one) => one.isIntersecting) && guarded(more),
@@ -297,16 +198,17 @@ function listenForKeys() {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     if (event.target.closest("input, select, textarea, dialog")) return;
-    if (event.key === "?") opened("help");
-    else if (event.key === "/") wayIn().focus();
+    if (event.key === "?") openDialog("help");
+    else if (event.key === "/") firstInput().focus();
     else return;
     event.preventDefault();
   });
 }
 
-const wayIn = () => {
-  if (!byId("words-form").hidden) return byId("words");
-  return byId(isEmpty(question) ? "hero-choose" : "choose");
+/** Where a query begins: the text field, or the button that picks a picture. */
+const firstInput = () => {
+  if (!byId("text-form").hidden) return byId("text");
+  return byId(isEmpty(query) ? "hero-choose" : "choose");
 };
 
 /** `work`, but never twice at a time. */

@@ -1,15 +1,15 @@
-/** One picture of a grid: a link that looks on from it, and what else can be done with it. */
+/** One picture of a grid: a link that searches with it, and what else can be done with it. */
 
 import { fileOf, thumbnailOf } from "./api.js";
 import { icon, make, unseen } from "./dom.js";
 
-const AGAIN = 1500; // milliseconds until a thumbnail is asked for once more
+const AGAIN = 1500; // milliseconds until a thumbnail is requested once more
 
-/** The buttons of a hit: what `act` is told, the key, the icon or word, what it says it does. */
+/** The buttons of a hit: what `act` is told, the keys, the icon or label, what it says it does. */
 export const ACTIONS = [
   { does: "like", keys: ["+", "="], icon: "plus", says: "More like this" },
   { does: "unlike", keys: ["-", "_", "−"], icon: "minus", says: "Less like this" },
-  { does: "why", keys: ["w"], word: "Why?", says: "Show what is alike" },
+  { does: "why", keys: ["w"], label: "Why?", says: "Show what is alike" },
   { does: "open", keys: ["o"], icon: "open", says: "Open the original" },
 ];
 
@@ -18,7 +18,7 @@ export function card(picture, address, actions, act) {
   const item = make(
     "li",
     { class: "card" },
-    make("a", { class: "look", href: address, tabindex: "-1" }, frame(picture), facts(picture)),
+    make("a", { class: "search-link", href: address, tabindex: "-1" }, frame(picture), facts(picture)),
     actions.length ? buttons(picture, actions, act) : null,
   );
   const ratio = Math.min(2.2, Math.max(0.72, picture.width / picture.height || 1));
@@ -26,7 +26,7 @@ export function card(picture, address, actions, act) {
   return item;
 }
 
-/** A thumbnail in its frame; a word in its place where there is none. */
+/** A thumbnail; a line of text where it can't be shown. */
 export function thumbnail(address, alt, options = {}) {
   const image = make("img", { src: address, alt, draggable: "false", decoding: "async", ...options });
   let isSecond = false;
@@ -59,16 +59,16 @@ function facts({ name, folder, score, copies }) {
   return make(
     "span",
     { class: "facts" },
-    score === undefined ? null : likeness(score),
+    score === undefined ? null : similarity(score),
     make("span", { class: "name", title: name, "aria-hidden": "true" }, name),
     copies ? make("span", { class: "copies" }, `${copies + 1} paths`) : null,
     folder ? make("span", { class: "folder", title: folder }, folder) : null,
   );
 }
 
-function likeness(score) {
+function similarity(score) {
   const bar = make("span", { class: "bar", "aria-hidden": "true" });
-  bar.style.setProperty("--part", Math.min(1, Math.max(0, score)).toFixed(3));
+  bar.style.setProperty("--share", Math.min(1, Math.max(0, score)).toFixed(3));
   const number = make("b", {}, score.toFixed(2).replace("-", "−"));
   return make("span", { class: "likeness" }, number, unseen(" alike,"), bar);
 }
@@ -82,10 +82,10 @@ function buttons(picture, actions, act) {
   );
 }
 
-function button({ does, icon: drawing, word, says }, picture, act) {
-  const inside = drawing ? icon(drawing) : word;
-  const label = word ? `${word} ${says}: ${picture.name}` : `${says}: ${picture.name}`;
-  const shared = { class: `action ${does}`, title: says, "aria-label": label, tabindex: "-1" };
+function button({ does, icon: drawing, label, says }, picture, act) {
+  const inside = drawing ? icon(drawing) : label;
+  const described = label ? `${label} ${says}: ${picture.name}` : `${says}: ${picture.name}`;
+  const shared = { class: `action ${does}`, title: says, "aria-label": described, tabindex: "-1" };
   if (does === "open") {
     return make("a", { ...shared, href: fileOf(picture.id), target: "_blank", rel: "noopener" }, inside);
   }

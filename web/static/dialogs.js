@@ -3,8 +3,8 @@
 import * as api from "./api.js";
 import { byId, make } from "./dom.js";
 
-/** Open it, and wait for the value of the button that closes it ("" for Esc). */
-export function opened(id) {
+/** Open a dialog, and wait for the value of the button that closes it ("" for Esc). */
+export function openDialog(id) {
   const dialog = byId(id);
   dialog.returnValue = "";
   if (!dialog.open) dialog.showModal();
@@ -25,19 +25,19 @@ export function listenInDialogs() {
 }
 
 /** Show what is alike in two pictures; `fetch(signal)` gives it as an image. */
-export async function showWhy(asked, hit, fetch) {
-  const place = byId("why-picture");
+export async function showWhy(queryName, hitName, fetch) {
+  const frame = byId("why-picture");
   const stop = new AbortController();
-  const title = `What ${asked} and ${hit} share`;
+  const title = `What ${queryName} and ${hitName} share`;
   byId("why-title").textContent = title;
-  place.replaceChildren("Looking …");
-  const closed = opened("why").then(() => stop.abort());
+  frame.replaceChildren("Looking …");
+  const closed = openDialog("why").then(() => stop.abort());
   let address = null;
   try {
     address = URL.createObjectURL(await fetch(stop.signal));
-    place.replaceChildren(make("img", { src: address, alt: `${title}: the warmer, the more` }));
+    frame.replaceChildren(make("img", { src: address, alt: `${title}: the warmer, the more` }));
   } catch (error) {
-    if (error.name !== "AbortError") place.replaceChildren(error.message);
+    if (error.name !== "AbortError") frame.replaceChildren(error.message);
   }
   await closed;
   if (address) URL.revokeObjectURL(address);
@@ -50,14 +50,14 @@ export async function askForToken() {
     form.onsubmit = async (event) => {
       event.preventDefault();
       try {
-        await api.begin(byId("token-word").value.trim());
+        await api.begin(byId("token-input").value.trim());
         known();
       } catch (error) {
         byId("token-says").textContent = error.status === 401 ? "That is not the token." : error.message;
       }
     };
     byId("token").oncancel = (event) => event.preventDefault();
-    opened("token");
+    openDialog("token");
   });
   byId("token").close();
 }

@@ -7,7 +7,7 @@ const ICONS = {
   minus: "M2.5 8h11",
   open: "M6.5 3.5h6v6M12.5 3.5l-9 9",
   close: "M3.5 3.5l9 9M12.5 3.5l-9 9",
-  part: "M4.5 1v10.5h10.5M1 4.5h10.5v10.5",
+  crop: "M4.5 1v10.5h10.5M1 4.5h10.5v10.5",
   again: "M13 5.5A5.5 5.5 0 1 0 13.5 9M13.5 2v4h-4",
   picture: "M2 3h12v10h-12zM2 11l4-4 3 3 2-2 3 3",
 };
@@ -37,8 +37,8 @@ export function icon(name) {
   return drawing;
 }
 
-/** Words for screen readers only. */
-export const unseen = (words) => make("span", { class: "unseen" }, words);
+/** Text for screen readers only. */
+export const unseen = (text) => make("span", { class: "unseen" }, text);
 
 /** The element with this id. */
 export const byId = (id) => document.getElementById(id);

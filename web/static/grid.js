@@ -30,18 +30,18 @@ export class Grid {
   }
 
   /** Which card was used last, counted from 0. */
-  get place() {
+  get index() {
     return Math.max(0, [...this.#list.children].indexOf(this.#active));
   }
 
-  /** Whether the keyboard is in it. */
+  /** Whether it has the keyboard's focus. */
   get hasFocus() {
     return this.#list.contains(document.activeElement);
   }
 
-  /** Put the keyboard on a card. */
-  focus(place = 0) {
-    this.#list.children[place]?.querySelector(".look").focus();
+  /** Focus a card. */
+  focus(index = 0) {
+    this.#list.children[index]?.querySelector(".search-link").focus();
   }
 
   #activate(item) {
@@ -60,7 +60,7 @@ export class Grid {
     const action = ACTIONS.find(({ keys }) => keys.includes(event.key));
     const next = this.#next(item, event.key);
     if (action) item.querySelector(`.${action.does}`)?.click();
-    else if (next) next.querySelector(".look").focus();
+    else if (next) next.querySelector(".search-link").focus();
     else return;
     event.preventDefault();
   }

@@ -1,4 +1,5 @@
-"""Pictures as the API tells of them: by content, below the indexed folders; never a whole path."""
+"""What the API tells of pictures: their content's digest, paths below the indexed folders; never a
+whole path."""
 
 from __future__ import annotations
 
@@ -9,10 +10,10 @@ if TYPE_CHECKING:
     from .public_paths import PublicPaths
 
 
-def of_picture(picture: Indexed, entries: PublicPaths) -> dict[str, Any]:
+def describe_picture(picture: Indexed, public: PublicPaths) -> dict[str, Any]:
     """A `PictureFacts`."""
-    lie = [entries.of(path) for path in picture.paths]
-    folder, name = lie[0]
+    paths = [public.of(path) for path in picture.paths]
+    folder, name = paths[0]
     return {
         "id": picture.sha256,
         "name": name,
@@ -21,13 +22,13 @@ def of_picture(picture: Indexed, entries: PublicPaths) -> dict[str, Any]:
         "height": picture.height,
         "format": picture.format,
         "file_bytes": picture.file_bytes,
-        "paths": [{"folder": folder, "name": name} for folder, name in lie],
+        "paths": [{"folder": folder, "name": name} for folder, name in paths],
     }
 
 
-def found(hit: Hit, entries: PublicPaths) -> dict[str, Any]:
+def describe_hit(hit: Hit, public: PublicPaths) -> dict[str, Any]:
     """A `FoundPicture`."""
-    folder, name = entries.of(hit.path)
+    folder, name = public.of(hit.path)
     return {
         "id": hit.sha256,
         "rank": hit.rank,

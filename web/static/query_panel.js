@@ -1,53 +1,52 @@
-/** What is asked, beside the answers: each picture with its sign, its weight, a part of it. */
+/** The query, beside what it finds: each picture with its sign, its weight, a part of it. */
 
 import { thumbnail } from "./card.js";
 import { icon, make } from "./dom.js";
-import { NOTHING, weighing, without } from "./question.js";
+import { EMPTY_QUERY, withPicture, withoutPicture } from "./query.js";
 
 const WEIGHTS = [0.25, 0.5, 1, 2, 4];
 
-/** Show `question` in a list; `faces` are its pictures (null: unknown). `change(question)` is told
- * of another one, `crop(face)` that a part of a picture is to be chosen. */
-export function showAsked(list, question, faces, { change, crop }) {
+/** Show `query` in a list; `pictures` are known of it (null: gone). `change(query)` is told of another
+ * one, `crop(picture)` that a part of a picture is to be chosen. */
+export function showQuery(list, query, pictures, { change, crop }) {
   const held = document.activeElement?.dataset.control;
-  const items = question.parts.map((part, place) =>
-    picture(question, part, faces[place], { change, crop }));
-  if (question.words) items.unshift(words(question, change));
+  const items = query.pictures.map((weighted, index) =>
+    pictureItem(query, weighted, pictures[index], { change, crop }));
+  if (query.text) items.unshift(textItem(query, change));
   list.replaceChildren(...items);
   list.classList.toggle("several", items.length > 1);
   if (held) (list.querySelector(`[data-control="${held}"]`) ?? list.parentElement).focus();
 }
 
-function picture(question, part, face, { change, crop }) {
-  const { ref, weight } = part;
-  const name = face?.name ?? "A picture that is gone";
+function pictureItem(query, { ref, weight }, picture, { change, crop }) {
+  const name = picture?.name ?? "A picture that is gone";
   const size = Math.abs(weight);
   const isLiked = weight > 0;
-  const reweigh = (other) => change(weighing(question, ref, other));
+  const reweigh = (other) => change(withPicture(query, ref, other));
   return make(
     "li",
-    { class: `asked ${isLiked ? "like" : "unlike"}`, "data-ref": ref },
-    make("span", { class: "frame" }, face ? thumbnail(face.image, name) : icon("picture")),
+    { class: `query-item ${isLiked ? "like" : "unlike"}`, "data-ref": ref },
+    make("span", { class: "frame" }, picture ? thumbnail(picture.image, name) : icon("picture")),
     make("span", { class: "name", title: name }, name),
-    control(ref, "remove", "close", `Remove ${name}`, () => change(without(question, ref))),
+    control(ref, "remove", "close", `Remove ${name}`, () => change(withoutPicture(query, ref))),
     make(
       "span",
       { class: "controls", role: "group", "aria-label": name },
       control(ref, "like", "plus", `More like ${name}`, () => reweigh(size), isLiked),
       control(ref, "unlike", "minus", `Less like ${name}`, () => reweigh(-size), !isLiked),
       weights(ref, name, size, (other) => reweigh(isLiked ? other : -other)),
-      face ? control(ref, "part", "part", `Look at a part of ${name}`, () => crop(face)) : null,
+      picture ? control(ref, "crop", "crop", `Search with a part of ${name}`, () => crop(picture)) : null,
     ),
   );
 }
 
-function words(question, change) {
-  const remove = () => change({ ...question, words: NOTHING.words });
+function textItem(query, change) {
+  const remove = () => change({ ...query, text: EMPTY_QUERY.text });
   return make(
     "li",
-    { class: "asked like words" },
-    make("q", {}, question.words),
-    control("words", "remove", "close", `Remove ${question.words}`, remove),
+    { class: "query-item like text" },
+    make("q", {}, query.text),
+    control("text", "remove", "close", `Remove ${query.text}`, remove),
   );
 }
 

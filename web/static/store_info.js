@@ -1,4 +1,4 @@
-/** What the server serves: limits, folders, what it can do; and how that has changed. */
+/** The store that is served: limits, folders, what can be done with it; and how it has changed. */
 
 import * as api from "./api.js";
 import { byId, counted, make } from "./dom.js";
@@ -9,7 +9,7 @@ let latest = null;
 /** What /api/info told first, or when the page last caught up. */
 export const info = () => known;
 
-/** The same, asked first where nobody has. */
+/** The same, once it is known. */
 export async function ready(signal) {
   if (!known) learn(await api.info(signal));
   return known;
@@ -18,17 +18,17 @@ export async function ready(signal) {
 /** Take it for what is known, and let the page offer what there is. */
 function learn(told) {
   known = latest = told;
-  byId("words-form").hidden = !told.words;
-  byId("help-words").hidden = !told.words;
+  byId("text-form").hidden = !told.text;
+  byId("help-text").hidden = !told.text;
   byId("help-why").hidden = !told.why;
   byId("collection").textContent = told.pictures
     ? `${counted(told.pictures, "picture")} in ${told.store}`
     : "";
-  byId("served").textContent = `tll-index ${told.version}, ${told.backbone}`
+  byId("version").textContent = `tll-index ${told.version}, ${told.backbone}`
     + `${told.lens ? " with a lens" : ""}, ${told.dimension} numbers a picture.`;
 }
 
-/** What is new, in words; "" if nothing is. */
+/** What is new, for people; "" if nothing is. */
 export function hear(told) {
   latest = told;
   if (!known) learn(told);
@@ -47,11 +47,11 @@ export function showFolders(chosen, pictures) {
   const listed = new Set(tops.map(([name]) => name));
   const below = [...new Set(pictures.map(({ folder }) => folder)), chosen]
     .filter((name) => name && !listed.has(name));
-  const choice = (value, words = value) =>
-    make("option", { value, selected: value === chosen }, words);
+  const choice = (value, label = value) =>
+    make("option", { value, selected: value === chosen }, label);
   byId("folder").replaceChildren(
     choice("", "All folders"),
-    ...tops.map(([name, words]) => choice(name, words)),
+    ...tops.map(([name, label]) => choice(name, label)),
     ...(below.length
       ? [make("optgroup", { label: "Of these pictures" }, ...[...new Set(below)].sort().map((name) => choice(name)))]
       : []),

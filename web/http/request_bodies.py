@@ -9,19 +9,39 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
-from .guard import kind_of
 from .responses import refuse
 
 if TYPE_CHECKING:
     from fastapi import Request
+    from starlette.datastructures import Headers
 
 _FIELD = "picture"
 
+_PICTURE = {"schema": {"type": "string", "format": "binary"}}
+_FORM = {
+    "schema": {
+        "type": "object",
+        "properties": {_FIELD: {"type": "string", "format": "binary"}},
+        "required": [_FIELD],
+    }
+}
+PICTURE_BODY = {
+    "image/*": _PICTURE,
+    "application/octet-stream": _PICTURE,
+    "multipart/form-data": _FORM,
+}
+"""What `picture_in` reads, for the API's description."""
 
-class _InMemory(MultiPartParser):
-    """Writes nothing to the disk; how large a body may be is for the guard to say."""
+
+class _InMemoryParser(MultiPartParser):
+    """A parser of forms that writes nothing to the disk; the guard limits how large a body is."""
 
     spool_max_size = max_file_size = 1 << 62
+
+
+def media_type_of(headers: Headers) -> str:
+    """The media type of the body."""
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 async def picture_in(request: Request) -> bytes:
@@ -30,7 +50,7 @@ async def picture_in(request: Request) -> bytes:
     Raises:
         HTTPException: 415 it is something else, 400 malformed, and as the guard says.
     """
-    kind = kind_of(request.headers)
+    kind = media_type_of(request.headers)
     if kind == "multipart/form-data":
         return await _from_form(request)
     if not kind.startswith("image/") and kind != "application/octet-stream":
@@ -62,7 +82,7 @@ async def _whole(request: Request) -> bytes:
 
 
 async def _from_form(request: Request) -> bytes:
-    parser = _InMemory(request.headers, request.stream(), max_files=1, max_fields=8)
+    parser = _InMemoryParser(request.headers, request.stream(), max_files=1, max_fields=8)
     try:
         form = await parser.parse()
     except MultiPartException as error:

@@ -3,32 +3,33 @@
 import { Failure } from "./api.js";
 import { byId, megabytes } from "./dom.js";
 
-/** Tell `take(files, how)` of pictures; `how`: "only" them, or also "like" or "unlike" them. */
+/** Tell `take(files, role)` of pictures; `role`: "new" (search with them alone), or also "like" or
+ * "unlike" them. */
 export function listen(take) {
-  let how = "only";
+  let role = "new";
   for (const input of [byId("pick"), byId("photograph")]) {
     input.addEventListener("change", () => {
-      if (input.files.length) take([...input.files], how);
+      if (input.files.length) take([...input.files], role);
       input.value = "";
     });
   }
   document.addEventListener("click", (event) => {
     const button = event.target.closest("button[data-opens]");
     if (!button) return;
-    how = button.dataset.how ?? "only";
+    role = button.dataset.role ?? "new";
     byId(button.dataset.opens).click();
   });
   addEventListener("paste", (event) => {
     const files = [...event.clipboardData.files];
     if (!files.length) return;
     event.preventDefault();
-    take(files, "only");
+    take(files, "new");
   });
   listenForDrops(take);
 }
 
-/** The file again, if it can be read and sent. */
-export async function checked(file, limits) {
+/** Throw a `Failure` unless the file can be read and sent. */
+export async function check(file, limits) {
   if (file.size > limits.upload_bytes) {
     const most = megabytes(limits.upload_bytes);
     throw new Failure(413, `${file.name} has ${megabytes(file.size)}; the server takes ${most} at most.`);
@@ -38,7 +39,6 @@ export async function checked(file, limits) {
   } catch {
     throw new Failure(400, `${file.name} can't be read. Is it a folder?`);
   }
-  return file;
 }
 
 function listenForDrops(take) {
@@ -71,8 +71,8 @@ function listenForDrops(take) {
   addEventListener("drop", (event) => {
     if (!holdsFiles(event)) return;
     event.preventDefault();
-    const how = zoneOf(event)?.dataset.zone ?? "only";
+    const role = zoneOf(event)?.dataset.zone ?? "new";
     end();
-    if (event.dataTransfer.files.length) take([...event.dataTransfer.files], how);
+    if (event.dataTransfer.files.length) take([...event.dataTransfer.files], role);
   });
 }

@@ -1,22 +1,22 @@
 /** The dialog in which a part of a picture is chosen: by dragging, or with the arrow keys. */
 
 import { byId } from "./dom.js";
-import { opened } from "./dialogs.js";
+import { openDialog } from "./dialogs.js";
 
 const STEP = 2; // percent that an arrow key moves
 const LEAST = 4; // percent of a side
-const SHOWN = 640; // pixels of the part's longer side, as it is shown beside the answers
+const SHOWN = 640; // pixels of the part's longer side, as it is shown beside the results
 
 /** A part of the picture at an address: {crop, image}; null where none was chosen. */
-export async function choosePart(image, name) {
-  const picture = byId("part-picture");
-  const frame = new Frame(byId("part-frame"), byId("part-says"));
+export async function chooseCrop(image, name) {
+  const picture = byId("crop-picture");
+  const frame = new Frame(byId("crop-frame"), byId("crop-says"));
   picture.alt = name;
   picture.src = image;
-  const stage = byId("part-stage");
+  const stage = byId("crop-stage");
   stage.onpointerdown = (event) => frame.drag(event, stage);
-  byId("part-frame").onkeydown = (event) => frame.press(event);
-  const isChosen = (await opened("part")) === "part";
+  byId("crop-frame").onkeydown = (event) => frame.press(event);
+  const isChosen = (await openDialog("crop")) === "crop";
   if (!isChosen) return null;
   const { x, y, width, height } = frame;
   const crop = [x, y, width, height].map((one) => `${one.toFixed(2)}%`).join(",");

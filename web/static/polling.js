@@ -1,13 +1,13 @@
-/** Whether the store has changed: asked now and then, while somebody looks. */
+/** Whether the store has changed: the server is asked now and then, while the page is visible. */
 
 import * as api from "./api.js";
 
 const EVERY = 10_000; // milliseconds
 
 /** Tell `hear(info)` what is served, and `fail(error)` when that can't be known. */
-export function watch(hear, fail) {
+export function pollInfo(hear, fail) {
   let timer = null;
-  const look = async () => {
+  const poll = async () => {
     clearTimeout(timer);
     if (document.hidden) return;
     try {
@@ -16,8 +16,8 @@ export function watch(hear, fail) {
       fail(error);
     }
     clearTimeout(timer);
-    timer = setTimeout(look, EVERY);
+    timer = setTimeout(poll, EVERY);
   };
-  document.addEventListener("visibilitychange", look);
-  timer = setTimeout(look, EVERY);
+  document.addEventListener("visibilitychange", poll);
+  timer = setTimeout(poll, EVERY);
 }
