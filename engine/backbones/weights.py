@@ -172,9 +172,9 @@ def _from(url: str, folder: Path) -> tuple[Path, str]:
 
     path = folder / Path(url).name
     request = Request(url, headers={"User-Agent": "tll-index"})
-    with urlopen(request, timeout=_PATIENCE) as answer, path.open("wb") as file:
-        announced = int(answer.headers.get("Content-Length") or 0)
-        with tqdm.wrapattr(answer, "read", total=announced, desc=path.name) as body:
+    with urlopen(request, timeout=_PATIENCE) as response, path.open("wb") as file:
+        announced = int(response.headers.get("Content-Length") or 0)
+        with tqdm.wrapattr(response, "read", total=announced, desc=path.name) as body:
             shutil.copyfileobj(body, file, 1 << 20)
     if announced and path.stat().st_size != announced:
         raise OSError(f"the connection ended after {path.stat().st_size} of {announced} bytes")

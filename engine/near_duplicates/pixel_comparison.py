@@ -43,7 +43,7 @@ _GLANCE = 128
 _REGISTERED = 256
 _SHARPNESS = 0.8
 """Of a Gaussian that makes both equally sharp, in pixels of the less sharp one."""
-_BAND, _PLACE = 5.0, 2.0
+_BAND, _PATCH = 5.0, 2.0
 """What is larger than the first is light; the second is the size of a place; in the same unit."""
 _NOISE = 8.0
 """Grey levels: weaker details need not agree."""
@@ -161,7 +161,7 @@ class _Pair:
         strength = _smoothed(band * band, region) + (_NOISE / 2) ** 2
         gain = (_smoothed(band * wanted, region) / strength).clip(*_GAINS)
         band *= gain
-        details = self._smoothed(np.maximum(band * band, wanted * wanted), _PLACE)
+        details = self._smoothed(np.maximum(band * band, wanted * wanted), _PATCH)
         return np.asarray(self._unexplained(band, wanted) / (details + _NOISE**2))
 
     def _unexplained(self, band: Grey, wanted: Grey) -> Grey:
@@ -171,7 +171,7 @@ class _Pair:
         down, across = (np.asarray(slope, np.float32) for slope in np.gradient(band))
 
         def mean(image: Grey) -> Grey:
-            return self._smoothed(image, _PLACE)
+            return self._smoothed(image, _PATCH)
 
         steep = _NOISE**2 / 4
         xx, yy, xy = mean(across * across), mean(down * down), mean(across * down)
@@ -189,7 +189,7 @@ class _Pair:
 
     def reach_of(self, differing: Grey) -> NDArray[np.bool_]:
         """(n, n): where there is a mark, if it is one."""
-        return self._smoothed((differing > _DOUBTFUL).astype(np.float32), _PLACE) > 0.1
+        return self._smoothed((differing > _DOUBTFUL).astype(np.float32), _PATCH) > 0.1
 
     def levels(self) -> float:
         """How many grey levels both have, effectively."""

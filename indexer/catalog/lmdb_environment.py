@@ -44,7 +44,7 @@ class Environment:
         self.writable = os.access(path if is_there(path) else path.parent, os.W_OK) and os.access(
             path.parent, os.W_OK
         )
-        with _in_our_words(path):
+        with _translating(path):
             self._lmdb = self._open(lock=True)
             try:
                 self._require_whole()
@@ -162,7 +162,7 @@ class Environment:
         try:
             with signals.whole():
                 begun.append(self._begin_reading())
-            with _in_our_words(self.path):
+            with _translating(self.path):
                 yield begun[0]
         finally:
             try:
@@ -191,7 +191,7 @@ class Environment:
 
     def _write(self, work: Callable[[lmdb.Transaction], _T]) -> _T:
         while True:
-            with _in_our_words(self.path):
+            with _translating(self.path):
                 try:
                     txn = self._lmdb.begin(write=True)
                 except lmdb.MapResizedError:
@@ -218,13 +218,13 @@ class Environment:
                     self._gate.wait()
                 self._readers += 1
             try:
-                with _in_our_words(self.path):
+                with _translating(self.path):
                     txn = self._lmdb.begin()
                 self._mine.depth = getattr(self._mine, "depth", 0) + 1
                 return txn
             except lmdb.MapResizedError:  # another process let the map grow: follow
                 self._leave()
-                with self._alone(), _in_our_words(self.path):
+                with self._alone(), _translating(self.path):
                     self._lmdb.set_mapsize(0)
             except BaseException:
                 self._leave()
@@ -287,7 +287,7 @@ def _file_key(path: Path) -> tuple[int, int]:
 
 
 @contextmanager
-def _in_our_words(path: Path) -> Iterator[None]:
+def _translating(path: Path) -> Iterator[None]:
     try:
         yield
     except (lmdb.MapFullError, lmdb.MapResizedError):

@@ -27,7 +27,7 @@ RESCAN = 600.0
 and other machines' writes to a shared disk are not heard."""
 POLL = 30.0
 """The same where the system can't tell."""
-_LOOK = 1.0
+_WAKES = 1.0
 """How often to see whether roots are there, and whether to stop."""
 _BUSY = 1.0
 _FIRST_REST, _LONGEST_REST = 5.0, 300.0
@@ -135,7 +135,7 @@ class _Watch:
                 # While resting, changes can wait.
                 due = self._next if self._rest else min(self._next, self._changed.due())
                 if now < due:
-                    self._changed.wait(min(due - now, _LOOK))
+                    self._changed.wait(min(due - now, _WAKES))
                     self._listen(self._look_at_roots)
                 elif not self._build(Progress() if self._began else progress):
                     return

@@ -86,7 +86,7 @@ def verify(
     progress = progress or Progress()
     path = require_folder(require_store(store, settings))
     while True:
-        found, catalog = _look(path, deep, progress, settings)
+        found, catalog = _inspect(path, deep, progress, settings)
         if found.whole or catalog == _catalog_in(path):
             return found  # else it was replaced while we looked
 
@@ -96,7 +96,7 @@ def _catalog_in(path: Path) -> str:
     return "" if about is None else about.catalog
 
 
-def _look(
+def _inspect(
     path: Path, deep: bool, progress: Progress, settings: Settings
 ) -> tuple[Verification, str]:
     """What is found, and in which catalog."""

@@ -36,7 +36,7 @@ LEAST_RECALL = 0.95
 
 _PER_WRITE = 1024
 _VECTORS = 256
-_ASKED = 100
+_QUERIES = 100
 _NEAREST = 10
 
 
@@ -325,7 +325,7 @@ def _verify(reader: Reader, one: Store, other: Store, copied: Copied) -> None:
                 if not np.array_equal(mine.vectors([int(numbers[row])]), theirs.vectors([number])):
                     raise _differ(other, f"another vector of picture {content}")
             copied.vectors += len(chosen)
-    _compare_hits(one, other, contents[:_ASKED], copied)
+    _compare_hits(one, other, contents[:_QUERIES], copied)
     with one.catalog.reading() as now:
         copied.source_changed = now.transaction != reader.transaction
     if copied.recall < LEAST_RECALL and not copied.source_changed:
