@@ -55,9 +55,20 @@ if TYPE_CHECKING:  # for editors and mypy, what `_NAMES` says for Python
     from .core.progress import Progress as Progress
     from .engine.backbones.backbone import Backbone as Backbone
     from .engine.backbones.backbone import load_backbone as load_backbone
+    from .engine.evaluation.metrics import Scores as Scores
     from .engine.explain.explain import Explanation as Explanation
     from .engine.images.crops import Crop as Crop
+    from .engine.lens.experiment import CrossValidation as CrossValidation
+    from .engine.lens.experiment import PairData as PairData
+    from .engine.lens.experiment import cross_validate as cross_validate
+    from .engine.lens.experiment import evaluate as evaluate
+    from .engine.lens.experiment import fit_lens as fit_lens
+    from .engine.lens.experiment import load_pairs as load_pairs
     from .engine.lens.lens import Lens as Lens
+    from .engine.lens.options import TrainingOptions as TrainingOptions
+    from .engine.lens.options import options_of as options_of
+    from .engine.lens.trainer import Fit as Fit
+    from .engine.lens.training import PairFeatures as PairFeatures
     from .indexer.analysis.duplicates.find import dupes as dupes
     from .indexer.analysis.duplicates.groups import Copy as Copy
     from .indexer.analysis.duplicates.groups import Group as Group
@@ -130,6 +141,19 @@ _NAMES = {
     # Networks and lenses
     ".engine.backbones.backbone": ("Backbone", "load_backbone"),
     ".engine.lens.lens": ("Lens",),
+    # Train and evaluate
+    ".engine.lens.experiment": (
+        "CrossValidation",
+        "PairData",
+        "cross_validate",
+        "evaluate",
+        "fit_lens",
+        "load_pairs",
+    ),
+    ".engine.lens.options": ("TrainingOptions", "options_of"),
+    ".engine.lens.trainer": ("Fit",),
+    ".engine.lens.training": ("PairFeatures",),
+    ".engine.evaluation.metrics": ("Scores",),
     # Settings and progress
     ".core.config": ("Settings", "load_settings"),
     ".core.progress": ("Progress",),

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from tll_index.core.errors import TllError
 from tll_index.core.progress import Progress
 from tll_index.engine.backbones.registry import DEFAULT
-from tll_index.engine.lens.experiment import Material, cross_validate, load_material
-from tll_index.engine.lens.lens import Lens, applied
+from tll_index.engine.lens.experiment import PairData, cross_validate, load_pairs
+from tll_index.engine.lens.half_precision import applied
+from tll_index.engine.lens.lens import Lens
 from tll_index.engine.lens.options import TrainingOptions
 from tll_index.engine.search.normalize import unit
 from tll_index.indexer.analysis.knn_graph import Neighbourhoods
@@ -47,7 +48,7 @@ TOPS = (10, 25, 50)
 class Collection:
     """The pictures of pairs that a lens has not seen: left ones, then right ones."""
 
-    def __init__(self, material: Material, lens: Lens, rows: NDArray[np.int64]) -> None:
+    def __init__(self, material: PairData, lens: Lens, rows: NDArray[np.int64]) -> None:
         sides = material.features.left[rows], material.features.right[rows]
         features = np.concatenate(sides)
         self.pairs = len(rows)
@@ -73,7 +74,7 @@ class Collection:
         return np.asarray(found.pairs[:, 1] - found.pairs[:, 0] == self.pairs)
 
 
-def collections(material: Material, seeds: int, progress: Progress) -> Iterator[Collection]:
+def collections(material: PairData, seeds: int, progress: Progress) -> Iterator[Collection]:
     """One for each fold of each seed."""
     for seed in range(seeds):
         judged = cross_validate(material, TrainingOptions(seed=seed), progress=progress)
@@ -120,7 +121,7 @@ def main() -> None:
     data = require_tll()
     try:
         with Bars() as progress:
-            material = load_material(
+            material = load_pairs(
                 data, arguments.backbone, options=TrainingOptions(), progress=progress
             )
             rows = list(measured(list(collections(material, arguments.seeds, progress))))

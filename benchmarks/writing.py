@@ -26,7 +26,7 @@ from tll_index.indexer.catalog.base import Writer
 from tll_index.indexer.catalog.records import ImageRecord
 from tll_index.indexer.scan.walk import FileState
 from tll_index.indexer.store import resolve
-from tll_index.indexer.store.create import new_store
+from tll_index.indexer.store.create import create_store
 
 BATCH = 1024
 DIMENSION = 128
@@ -46,7 +46,7 @@ def _filled(place: str, count: int) -> dict[str, float]:
     made_by = ModelIdentity("imported", None, None, DIMENSION, recipe={"model": "made up"})
     lens = Lens("imported", DIMENSION)
     with resolve.only_writer(location):
-        backend = new_store(location, made_by, lens, settings, origin="made up")
+        backend = create_store(location, made_by, lens, settings, origin="made up")
         try:
             empty = _bytes(backend.info())
             started = time.perf_counter()

@@ -93,7 +93,7 @@ def eval_(
         if split == "val" and used.trained:
             label, options, used = f"options of {label}", learning.recorded_options(used), None
     with resumable(), bars(quiet) as progress:
-        material = learning.load_material(
+        material = learning.load_pairs(
             data,
             name,
             options=options,
@@ -109,7 +109,7 @@ def eval_(
                 material, options, count=folds, seed=seed, progress=progress
             )
         elif split == "val":
-            judged = learning.judge_by_folds(material, used, count=folds, seed=seed or 0)
+            judged = learning.evaluate_by_folds(material, used, count=folds, seed=seed or 0)
         else:
             judged = used
             if used.provenance.get("data_sha256") == material.pairs.digest():
@@ -122,7 +122,7 @@ def eval_(
         elif isinstance(judged, learning.CrossValidation):
             scores = judged.scores
         else:
-            scores = learning.score(material, judged)
+            scores = learning.evaluate(material, judged)
     facts = {**scores.as_dict(), "backbone": name, "lens": label}
     if format == "table":
         click.echo(render.scores(facts))

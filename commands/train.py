@@ -74,7 +74,7 @@ def train(
     settings = load_settings(device=device, runtime=runtime, batch_size=batch_size)
     _require_lens_or_nothing(out)
     with resumable(), bars(quiet) as progress:
-        material = learning.load_material(
+        material = learning.load_pairs(
             data,
             resolve_backbone(backbone, settings),
             options=options,
@@ -82,7 +82,7 @@ def train(
             settings=settings,
             progress=progress,
         )
-        fit = learning.train(material, options, progress=progress)
+        fit = learning.fit_lens(material, options, progress=progress)
     lens, stopped = fit.lens, ""
     _write(out, lens)
     if fit.stopped:

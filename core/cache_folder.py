@@ -24,8 +24,8 @@ log = logging.getLogger("tll_index")
 
 
 class CacheFolder:
-    """Sealed files of one kind, such as networks. What is in the folder that was set is read though
-    it can't be written."""
+    """A folder of sealed files of one kind, such as networks. What is in the folder that was set
+    is read though it can't be written."""
 
     def __init__(self, cache_dir: Path, kind: str) -> None:
         self._cache_dir = cache_dir

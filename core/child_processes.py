@@ -40,9 +40,9 @@ def heard(module: str, arguments: object) -> Iterator[tuple[str, Any]]:
             process.kill()
 
 
-def say(word: str, value: object = None) -> None:
+def say(key: str, value: object = None) -> None:
     """What the parent hears; for the child."""
-    print(json.dumps([word, value]), flush=True)
+    print(json.dumps([key, value]), flush=True)
 
 
 class SpokenProgress(Progress):
@@ -57,11 +57,11 @@ class SpokenProgress(Progress):
         say("advance", count)
 
 
-def relay(word: str, value: Any, progress: Progress) -> bool:
+def relay(key: str, value: Any, progress: Progress) -> bool:
     """Pass on what a child says of its progress; whether it was that."""
-    if word == "start":
+    if key == "start":
         progress.start(*value)
-    elif word == "advance":
+    elif key == "advance":
         progress.advance(value)
     else:
         return False

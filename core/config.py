@@ -48,12 +48,12 @@ def user_folder() -> Path:
 
 @dataclass(frozen=True)
 class Settings:
-    """What can be set. Every field is also an environment variable (`TLL_BATCH_SIZE=64`) and a
-    key of `config.toml` in the user folder (`batch_size = 64`)."""
+    """The settings of a process. Every field is also an environment variable (`TLL_BATCH_SIZE=64`)
+    and a key of `config.toml` in the user folder (`batch_size = 64`)."""
 
     store: Location | None = None
-    """The store: a folder, or the address of a Milvus (see `location`); None looks for `.tll-index`
-    here and upwards."""
+    """Its location: a folder, or the address of a Milvus (see `location`); None looks for
+    `.tll-index` here and upwards."""
     weights_dir: Path = field(default_factory=lambda: user_folder() / "weights")
     """Folder of downloaded backbone weights, one file a backbone."""
     lens_dir: Path = field(default_factory=lambda: user_folder() / "lenses")

@@ -26,8 +26,8 @@ class Hit:
     rank: int
     """1 is the most alike."""
     score: float
-    """Cosine similarity; less, with a lens that holds hubs back, what a picture loses for being
-    near to many."""
+    """Cosine similarity; less, with a lens that has a hubness correction, what a picture loses for
+    being near to many."""
     path: str
     """Absolute path; of several copies the first by name (of those that a filter lets through).
     Stray bytes as PEP 383 surrogates."""
@@ -35,7 +35,7 @@ class Hit:
     """Every indexed path that shows this same picture, sorted."""
     width: int
     height: int
-    """Of the picture as it is looked at (after EXIF orientation), in pixels."""
+    """Of the upright picture (after EXIF orientation), in pixels."""
     sha256: str
     """Of the file's bytes, in hex: what a picture is called wherever it lies."""
 

@@ -9,15 +9,16 @@ from .names import shown
 
 
 class TllError(Exception):
-    """Anything that tll-index itself reports; the command line prints it as one line, exit 1."""
+    """An error that tll-index itself reports; the command line prints it as one line, exit 1."""
 
 
 class UsageError(TllError):
-    """An argument or setting that makes no sense; exit 2."""
+    """An error in an argument or setting, which makes no sense; exit 2."""
 
 
 class PictureError(TllError):
-    """One picture that can't be used. `reason` is a short, stable code for reports."""
+    """An error about one picture that can't be used. `reason` is a short, stable code for
+    reports."""
 
     reason: ClassVar[str] = "unusable"
 
@@ -35,62 +36,63 @@ class PictureError(TllError):
 
 
 class MissingPictureError(PictureError):
-    """There is no such file."""
+    """An error about a file that is not there."""
 
     reason = "missing"
 
 
 class UnreadablePictureError(PictureError):
-    """The file is there but can't be read: permissions, a folder, a device, an I/O error."""
+    """An error about a file that is there but can't be read: permissions, a folder, a device, an
+    I/O error."""
 
     reason = "unreadable"
 
 
 class EmptyPictureError(PictureError):
-    """The file has no bytes."""
+    """An error about a file without bytes."""
 
     reason = "empty"
 
 
 class NotAPictureError(PictureError):
-    """The bytes are of no picture format that tll-index reads."""
+    """An error about bytes that are of no picture format that tll-index reads."""
 
     reason = "not a picture"
 
 
 class DamagedPictureError(PictureError):
-    """A picture that is cut off or broken."""
+    """An error about a picture that is cut off or broken."""
 
     reason = "damaged"
 
 
 class DecoderFailedError(PictureError):
-    """A picture on which the decoder crashed or hung."""
+    """An error about a picture on which the decoder crashed or hung."""
 
     reason = "decoder failed"
 
 
 class TooLargePictureError(PictureError):
-    """More pixels or bytes than the limits allow."""
+    """An error about more pixels or bytes than the limits allow."""
 
     reason = "too large"
 
 
 class OutsidePictureError(PictureError):
-    """The part of a picture that was asked for is not in it."""
+    """An error about a part of a picture that is not in it."""
 
     reason = "outside"
 
 
 class MissingCodecError(PictureError):
-    """A picture format whose decoder is an extra that isn't installed."""
+    """An error about a picture format whose decoder is an extra that isn't installed."""
 
     reason = "needs an extra"
 
 
 class AddressError(TllError):
-    """What is at an address can't be listed or read: its host, its package, its permissions.
-    `what` says why, without the address; `passes`, whether another attempt may do."""
+    """An error about an address whose content can't be listed or read: its host, its package, its
+    permissions. `what` says why, without the address; `passes`, whether another attempt may do."""
 
     def __init__(self, what: str, address: str, passes: bool = False) -> None:
         super().__init__(f"{shown(address)}: {what}")
@@ -99,63 +101,63 @@ class AddressError(TllError):
 
 
 class MissingAddressError(AddressError):
-    """There is certainly nothing at an address."""
+    """An error about an address at which there is certainly nothing."""
 
 
 class UnreachableError(AddressError):
-    """Its host can't be reached, or does not answer."""
+    """An error about a host that can't be reached, or does not answer."""
 
     def __init__(self, what: str, address: str, passes: bool = True) -> None:
         super().__init__(what, address, passes)
 
 
 class NoAttributionError(UsageError):
-    """A backbone of which it can't be said where in a picture its features come from."""
+    """An error about a backbone whose features can't be traced to regions of a picture."""
 
 
 class WeightsError(TllError):
-    """The weights of a backbone are missing, damaged or not what they should be."""
+    """An error about a backbone's weights: missing, damaged or not what they should be."""
 
 
 class LensError(TllError):
-    """A lens file that can't be read or that belongs to another backbone."""
+    """An error about a lens: one that can't be read, or belongs to another backbone."""
 
 
 class DataError(TllError):
-    """Look-alike pairs or candidates that can't be used: a picture is missing, a row malformed."""
+    """An error about look-alike pairs or candidates: a picture is missing, a row malformed."""
 
 
 class NoPicturesError(TllError):
-    """There is no picture to make a store of."""
+    """An error about a build that found no picture to make a store of."""
 
 
 class StoreError(TllError):
-    """Something about a store."""
+    """An error about a store."""
 
 
 class NoStoreError(StoreError):
-    """There is no store where one was looked for."""
+    """An error about a location where there is no store."""
 
 
 class NotIndexedError(StoreError):
-    """The store has no such picture."""
+    """An error about a picture that the store does not have."""
 
 
 class StoreBusyError(StoreError):
-    """Another process is writing to this store."""
+    """An error about a store that another process is writing to."""
 
 
 class StoreMismatchError(StoreError):
-    """The store was made by another backbone, lens or format than the one asked for."""
+    """An error about a store that another backbone, lens or format made than is to be used."""
 
 
 class StoreDamagedError(StoreError):
-    """A file of the store is missing or damaged in a way that can't be rebuilt."""
+    """An error about a file of a store, missing or damaged, that can't be rebuilt."""
 
 
 class StoreFullError(StoreError):
-    """The disk (or quota) that holds the store is full."""
+    """An error about the disk (or quota) that holds the store: it is full."""
 
 
 class StoreReadOnlyError(StoreError):
-    """The store can be read but not written."""
+    """An error about a store that can be read but not written."""

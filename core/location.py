@@ -21,7 +21,7 @@ from .errors import UsageError
 from .paths import named
 
 SERVER, LITE = "milvus", "milvus-lite"
-PORT = 19530
+MILVUS_PORT = 19530
 _COLLECTION = "tll_index"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
 """Of a collection or database; Milvus allows 255, and ours have siblings with longer names."""
@@ -29,11 +29,12 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
 
 @dataclass(frozen=True)
 class Milvus(os.PathLike[str]):
-    """Collections of a Milvus. As text and as a path it is its address."""
+    """The location of a store in Milvus: its collections. As text and as a path it is its
+    address."""
 
     collection: str
     host: str = ""
-    port: int = PORT
+    port: int = MILVUS_PORT
     database: str = ""
     """Empty is the default one."""
     file: Path | None = None
@@ -76,7 +77,7 @@ def located(value: str | os.PathLike[str]) -> Location:
         return named(text)
     try:
         parts = urlsplit(text)
-        port = parts.port or PORT
+        port = parts.port or MILVUS_PORT
     except ValueError as error:
         raise UsageError(f"the store's address makes no sense: {error}") from None
     if "@" in parts.netloc or parts.query:
@@ -90,7 +91,9 @@ def located(value: str | os.PathLike[str]) -> Location:
 def _server(text: str, parts: SplitResult, port: int) -> Milvus:
     names = parts.path.strip("/").split("/")
     if not parts.hostname or not names[0] or len(names) > 2 or parts.fragment:
-        raise UsageError(f"{text!r} is no address of a store; write {SERVER}://host:{PORT}/photos")
+        raise UsageError(
+            f"{text!r} is no address of a store; write {SERVER}://host:{MILVUS_PORT}/photos"
+        )
     for name in names:
         _require_name(name, text)
     return Milvus(names[-1], parts.hostname, port, names[0] if len(names) == 2 else "")

@@ -24,7 +24,7 @@ _INTERRUPTED = 128 + signal.SIGINT
 
 
 class _State:
-    """Of the main thread, where Python runs handlers."""
+    """The state of the main thread, where Python runs handlers."""
 
     came = 0
     """The signal that was the first; 0 for none."""
@@ -78,9 +78,10 @@ def heeded() -> Iterator[None]:
 
 
 class whole:  # noqa: N801 (it is used like a function)
-    """What must not be cut in two, such as committing and counting what was committed: a signal
-    that comes meanwhile is a `KeyboardInterrupt` after it. Only for short things: a signal has to
-    wait. In other threads than the main one, which signals don't interrupt, it does nothing."""
+    """A block that must not be cut in two, such as committing and counting what was committed: a
+    signal that comes meanwhile is a `KeyboardInterrupt` after it. Only for short things: a signal
+    has to wait. In other threads than the main one, which signals don't interrupt, it does
+    nothing."""
 
     _before: Callable[[int, FrameType | None], object] | None = None
 

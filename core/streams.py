@@ -19,7 +19,7 @@ _ATTENTION_SECONDS = 0.5
 
 
 class OutputError(Exception):
-    """Standard output can't be written."""
+    """An error about standard output, which can't be written."""
 
     def __init__(self, error: OSError) -> None:
         is_closed = error.errno == errno.EBADF

@@ -8,7 +8,7 @@ import numpy as np
 
 import tiny
 from tll_index.engine.backbones.registry import Layer, Pool
-from tll_index.engine.lens.trainer import PairFeatures
+from tll_index.engine.lens.training import PairFeatures
 
 SPEC = replace(
     tiny.SPEC,

@@ -53,11 +53,11 @@ def test_copies_are_counted(here: Path) -> None:
 def test_pairs_of_people_are_counted() -> None:
     from benchmarks import striking
 
-    class Material:
+    class PairData:
         features = made_up(40, noise=0.01, shared=60)
 
     lens = Lens.plain(SPEC)
-    collection = striking.Collection(Material(), lens, np.arange(10, 30))  # type: ignore[arg-type]
+    collection = striking.Collection(PairData(), lens, np.arange(10, 30))  # type: ignore[arg-type]
     assert collection.pairs == 20
     best = collection.best(5, 4, 0.0)
     human = collection.are_human(best)

@@ -69,7 +69,7 @@ def material(made: Lens) -> tuple[Any, np.ndarray]:
     module = sys.modules["benchmarks.speeds.material"]
     features = np.random.default_rng(5).normal(size=(40, 16)).astype(np.float32)
     values = module.projected(made, features)
-    return module.Material(made, values[:32], values[32:], "features"), features
+    return module.PairData(made, values[:32], values[32:], "features"), features
 
 
 @pytest.mark.slow

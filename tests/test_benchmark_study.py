@@ -23,10 +23,10 @@ from pictures import noise
 from tll_index.engine.backbones import registry
 from tll_index.engine.backbones.providers.timm_networks import build
 from tll_index.engine.backbones.registry import register, spec_of
-from tll_index.engine.evaluation.metrics import evaluate
+from tll_index.engine.evaluation.metrics import evaluate_pairs
 from tll_index.engine.images.decode import Geometry
-from tll_index.engine.lens.experiment import load_material
-from tll_index.engine.lens.trainer import fit_lens
+from tll_index.engine.lens.experiment import load_pairs
+from tll_index.engine.lens.trainer import train_lens
 
 pytestmark = pytest.mark.usefixtures("by_torch")
 
@@ -283,14 +283,14 @@ def test_figures_are_what_training_and_evaluation_say(
     runs = runs_in(result_in(tmp_path / "out"))
     run = runs["fig5-direction", "both", STAGES]
     options = replace(BASE, direction="both", epochs=3, pca=16)
-    features = load_material(data, STAGES, options=options).features
+    features = load_pairs(data, STAGES, options=options).features
     held_out = folds(PAIRS, 4, 0)[0]
     learn = features.rows(np.setdiff1d(np.arange(PAIRS), held_out))
     watch = features.rows(held_out)
     assert run["pairs"] == len(held_out) == PAIRS // 4
     # PCA keeps what the tiny backbone has; the study asks for as many as there are pictures.
-    fit = fit_lens(learn, spec_of(STAGES), options, validation=watch)
-    scores = evaluate(
+    fit = train_lens(learn, spec_of(STAGES), options, validation=watch)
+    scores = evaluate_pairs(
         fit.lens.encode_query(watch.left.astype(np.float32)),
         fit.lens.encode_gallery(watch.right.astype(np.float32)),
     )

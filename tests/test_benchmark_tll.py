@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from pictures import noise
-from tll_index.engine.lens.experiment import cross_validate, load_material
+from tll_index.engine.lens.experiment import cross_validate, load_pairs
 from tll_index.engine.lens.options import TrainingOptions
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,7 +57,7 @@ def done(
     """A folder with what a small study wrote, and its JSON."""
     systems = sys.modules["benchmarks.tll.systems"]
     rows = systems.systems(**SMALL)
-    for change in ({"hubs": 0.0}, {"unlabelled": False}, {"scaling": "none"}):
+    for change in ({"csls": 0.0}, {"unlabelled": False}, {"scaling": "none"}):
         options = replace(rows[3].options, **change)
         rows.append(systems.System(next(iter(change)), f"with {change}", "trained", options))
     out = tmp_path / "out"
@@ -84,7 +84,7 @@ def test_all_files_tell_the_same(
 
     # What `tll-index eval` would say: nothing of the study's own, and no remembered projection.
     options = TrainingOptions(**ours["options"])
-    material = load_material(data, "tiny", options=options)
+    material = load_pairs(data, "tiny", options=options)
     for seed, top2 in enumerate(ours["each_seed"]["top2"]):
         again = cross_validate(material, replace(options, seed=seed), count=FOLDS)
         assert again.scores.as_dict()["top2"] == top2
@@ -122,7 +122,7 @@ def test_projections_are_shared_only_where_they_are_the_same(tll: ModuleType) ->
     parts = [np.random.default_rng(0).normal(size=(40, 16)).astype(np.float16)]
     projections = study.Projections()
     first = projections(parts, spec, ours)
-    assert projections([parts[0].copy()], spec, replace(ours, hubs=0, epochs=9)) is first
+    assert projections([parts[0].copy()], spec, replace(ours, csls=0, epochs=9)) is first
     for other in ({"pca": 7}, {"scaling": "none"}, {"seed": 1}, {"grey": True}):
         assert projections(parts, spec, replace(ours, **other)) is not first
     assert projections([parts[0][1:]], spec, ours) is not first

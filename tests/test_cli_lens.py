@@ -23,7 +23,7 @@ from pictures import fill_folder, noise
 from tll_index.commands.train import train
 from tll_index.core.config import load_settings
 from tll_index.engine.backbones.registry import DEFAULT
-from tll_index.engine.evaluation.metrics import evaluate
+from tll_index.engine.evaluation.metrics import evaluate_pairs
 from tll_index.engine.evaluation.tll import read_pairs
 from tll_index.engine.images.decode import decode
 from tll_index.engine.images.file_bytes import read_bytes
@@ -107,7 +107,7 @@ def test_train_writes_a_lens_and_says_how_good_it_is(data: Path, tll_index: Cli)
     lens = Lens.load("my.npz")
     assert (lens.backbone, lens.features, lens.dimension) == ("tiny", 16, 6)
     made = lens.provenance
-    assert made["options"] == replace(RECIPES["ours"], pca=8, outputs=4, epochs=2).as_dict()
+    assert made["options"] == replace(RECIPES["ours"], pca=8, outputs=4, epochs=2).recorded()
     assert made["data_sha256"] == read_pairs(data).digest()
     assert (made["pairs"], made["unlabelled"], made["epochs"]) == (PAIRS, 2 * UNPAIRED, 2)
     assert made["candidates"] == UNPAIRED
@@ -172,7 +172,7 @@ def test_recipes_and_every_option(data: Path, tll_index: Cli) -> None:
         "hubs": (("--hubs", 0.25), 0.25),
         "seed": (("--seed", 9), 9),
     }
-    assert set(chosen) == {field.name for field in fields(TrainingOptions)}
+    assert set(chosen) == TrainingOptions().recorded().keys()
     arguments = [argument for given, _ in chosen.values() for argument in given]
     common = ("train", data, "--backbone", "tiny", "--recipe", "paper", "--folds", 0, "-q")
     assert tll_index(*common, "--out", "all.npz", *arguments).code == 0
@@ -530,7 +530,7 @@ def test_a_grey_lens_is_judged_by_grey_pictures(data: Path, tll_index: Cli) -> N
     assert lens.grey and lens.provenance["unlabelled"] == 0
     facts = scored(tll_index("eval", data, "--split", "all", "--lens", "grey.npz", "--json"))
     embedder, pairs = load_embedder("tiny", load_settings(), lens=lens), read_pairs(data)
-    wanted = evaluate(
+    wanted = evaluate_pairs(
         embedder.encode_query(pixels(*pairs.left)), embedder.encode_gallery(pixels(*pairs.right))
     )
     assert facts["top2"] == pytest.approx(wanted.top2, abs=1e-3)

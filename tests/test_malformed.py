@@ -162,7 +162,7 @@ def _large_decoders(bytes_each: int) -> Iterator[int]:
         try:
             status = (folder / "stat").read_text().rsplit(")", 1)[1].split()
             resident = int((folder / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-            is_one = b"indexer.decoders" in (folder / "cmdline").read_bytes()
+            is_one = b"indexer.decoding.decoder_process" in (folder / "cmdline").read_bytes()
         except (OSError, IndexError):  # it ended meanwhile
             continue
         if int(status[1]) == os.getpid() and is_one and resident > bytes_each:

@@ -95,7 +95,7 @@ def watch(monkeypatch: pytest.MonkeyPatch, log: Path | None = None, seconds: flo
 
 
 def asked_and_answered(**rest: Any) -> Lens:
-    """A lens with a hub penalty that is large enough to change places."""
+    """A lens with a hubness correction that is large enough to change places."""
     random = np.random.default_rng(4)
     adaptation = random.normal(size=(6, 16)).astype(np.float32)
     bank = unit(random.normal(size=(9, 6)).astype(np.float32))

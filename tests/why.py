@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tll_index.core.config import load_settings
-from tll_index.engine.explain.explain import Explanation, reasons
+from tll_index.engine.explain.explain import Explanation, explain
 from tll_index.engine.explain.sides import Subject
 from tll_index.engine.images.decode import Picture
 from tll_index.engine.lens.embedder import load_embedder
@@ -20,7 +20,7 @@ def of_noise(backbone: str, **options: object) -> Explanation:
         Subject(name, Picture(random.integers(0, 256, (size, size, 3), np.uint8), size, size, ""))
         for name in "ab"
     )
-    found = reasons(embedder, a, b, settings=load_settings())
+    found = explain(embedder, a, b, settings=load_settings())
     looks = embedder.embed(np.stack([a.picture.pixels, b.picture.pixels]))
     assert abs(found.cosine - looks[0] @ looks[1]) < 1e-5
     return found

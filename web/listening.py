@@ -24,7 +24,7 @@ def listen(host: str, port: int) -> socket.socket:
         UsageError, TllError
     """
     if not 0 <= port <= 65535:
-        raise UsageError(f"--port: {port} is none; take 1 to 65535, or 0 for one that is free")
+        raise UsageError(f"--port: {port} is no port; take 1 to 65535, or 0 for one that is free")
     try:
         family, kind, _, _, where = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

@@ -10,10 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tll_index.engine.lens.experiment import Material, score
-from tll_index.engine.lens.lens import Lens, applied
+from tll_index.engine.lens.experiment import PairData, evaluate
+from tll_index.engine.lens.half_precision import applied
+from tll_index.engine.lens.lens import Lens
 from tll_index.engine.lens.options import TrainingOptions
-from tll_index.engine.lens.trainer import Fit, PairFeatures, fit_lens, pair_loss
+from tll_index.engine.lens.trainer import Fit, train_lens
+from tll_index.engine.lens.training import PairFeatures, pair_loss
 
 from .curves import rounded, smoothed
 from .laboratory import Laboratory
@@ -21,7 +23,7 @@ from .laboratory import Laboratory
 
 def fitted(
     laboratory: Laboratory,
-    material: Material,
+    material: PairData,
     options: TrainingOptions,
     rows: NDArray[np.int64],
     name: str = "adaptation",
@@ -31,7 +33,7 @@ def fitted(
     _, validation = laboratory.split
     projections = laboratory.projections
     started, saved = time.perf_counter(), projections.saved
-    fit = fit_lens(
+    fit = train_lens(
         material.features.rows(rows),
         material.backbone.spec,
         possible(options, len(rows), material.backbone.spec.dimension),
@@ -91,11 +93,11 @@ def measure_cosine(
 
 
 def _judged(
-    laboratory: Laboratory, material: Material, lens: Lens, options: TrainingOptions
+    laboratory: Laboratory, material: PairData, lens: Lens, options: TrainingOptions
 ) -> dict[str, Any]:
     """What the validation pairs say of a lens: exact expectation over all draws of foils."""
     validation = material.rows(laboratory.split[1])
-    scores = score(validation, lens)
+    scores = evaluate(validation, lens)
     return {
         **scores.as_dict(),
         "each_pair": rounded(scores.per_pair["top2"].tolist()),

@@ -17,7 +17,7 @@ from tll_index.engine.backbones.runtime import torch_device
 from tll_index.engine.backbones.weights import find, how_to_get, locate
 from tll_index.engine.evaluation.metrics import folds
 from tll_index.engine.evaluation.tll import Pairs, read_pairs
-from tll_index.engine.lens.experiment import Material, load_material
+from tll_index.engine.lens.experiment import PairData, load_pairs
 from tll_index.engine.lens.options import TrainingOptions
 
 from ..tll.trials import Projections
@@ -45,7 +45,7 @@ class Laboratory:
 
     def __post_init__(self) -> None:
         self.projections = Projections()
-        self._materials: dict[tuple[object, ...], Material] = {}
+        self._materials: dict[tuple[object, ...], PairData] = {}
         self._joined: dict[str, JoinedPairs] = {}
         self._digests: dict[str, str] = {}
 
@@ -97,7 +97,7 @@ class Laboratory:
             "device": self.settings.device,
         }
 
-    def material(self, backbone: str, options: TrainingOptions) -> Material:
+    def material(self, backbone: str, options: TrainingOptions) -> PairData:
         """The pairs' features as `options` want them. The last ones stay in memory: rows come in
         an order that asks for the same again.
 
@@ -107,7 +107,7 @@ class Laboratory:
         more = options.candidates, bool(options.unlabelled and options.pca)
         key = backbone, options.grey, options.augment != "none", *more
         if key not in self._materials:
-            loaded = load_material(
+            loaded = load_pairs(
                 self.pairs,
                 backbone,
                 options=options,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tll_index.engine.images.decode import Limits
-from tll_index.engine.lens.experiment import CrossValidation, Material, score
+from tll_index.engine.lens.experiment import CrossValidation, PairData, evaluate
 from tll_index.engine.lens.lens import Lens
 from tll_index.engine.lens.trainer import Fit
 
@@ -81,9 +81,9 @@ def error_analysis(laboratory: Laboratory, runs: Sequence[Run]) -> list[dict[str
     return sections
 
 
-def _standing(material: Material, lens: Lens) -> MatchRanks:
+def _standing(material: PairData, lens: Lens) -> MatchRanks:
     everyone = [np.arange(len(material.pairs))]
-    return places(material, CrossValidation(score(material, lens), [Fit(lens)], everyone))
+    return places(material, CrossValidation(evaluate(material, lens), [Fit(lens)], everyone))
 
 
 def _as_url(path: Path) -> str:

@@ -14,7 +14,7 @@ from tll_index.engine.evaluation.metrics import (
     expected_reciprocal_rank,
     expected_top_k,
 )
-from tll_index.engine.lens.lens import applied
+from tll_index.engine.lens.half_precision import applied
 from tll_index.engine.lens.options import TrainingOptions
 from tll_index.engine.search.search import products
 

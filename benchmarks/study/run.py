@@ -11,7 +11,7 @@ from typing import Any
 from tll_index.core.errors import UsageError, WeightsError
 from tll_index.engine.evaluation.kaggle import write_submission
 from tll_index.engine.lens.embedder import Embedder
-from tll_index.engine.lens.experiment import rate_candidates, train
+from tll_index.engine.lens.experiment import fit_lens, rate_candidates
 from tll_index.engine.lens.options import TrainingOptions
 
 from .adaptation import measure_adaptation, measure_cosine, possible
@@ -109,7 +109,7 @@ def _run(
 def _identity(
     laboratory: Laboratory, row: Row, backbone: str, options: TrainingOptions
 ) -> dict[str, Any]:
-    identity = {**laboratory.identity(backbone), "kind": row.kind, "options": options.as_dict()}
+    identity = {**laboratory.identity(backbone), "kind": row.kind, "options": options.recorded()}
     if row.kind in ("classifier", "lists"):
         identity |= {"classifier": asdict(laboratory.classifier), "foils": row.foils}
     return identity
@@ -136,7 +136,7 @@ def _submit(laboratory: Laboratory, backbone: str, options: TrainingOptions, pat
         return
     material = laboratory.material(backbone, options)
     options = possible(options, len(material.pairs), material.backbone.spec.dimension)
-    fit = train(material, options, progress=laboratory.progress)
+    fit = fit_lens(material, options, progress=laboratory.progress)
     if fit.stopped:
         raise KeyboardInterrupt
     candidates, scores = rate_candidates(

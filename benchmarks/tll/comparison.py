@@ -10,7 +10,7 @@ from tll_index.core.config import Settings, load_settings
 from tll_index.core.progress import Progress
 from tll_index.engine.backbones.registry import DEFAULT
 from tll_index.engine.images.decode import Limits
-from tll_index.engine.lens.experiment import Material, load_material
+from tll_index.engine.lens.experiment import PairData, load_pairs
 from tll_index.engine.lens.options import TrainingOptions
 
 from ..machine import machine
@@ -38,7 +38,7 @@ def run(
         DataError, UsageError, WeightsError
     """
     settings, progress = settings or load_settings(), progress or Progress()
-    material = load_material(
+    material = load_pairs(
         data, backbone, options=_wanted(rows), settings=settings, progress=progress
     )
     out.mkdir(parents=True, exist_ok=True)
@@ -83,7 +83,7 @@ def _write(path: Path, text: str) -> Path:
 
 
 def report(
-    material: Material,
+    material: PairData,
     rows: list[System],
     trials: dict[str, list[Trial]],
     speed: dict[str, dict[str, float]],

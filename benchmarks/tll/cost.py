@@ -16,7 +16,7 @@ from tll_index.engine.backbones.registry import BackboneSpec, Layer
 from tll_index.engine.backbones.runtime import load_runtime
 from tll_index.engine.images.decode import Limits, decode
 from tll_index.engine.images.file_bytes import read_bytes
-from tll_index.engine.lens.experiment import Material
+from tll_index.engine.lens.experiment import PairData
 from tll_index.engine.lens.lens import Lens
 
 SIDE = 224
@@ -28,7 +28,7 @@ _Result = TypeVar("_Result")
 
 
 def embedding(
-    material: Material, lenses: dict[str, Lens], settings: Settings
+    material: PairData, lenses: dict[str, Lens], settings: Settings
 ) -> dict[str, dict[str, float]]:
     """For each of `lenses`, `pictures_per_second` of backbone and lens (decoding aside), and
     `cost`: seconds in passes of the network that only averages its last layer at 224 pixels.

@@ -10,7 +10,7 @@ from tll_index.core.errors import PictureError
 from tll_index.core.names import shown
 from tll_index.engine.images.decode import Limits, thumbnail
 from tll_index.engine.images.file_bytes import read_bytes
-from tll_index.engine.lens.experiment import Material
+from tll_index.engine.lens.experiment import PairData
 
 from .places import MatchRanks, best, surprising, worst
 
@@ -25,7 +25,7 @@ ABOUT = (
 )
 
 
-def page(material: Material, ours: MatchRanks, plain: MatchRanks, limits: Limits) -> str:
+def page(material: PairData, ours: MatchRanks, plain: MatchRanks, limits: Limits) -> str:
     """The page, from where each match stands with our lens and with none."""
     from jinja2 import Environment, FileSystemLoader
 
@@ -39,7 +39,7 @@ def page(material: Material, ours: MatchRanks, plain: MatchRanks, limits: Limits
 
 
 def telling_pairs(
-    material: Material, ours: MatchRanks, plain: MatchRanks, limits: Limits, count: int = COUNT
+    material: PairData, ours: MatchRanks, plain: MatchRanks, limits: Limits, count: int = COUNT
 ) -> list[dict[str, Any]]:
     """The best, the worst and the most surprising matches, with small pictures in data: URLs."""
     album = _Album(material, limits)
@@ -94,7 +94,7 @@ def _place(standing: MatchRanks, row: int) -> str:
 class _Album:
     """The pictures of pairs as small JPEGs in data: URLs."""
 
-    def __init__(self, material: Material, limits: Limits) -> None:
+    def __init__(self, material: PairData, limits: Limits) -> None:
         self._pairs = material.pairs
         self._limits = limits
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tll_index.engine.evaluation.metrics import FOILS, expected_top_k
-from tll_index.engine.lens.experiment import CrossValidation, Material
-from tll_index.engine.lens.lens import applied
+from tll_index.engine.lens.experiment import CrossValidation, PairData
+from tll_index.engine.lens.half_precision import applied
 from tll_index.engine.search.search import nearest, new_index
 
 
@@ -29,7 +29,7 @@ class MatchRanks:
     """Expected share of matches among the k best of 20 candidates, k from 1 to 20."""
 
 
-def places(material: Material, judged: CrossValidation) -> MatchRanks:
+def places(material: PairData, judged: CrossValidation) -> MatchRanks:
     """Rank the right pictures of each fold as a query would."""
     count = len(material.pairs)
     better, first, among = (np.zeros(count, np.int64) for _ in range(3))

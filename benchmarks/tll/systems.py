@@ -43,7 +43,7 @@ def systems(**chosen: Any) -> list[System]:
 def ablations(ours: TrainingOptions, mirror: bool = False) -> list[System]:
     """Ours with one change each. Where it can't stand alone, its title says what goes with it."""
     changes: list[tuple[str, str, dict[str, Any]]] = [
-        ("no-hubs", "no hub penalty", {"hubs": 0.0}),
+        ("no-hubs", "no hubness correction", {"csls": 0.0}),
         ("random-start", "random start, not CCA", {"start": "random"}),
         # From chance, a few small steps lead nowhere: that would say little about the start.
         (

@@ -18,14 +18,15 @@ from tll_index.engine.backbones.registry import BackboneSpec
 from tll_index.engine.evaluation.metrics import Scores, bootstrap_interval
 from tll_index.engine.lens.experiment import (
     CrossValidation,
-    Material,
+    PairData,
     cross_validate,
-    judge_by_folds,
+    evaluate_by_folds,
 )
 from tll_index.engine.lens.lens import Lens
 from tll_index.engine.lens.options import TrainingOptions
 from tll_index.engine.lens.projection import Projection, fit_projection
-from tll_index.engine.lens.trainer import Fit, PairFeatures, fit_lens
+from tll_index.engine.lens.trainer import Fit, train_lens
+from tll_index.engine.lens.training import PairFeatures
 
 from .places import MatchRanks, places
 from .systems import System
@@ -34,7 +35,7 @@ FIGURES = ("top1", "top2", "top5", "mrr", "recall_at_1", "recall_at_5", "recall_
 
 _AFTER = (
     *("adaptation", "start", "shrinkage", "power", "outputs", "relu", "temperature", "direction"),
-    *("candidates", "batch", "epochs", "lr", "weight_decay", "dropout", "hubs"),
+    *("candidates", "batch", "epochs", "lr", "weight_decay", "dropout", "csls"),
 )
 """Options that no projection depends on. Any other that there may ever be is held to matter."""
 
@@ -81,7 +82,7 @@ class Trial:
 
 
 def run_trial(
-    material: Material,
+    material: PairData,
     system: System,
     *,
     seed: int,
@@ -98,10 +99,10 @@ def run_trial(
         seconds.append(time.perf_counter() - started + projections.saved - saved)
         return fit
 
-    make = pca_alone if system.kind == "pca" else fit_lens
+    make = pca_alone if system.kind == "pca" else train_lens
     if system.kind == "plain":
         lens = Lens.plain(material.backbone.spec)
-        judged = judge_by_folds(material, lens, count=count, seed=seed)
+        judged = evaluate_by_folds(material, lens, count=count, seed=seed)
     else:
         judged = cross_validate(
             material,
@@ -127,13 +128,14 @@ def pca_alone(
     project: Projections,
     **_: Any,
 ) -> Fit:
-    """Like `fit_lens`, but nothing is learned from which pictures are pairs."""
+    """Like `train_lens`, but nothing is learned from which pictures are pairs."""
     parts = [pairs.left, pairs.right]
     if options.unlabelled and pairs.unlabelled is not None:
         parts.append(pairs.unlabelled)
     projection = project(parts, spec, options)
     identity = np.eye(options.pca, dtype=np.float32)
-    return Fit(replace(projection.into(spec, identity), adaptation=None).compact())
+    steps = projection.followed_by(identity)._replace(adaptation=None)
+    return Fit(Lens(spec.name, spec.dimension, spec.layout).with_steps(*steps).compact())
 
 
 def curves(judged: CrossValidation) -> dict[str, NDArray[np.float64]]:
@@ -158,7 +160,7 @@ def row(system: System, trials: list[Trial], ours: list[Trial]) -> dict[str, Any
         "title": system.title,
         "part": system.part,
         "kind": system.kind,
-        "options": None if system.kind == "plain" else system.options.as_dict(),
+        "options": None if system.kind == "plain" else system.options.recorded(),
         "mean": {name: round(fmean(values), 6) for name, values in figures.items()},
         "spread": {
             name: round(stdev(values), 6) if len(values) > 1 else None

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tll_index.core.errors import DecoderFailedError, PictureError
-from tll_index.engine.images.decode import FORMATS, Geometry, Limits
+from tll_index.engine.images.decode import PILLOW_FORMATS, Geometry, Limits
 from tll_index.indexer.decoding.decoder_process import Decoder
 
 from .bombs import bombs
@@ -130,7 +130,7 @@ import resource, sys, warnings
 from PIL import Image
 resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
 warnings.simplefilter("ignore")
-with Image.open(sys.stdin.buffer, formats={FORMATS!r}) as image:
+with Image.open(sys.stdin.buffer, formats={PILLOW_FORMATS!r}) as image:
     print(image.width * image.height / 1e6)
 """
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 import click
 
-from ...engine.lens.options import RECIPES, TrainingOptions
+from ...engine.lens.options import RECIPES, TrainingOptions, said_of
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -38,7 +38,7 @@ _TRAINING_HELP = {
     "lr": "Learning rate at the start; it falls along half a cosine to 0.",
     "weight_decay": "Of AdamW.",
     "dropout": "Part of PCA's values to set to 0 in training.",
-    "hubs": "Weight of the penalty for pictures that resemble everything; 0 is none.",
+    "csls": "Weight of the penalty for pictures that resemble everything; 0 is none.",
     "seed": "Of all that is left to chance, the folds too.",
 }
 """Of each of `TrainingOptions`, whose type and default are read from there and from `RECIPES`."""
@@ -56,7 +56,7 @@ def training_options(function: _F) -> _F:
     """An option for each of `TrainingOptions`; None is the recipe's value."""
     hints = get_type_hints(TrainingOptions)
     for name in (field.name for field in reversed(fields(TrainingOptions))):
-        flags, kind = f"--{name.replace('_', '-')}", hints[name]
+        flags, kind = f"--{said_of(name)}", hints[name]
         if switch := _SWITCHES.get(name):
             flags, kind = "/".join(f"--{side}" for side in switch), bool
         elif choices := get_args(kind):

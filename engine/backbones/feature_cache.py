@@ -30,10 +30,10 @@ from .backbone import Backbone
 from .registry import BackboneSpec
 from .runtime import pictures_a_pass
 
-FORMAT = 2
+CACHE_FORMAT = 2
 """To be raised when the same pictures get other features though nothing in `_Cache` tells."""
 
-CHUNK = 64
+CACHE_CHUNK = 64
 """Pictures in a file of the cache, which is what an interruption costs at most. No batch goes
 beyond it, so features are the same bit for bit whichever chunks were there already."""
 
@@ -55,7 +55,8 @@ def gather(
 ) -> NDArray[np.float16]:
     """The features of the pictures at `paths`.
 
-    Each `CHUNK` of them is kept in the folder `settings.cache_dir` as soon as it is extracted, by
+    Each `CACHE_CHUNK` of them is kept in the folder `settings.cache_dir` as soon as it is
+    extracted, by
     content: the same pictures in the same order are not extracted again, wherever they lie, until
     one of them or the backbone changes. So after Ctrl-C, or worse, the same call goes on.
 
@@ -76,7 +77,9 @@ def gather(
     recipe = _Features(backbone.spec, Limits.of(settings), mirrored, grey)
     kept = _Cache(settings.cache_dir, backbone, recipe, progress) if cache else None
     features = np.empty((len(paths), backbone.spec.dimension), np.float16)
-    missing = [slice(at, min(at + CHUNK, len(paths))) for at in range(0, len(paths), CHUNK)]
+    missing = [
+        slice(at, min(at + CACHE_CHUNK, len(paths))) for at in range(0, len(paths), CACHE_CHUNK)
+    ]
     batch_size = pictures_a_pass(settings)
     depth = 2 * batch_size + settings.decoders()
     with _threads(settings.decoders()) as threads:
@@ -122,7 +125,7 @@ def _as_halves(features: Features) -> NDArray[np.float16]:
 
 @dataclass(frozen=True)
 class _Features:
-    """How pictures are looked at; its methods are what threads do."""
+    """The way that pictures are made features of; its methods are what threads do."""
 
     spec: BackboneSpec
     limits: Limits
@@ -171,7 +174,7 @@ class _Cache:
         self, folder: Path, backbone: Backbone, recipe: _Features, progress: Progress
     ) -> None:
         made_by: dict[str, Any] = {
-            "format": FORMAT,
+            "format": CACHE_FORMAT,
             "backbone": backbone.spec.name,
             "weights_sha256": backbone.weights.sha256,
             **backbone.spec.recipe(),

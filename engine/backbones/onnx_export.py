@@ -31,7 +31,7 @@ from .weights import Weights
 if TYPE_CHECKING:
     import torch
 
-FORMAT = 2
+EXPORT_FORMAT = 2
 """To be raised when the same network would now be exported otherwise."""
 
 TOLERANCE = 1e-3
@@ -44,11 +44,11 @@ _OPSET = 17
 
 
 class ExportError(Exception):
-    """This network can't be had as ONNX; the message says why."""
+    """An error about a network that can't be had as ONNX; the message says why."""
 
 
 class OnnxRuntime:
-    """ONNX Runtime on the CPU."""
+    """A network in ONNX Runtime on the CPU."""
 
     name = "onnx cpu"
 
@@ -165,11 +165,11 @@ def _simplified(model: bytes) -> bytes:
 
 
 class _Kept:
-    """Sealed files of the cache: the model, or why there is none."""
+    """The sealed files of the cache for one network: the model, or why there is none."""
 
     def __init__(self, spec: BackboneSpec, weights: Weights, cache_dir: Path) -> None:
         made_by = {
-            "format": FORMAT,
+            "format": EXPORT_FORMAT,
             "opset": _OPSET,
             "weights_sha256": weights.sha256,
             **spec.recipe(),

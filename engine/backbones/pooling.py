@@ -25,7 +25,7 @@ class PooledNetwork(torch.nn.Module):
     pooled_layers: tuple[Layer, ...]
     """Those that are pooled, in the order of the output."""
     prefix = 0
-    """How many tokens of a sequence have no place in the picture, the class token first."""
+    """How many tokens of a sequence have no position in the picture, the class token first."""
 
     def each(
         self, pixels: torch.Tensor, use: Callable[[torch.Tensor, Layer], torch.Tensor]
@@ -39,8 +39,8 @@ class PooledNetwork(torch.nn.Module):
         return torch.cat(self.each(pixels, self._pooled), dim=1)
 
     def activations(self, pixels: torch.Tensor) -> list[torch.Tensor]:
-        """Those of each layer that have a place, before they are pooled: (n, channels, height,
-        width); of one position where a layer has lost all places."""
+        """Those of each layer that have a position, before they are pooled: (n, channels, height,
+        width); of one position where a layer has lost all positions."""
         return self.each(
             pixels, lambda activations, layer: as_maps(activations, layer, self.prefix)
         )
@@ -54,7 +54,7 @@ def pooled(activations: torch.Tensor, layer: Layer, prefix: int = 0) -> torch.Te
 
     Args:
         activations: (n, channels, height, width) maps; or (n, tokens, channels), `prefix` tokens
-            without a place, the class token first, then those of a square, row after row; or
+            without a position, the class token first, then those of a square, row after row; or
             (n, channels), which is a map of one position.
 
     Raises:
@@ -73,7 +73,7 @@ def pooled(activations: torch.Tensor, layer: Layer, prefix: int = 0) -> torch.Te
 
 
 def as_maps(activations: torch.Tensor, layer: Layer, prefix: int = 0) -> torch.Tensor:
-    """Those of them that have a place, (n, channels, height, width); see `pooled`."""
+    """Those of them that have a position, (n, channels, height, width); see `pooled`."""
     has_class = activations.ndim == 3 and prefix > 0
     if not has_class and any(pool.statistic == "class" for pool in layer.pools):
         raise ValueError(f"{layer.name} has no class token")
@@ -103,13 +103,13 @@ def shared_out(
         worth, centre: (n, layer.width).
 
     Raises:
-        ValueError: a class token was pooled, which has no place.
+        ValueError: a class token was pooled, which has no position.
     """
     given = maps.new_zeros((len(maps), *maps.shape[2:]))
     at = 0
     for pool, width in zip(layer.pools, layer.blocks(), strict=True):
         if pool.statistic == "class":
-            raise ValueError(f"the class token of {layer.name} has no place")
+            raise ValueError(f"the class token of {layer.name} has no position")
         by_cell = (len(maps), pool.grid, pool.grid, layer.channels)
         cell_worth, cell_centre = (
             some[:, at : at + width].reshape(by_cell) for some in (worth, centre)

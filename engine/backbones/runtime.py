@@ -2,7 +2,7 @@
 
 Everything before it (decoding, resizing, normalising) and after it (lens, search) is NumPy, so
 another runtime is another class with the same two members: torch's is here, ONNX Runtime's in
-`exported`.
+`onnx_export`.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ much as those of ONNX Runtime may, so that all are interchangeable in a store.""
 
 
 class TorchRuntime:
-    """Eager torch, channels-last, on the CPU or a CUDA GPU. There it computes in half precision,
-    if that is found to give the same features."""
+    """A network in eager torch, channels-last, on the CPU or a CUDA GPU. There it computes in half
+    precision, if that is found to give the same features."""
 
     def __init__(self, network: torch.nn.Module, device: str = "auto", size: int = 0) -> None:
         """`size`: of its input, in pixels a side; 0 leaves half precision out."""

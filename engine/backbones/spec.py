@@ -17,11 +17,11 @@ from ..images.decode import Geometry
 
 @dataclass(frozen=True)
 class Pool:
-    """One way to make a vector of a layer's activations, which have a place in the picture."""
+    """One way to make a vector of a layer's activations, which have a position in the picture."""
 
     statistic: Literal["mean", "std", "class"] = "mean"
     """mean, std: of each channel, over the positions of a cell; std divides by their number.
-    class: a transformer's class token, which has no place; the other two leave it out."""
+    class: a transformer's class token, which has no position; the other two leave it out."""
     grid: int = 1
     """The layer is cut into grid x grid cells, as torch's adaptive pooling cuts: cells overlap by
     a position where the side is no multiple. The values of the cells of one row follow each
@@ -29,7 +29,7 @@ class Pool:
 
     def __post_init__(self) -> None:
         if self.statistic == "class" and self.grid != 1:
-            raise ValueError("a class token has no place: its grid is 1")
+            raise ValueError("a class token has no position: its grid is 1")
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class View:
-    """One look at the square that a picture became: its middle, at a size of the view's own."""
+    """A view of the square that a picture became: its middle, at a size of the view's own."""
 
     size: int
     """Side in pixels that the network sees."""
@@ -71,7 +71,7 @@ def _geometry(geometry: Geometry) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class BackboneSpec:
-    """A registry row."""
+    """The description of a backbone: a registry row."""
 
     name: str
     title: str
@@ -106,18 +106,18 @@ class BackboneSpec:
     """Of the published weights file, where its publisher states one; or the first digits of it,
     where only those are stated (torch's file names end in eight)."""
     views: tuple[View, ...] = ()
-    """Looks at the square, each through all layers, side by side; none is the square itself."""
+    """Views of the square, each through all layers, side by side; none is the square itself."""
     has_text_encoder: bool = False
-    """Whether texts have a place beside pictures in the space of the last layer; the provider then
-    also has `load_text_encoder(spec, weights)`, see `engine.words`."""
+    """Whether texts have embeddings beside pictures in the space of the last layer; the provider
+    then also has `load_text_encoder(spec, weights)`, see `text_encoder`."""
 
     def __post_init__(self) -> None:
         if self.has_text_encoder and self.views:
-            raise ValueError(f"{self.name}: a text has one place, not one for each view")
+            raise ValueError(f"{self.name}: a text has one embedding, not one for each view")
 
     @property
     def joint(self) -> slice | None:
-        """Which of the features are the picture's place among texts; None where there are none."""
+        """Which of the features are the picture's text embedding; None where there are none."""
         return (
             slice(self.dimension - self.layers[-1].width, None) if self.has_text_encoder else None
         )

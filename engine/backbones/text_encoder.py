@@ -1,4 +1,4 @@
-"""Texts -> vectors in the space that a backbone puts pictures into as well, where it has words."""
+"""Texts -> vectors in the space that a backbone with a text encoder puts pictures into as well."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class TextEncoder:
         """
         for text in texts:
             if not text.strip():
-                raise UsageError("a text to ask with is empty")
+                raise UsageError("a text to search with is empty")
             try:
                 text.encode()
             except UnicodeEncodeError:
-                raise UsageError(f"{text[:40]!r} is no text to ask with: not UTF-8") from None
+                raise UsageError(f"{text[:40]!r} is no text to search with: not UTF-8") from None
         return unit(np.asarray(self._tower(texts).float().numpy(), np.float32))
 
 
@@ -58,20 +58,20 @@ def load_text_encoder(spec: BackboneSpec, weights: Weights) -> TextEncoder:
 
 
 def require_text_space(spec: BackboneSpec) -> None:
-    """Refuse a backbone without words.
+    """Refuse a backbone without a text encoder.
 
     Raises:
         UsageError: says which have some.
     """
     if not spec.has_text_encoder:
         raise UsageError(
-            f"{spec.name} knows no words; those that do: {_text_backbones()} ('tll-index build DIR "
+            f"{spec.name} reads no texts; those that do: {_text_backbones()} ('tll-index build DIR "
             f"--text --backbone {_first().name} --store NEW')"
         )
 
 
 def choose_text_backbone(settings: Settings) -> str:
-    """The first backbone with words whose weights are here.
+    """The first backbone with a text encoder whose weights are here.
 
     Raises:
         UsageError: there is none; says how to get one.
@@ -80,7 +80,7 @@ def choose_text_backbone(settings: Settings) -> str:
         if spec.has_text_encoder and find(spec, settings.weights_dir):
             return spec.name
     raise UsageError(
-        f"no weights of a backbone that knows words ({_text_backbones()}) are here; for "
+        f"no weights of a backbone that reads texts ({_text_backbones()}) are here; for "
         f"{_first().name}, {how_to_get(_first())}"
     )
 

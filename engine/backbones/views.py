@@ -1,4 +1,4 @@
-"""Several looks at one picture: the whole of it and its middle, each through the same network."""
+"""Several views of one picture: the whole of it and its middle, each through the same network."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from ...core.errors import WeightsError
 from ...core.paths import is_file, why_hidden
 from .registry import BackboneSpec
 
-SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
+WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 _PATIENCE = 30
 """Seconds without a byte from a server."""
 
@@ -33,7 +33,7 @@ def find(spec: BackboneSpec, weights_dir: Path) -> Path | None:
     """The file of this backbone's weights, or None. Looks, in this order, in `weights_dir`
     (`<name>.safetensors`, .pt, .pth or .bin), in the package that bundles it, and in the hub's
     own cache of earlier downloads; reads nothing but names."""
-    for suffix in SUFFIXES:
+    for suffix in WEIGHTS_SUFFIXES:
         if is_file(path := weights_dir / f"{spec.name}{suffix}"):
             return path
     if spec.package and spec.package_file:
@@ -63,8 +63,8 @@ def locate(spec: BackboneSpec, weights_dir: Path, file: Path | None = None) -> W
         if not is_file(file):
             why = why_hidden(file)
             raise WeightsError(f"{file} can't be read: {why}" if why else f"no weights file {file}")
-        if file.suffix not in SUFFIXES:
-            raise WeightsError(f"{file}: weights files end in {', '.join(SUFFIXES)}")
+        if file.suffix not in WEIGHTS_SUFFIXES:
+            raise WeightsError(f"{file}: weights files end in {', '.join(WEIGHTS_SUFFIXES)}")
         return Weights(file, digest(file))
     path = find(spec, weights_dir)
     if path is None:

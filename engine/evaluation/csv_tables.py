@@ -12,7 +12,7 @@ from ...core.names import shown
 
 
 @dataclass(frozen=True)
-class Row:
+class CsvRow:
     """One row of a CSV file; its cells without surrounding whitespace."""
 
     line: int
@@ -40,7 +40,7 @@ def read_text(file: Path) -> str:
         raise row_error(file, line, "is not UTF-8") from None
 
 
-def read_table(file: Path, header: tuple[str, ...] | None = None) -> list[Row]:
+def read_table(file: Path, header: tuple[str, ...] | None = None) -> list[CsvRow]:
     """The rows below the header of a CSV file in UTF-8; at least one, each as wide as the header.
 
     With or without byte order mark, with any line ends; empty lines don't count. Where no `header`
@@ -56,7 +56,7 @@ def read_table(file: Path, header: tuple[str, ...] | None = None) -> list[Row]:
         for record in reader:
             cells = tuple(cell.strip() for cell in record)
             if cells not in ((), ("",)):
-                rows.append(Row(reader.line_num, cells))
+                rows.append(CsvRow(reader.line_num, cells))
     except csv.Error as error:
         raise row_error(file, reader.line_num, f"is not CSV ({error})") from None
     if not rows:

@@ -16,13 +16,13 @@ from ...core.errors import TllError, UsageError
 from ...core.names import shown
 from ...core.paths import named
 from .csv_tables import candidate_header, read_table, row_error
-from .tll import Candidates
+from .tll import CandidateLists
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 def write_submission(
-    path: str | os.PathLike[str], candidates: Candidates, scores: ArrayLike
+    path: str | os.PathLike[str], candidates: CandidateLists, scores: ArrayLike
 ) -> None:
     """Write `scores` (n, c), larger is better, one for each of the n x c `candidates`, as CSV:
     header left,c0,c1,…, rows in the candidates' order, 9 digits (all that a float32 has). The file

@@ -22,18 +22,19 @@ from ..search.search import nearest, new_index
 
 FOILS = 19
 RECALLS = {"recall_at_1": 1, "recall_at_5": 5, "recall_at_10": 10}
-BLOCK = 1 << 21
+MOST_NUMBERS = 1 << 21
 """So many numbers are held at a time, about 100 MB with what is made of them."""
 LISTS = 32
-"""So many lists of candidates share an index: one for each would cost more to make than to ask."""
+"""So many lists of candidates share an index: one for each would cost more to make than to
+search."""
 
 
 @dataclass(frozen=True, eq=False)
 class Standing:
-    """Where the matches stand among all answers."""
+    """The ranks of the matches in the whole gallery."""
 
     better: NDArray[np.int64]
-    """(n,): how many other answers score higher than the match."""
+    """(n,): how many other gallery pictures score higher than the match."""
     ties: NDArray[np.int64]
     """(n,): how many others score the same."""
     others: int
@@ -42,7 +43,7 @@ class Standing:
 
 def standing(queries: UnitVectors, gallery: UnitVectors) -> Standing:
     """Rank `gallery` (m, d) for each of `queries` (n, d), through the index that queries use; the
-    match of ask i is answer i, and the answers from n on match nobody.
+    match of query i is row i of the gallery, and rows from n on match nobody.
 
     Raises:
         UsageError: shapes that don't fit, or values that are not finite.
@@ -54,11 +55,11 @@ def standing(queries: UnitVectors, gallery: UnitVectors) -> Standing:
         or not 0 < len(queries) <= len(gallery)
     ):
         raise UsageError(
-            f"queries {queries.shape} and answers {gallery.shape} are not vectors of pairs"
+            f"queries {queries.shape} and gallery {gallery.shape} are not vectors of pairs"
         )
     index = _index(queries, gallery)
     better, ties = np.empty(len(queries), np.int64), np.empty(len(queries), np.int64)
-    step = max(1, BLOCK // len(gallery))
+    step = max(1, MOST_NUMBERS // len(gallery))
     for start in range(0, len(queries), step):
         rows = np.arange(start, min(start + step, len(queries)))
         found = nearest(index, queries[rows], len(gallery))
@@ -167,7 +168,7 @@ def bootstrap_interval(
         )
     random = np.random.default_rng(seed)
     means = np.empty(draws)
-    step = max(1, BLOCK // len(ordered))
+    step = max(1, MOST_NUMBERS // len(ordered))
     for start in range(0, draws, step):
         part = means[start : start + step]
         part[:] = ordered[random.integers(len(ordered), size=(len(part), len(ordered)))].mean(1)
@@ -192,7 +193,7 @@ class Scores:
     recall_at_1: float | None
     recall_at_5: float | None
     recall_at_10: float | None
-    """Share of the matches among the 1, 5, 10 best of all answers; None for lists of candidates."""
+    """Share of the matches among the 1, 5, 10 best of the gallery; None for lists of candidates."""
     per_pair: dict[str, NDArray[np.float64]]
     """(n,) each, by the names above: what each pair adds to the mean."""
 
@@ -244,7 +245,7 @@ class Scores:
         return rounded
 
 
-def evaluate(
+def evaluate_pairs(
     queries: UnitVectors,
     gallery: UnitVectors,
     foils: int = FOILS,
@@ -252,19 +253,19 @@ def evaluate(
 ) -> Scores:
     """The scores of n pairs: row i of `queries` (n, d) belongs to row i of `gallery` (n, d).
 
-    Foils come from the other answers; recall searches all answers, and `more` (m, d), right
-    pictures of no pair here, where given.
+    Foils come from the other rows of the gallery; recall searches all of it, and `more` (m, d),
+    right pictures of no pair here, where given.
 
     Raises:
         UsageError: arrays that don't fit, or values that are not finite.
     """
     if len(queries) != len(gallery):
-        raise UsageError(f"{len(queries)} asks and {len(gallery)} answers are not pairs")
+        raise UsageError(f"{len(queries)} queries and a gallery of {len(gallery)} are not pairs")
     ranks = standing(queries, gallery)
     per_pair = _offered(ranks, foils)
     if more is not None:
         if more.shape[1:] != gallery.shape[1:]:
-            raise UsageError(f"answers {gallery.shape} and more {more.shape} are not alike")
+            raise UsageError(f"gallery {gallery.shape} and more {more.shape} are not alike")
         ranks = standing(queries, np.concatenate([gallery, more]))
     for name, k in RECALLS.items():
         per_pair[name] = expected_top_k(ranks.better, ranks.ties, ranks.others, ranks.others, k)

@@ -22,12 +22,12 @@ from ..images.decode import SUFFIXES
 from ..images.file_bytes import read_bytes
 from .csv_tables import check_name, read_table, row_error
 
-SIDES = ("left", "right")
+PAIR_SIDES = ("left", "right")
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pictures that a person called look-alikes: pair i is `left[i]` and `right[i]`."""
+    """Pairs of pictures that a person called look-alikes: pair i is `left[i]` and `right[i]`."""
 
     root: Path
     left: tuple[Path, ...]
@@ -76,7 +76,7 @@ class Located:
 
 
 @dataclass(frozen=True)
-class Candidates:
+class CandidateLists:
     """Right pictures offered for left ones, by name without extension."""
 
     file: Path
@@ -95,9 +95,9 @@ class Candidates:
         Raises:
             DataError: one is not there; names file and line.
         """
-        left, right = (pictures(folder / side) for side in SIDES)
-        for line, queries, offered in zip(self.lines, self.left, self.right, strict=True):
-            _picture(self.file, line, queries, left, folder / "left")
+        left, right = (pictures(folder / side) for side in PAIR_SIDES)
+        for line, query, offered in zip(self.lines, self.left, self.right, strict=True):
+            _picture(self.file, line, query, left, folder / "left")
             for name in offered:
                 _picture(self.file, line, name, right, folder / "right")
         names = sorted({name for offered in self.right for name in offered})
@@ -116,18 +116,18 @@ class Candidates:
         """
         match = {a.stem: b.stem for a, b in zip(pairs.left, pairs.right, strict=True)}
         true = []
-        for line, queries, offered in zip(self.lines, self.left, self.right, strict=True):
-            if queries not in match:
+        for line, query, offered in zip(self.lines, self.left, self.right, strict=True):
+            if query not in match:
                 raise row_error(
                     self.file,
                     line,
-                    f"{queries} is the left picture of no pair in {shown(pairs.root)}",
+                    f"{query} is the left picture of no pair in {shown(pairs.root)}",
                 )
-            if match[queries] not in offered:
+            if match[query] not in offered:
                 raise row_error(
-                    self.file, line, f"{match[queries]}, the match of {queries}, is not a candidate"
+                    self.file, line, f"{match[query]}, the match of {query}, is not a candidate"
                 )
-            true.append(offered.index(match[queries]))
+            true.append(offered.index(match[query]))
         return np.array(true, np.int64)
 
 
@@ -142,7 +142,7 @@ def read_pairs(root: str | os.PathLike[str]) -> Pairs:
     root = named(root)
     if os.path.isfile(root / "train.csv"):
         return _read_kaggle(root)
-    if all(os.path.isdir(root / side) for side in SIDES):
+    if all(os.path.isdir(root / side) for side in PAIR_SIDES):
         return _read_original(root)
     if not os.path.isdir(root):
         raise _no_folder(root)
@@ -160,28 +160,28 @@ def _no_folder(folder: Path) -> DataError:
 
 def _read_kaggle(root: Path) -> Pairs:
     file = root / "train.csv"
-    found = {side: pictures(root / "train" / side) for side in SIDES}
-    paths: dict[str, list[Path]] = {side: [] for side in SIDES}
+    found = {side: pictures(root / "train" / side) for side in PAIR_SIDES}
+    paths: dict[str, list[Path]] = {side: [] for side in PAIR_SIDES}
     lines: dict[tuple[str, str], int] = {}  # of each side and name
-    for row in read_table(file, SIDES):
-        earlier = [lines.get(key) for key in zip(SIDES, row.cells, strict=True)]
+    for row in read_table(file, PAIR_SIDES):
+        earlier = [lines.get(key) for key in zip(PAIR_SIDES, row.cells, strict=True)]
         if earlier[0] and earlier[0] == earlier[1]:
             raise row_error(file, row.line, f"repeats the pair of line {earlier[0]}")
-        for side, name, line in zip(SIDES, row.cells, earlier, strict=True):
+        for side, name, line in zip(PAIR_SIDES, row.cells, earlier, strict=True):
             check_name(file, row.line, name)
             if line:
                 raise row_error(file, row.line, f"{side} picture {name} is already in line {line}")
             lines[side, name] = row.line
             paths[side].append(_picture(file, row.line, name, found[side], root / "train" / side))
     unlabelled: list[Path] = []
-    for side in SIDES:
+    for side in PAIR_SIDES:
         if os.path.isdir(root / "test" / side):
             unlabelled += pictures(root / "test" / side).values()
     return Pairs(root, tuple(paths["left"]), tuple(paths["right"]), tuple(sorted(unlabelled)))
 
 
 def _read_original(root: Path) -> Pairs:
-    left, right = (pictures(root / side) for side in SIDES)
+    left, right = (pictures(root / side) for side in PAIR_SIDES)
     for name in sorted(left.keys() ^ right.keys()):
         alone, other = (left, "right") if name in left else (right, "left")
         raise DataError(f"{shown(alone[name])} has no partner in {shown(root / other)}")
@@ -191,7 +191,7 @@ def _read_original(root: Path) -> Pairs:
     return Pairs(root, tuple(left[name] for name in names), tuple(right[name] for name in names))
 
 
-def read_candidates(file: str | os.PathLike[str]) -> Candidates:
+def read_candidates(file: str | os.PathLike[str]) -> CandidateLists:
     """The candidates in a CSV file with the header left,c0,c1,… (as many c as one likes).
 
     Raises:
@@ -210,7 +210,7 @@ def read_candidates(file: str | os.PathLike[str]) -> Candidates:
         for column, name in enumerate(offered):
             if name in offered[:column]:
                 raise row_error(file, row.line, f"candidate {name} is there twice")
-    return Candidates(
+    return CandidateLists(
         file, tuple(lines), tuple(row.cells[1:] for row in rows), tuple(lines.values())
     )
 

@@ -19,13 +19,13 @@ from ..backbones.spec import BackboneSpec, Layer
 if TYPE_CHECKING:
     import torch
 
-GRID = 28
+SUM_GRID = 28
 """Cells a side that the square is cut into: as many as the bundled network's finest layer has."""
 
 
 @dataclass(frozen=True, eq=False)
 class Activations:
-    """What a backbone pools of some pictures, before it does."""
+    """The maps that a backbone pools of some pictures, before it does."""
 
     spec: BackboneSpec
     maps: tuple[torch.Tensor, ...]
@@ -44,7 +44,7 @@ class Activations:
     def shared_out(
         self, worth: NDArray[np.floating], centre: NDArray[np.floating]
     ) -> NDArray[np.float32]:
-        """(n, GRID, GRID): what each cell of the square gives to the sum of
+        """(n, SUM_GRID, SUM_GRID): what each cell of the square gives to the sum of
         worth * (features - centre); the cells' sum is that sum.
 
         A position of a layer is taken to see its own part of the picture, though it sees more, the
@@ -59,7 +59,7 @@ class Activations:
         from ..backbones.views import kept_of
 
         side = self.spec.geometry.size
-        given = np.zeros((len(worth), GRID, GRID))
+        given = np.zeros((len(worth), SUM_GRID, SUM_GRID))
         maps, at = iter(self.maps), 0
         for view in self.spec.views or (None,):
             start, kept = (0, side) if view is None else kept_of(side, view)
@@ -72,7 +72,7 @@ class Activations:
                     torch.from_numpy(centre[:, part].astype(np.float64)),
                 ).numpy()
                 rows, columns = (
-                    overlaps(count, start / side, (start + kept) / side, GRID)
+                    overlaps(count, start / side, (start + kept) / side, SUM_GRID)
                     for count in shares.shape[1:]
                 )
                 given += rows @ shares @ columns.T
@@ -87,7 +87,8 @@ def activations_of(backbone: Backbone, pixels: Pixels, device: str = "auto") -> 
         pixels: (n, size, size, 3) uint8 RGB, as it is shown them.
 
     Raises:
-        NoPlacesError: its provider says nothing of places, or some of its features have none.
+        NoAttributionError: its provider does not say what it pools, or some features have no
+        region.
         UsageError: there is no such device.
     """
     import torch
@@ -118,7 +119,7 @@ def activations_of(backbone: Backbone, pixels: Pixels, device: str = "auto") -> 
 
 def _no_attribution(spec: BackboneSpec, layer: Layer) -> NoAttributionError:
     return NoAttributionError(
-        f"{layer.name} of {spec.name} is of the whole picture, of no place; use the method mask"
+        f"{layer.name} of {spec.name} is of the whole picture, of no region; use the method mask"
     )
 
 
@@ -126,7 +127,7 @@ def _no_attribution(spec: BackboneSpec, layer: Layer) -> NoAttributionError:
 def _network(
     spec: BackboneSpec, weights: Path, sha256: str, device: torch.device
 ) -> torch.nn.Module:
-    """The last one is kept, for whoever asks again and again."""
+    """The last one is kept, for explanations in a row."""
     from ..backbones.network import load_network
 
     return load_network(spec, weights).to(device)

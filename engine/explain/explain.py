@@ -1,9 +1,9 @@
-"""Which regions make two pictures alike: the places that their score comes from.
+"""Which regions make two pictures alike: the cells that their score comes from.
 
-There are two ways to tell. *sum*: pooled features are sums over places and a lens is linear, so the
-cosine itself is a sum over the places of either picture, and each place's part can be told
+There are two ways to tell. *sum*: pooled features are sums over positions and a lens is linear, so
+the cosine itself is a sum over the cells of either picture, and each cell's part can be told
 exactly. *mask*: a cell of one picture is blurred, and what the cosine loses is the cell's part;
-for networks that mix places before they are done.
+for networks that mix positions before they are done.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ if TYPE_CHECKING:
     from PIL import Image
 
 METHODS = ("auto", "sum", "mask")
-SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+HEATMAP_SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 """Endings of the files that can be written, with Pillow's names of their formats."""
 
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """Why two pictures are as alike as they are."""
+    """An explanation of why two pictures are as alike as they are: two heatmaps and the score."""
 
     a: Side
-    """The picture that asks."""
+    """The query picture."""
     b: Side
-    """The one that answers."""
+    """The gallery picture."""
     score: float
-    """Of b as an answer to a: what `Store.query` says."""
+    """Of b as a hit of a: what `Store.query` says."""
     cosine: float
-    """Of how they look, which the heat explains. The score is less with a lens that holds hubs
-    back, by what b loses for being near to many; that is not in any place."""
+    """Of their embeddings, which the heatmaps explain. The score is less with a hubness correction,
+    by what b loses for being near to many; that is in no region."""
     method: Literal["sum", "mask"]
     backbone: str
 
@@ -64,7 +64,7 @@ class Explanation:
         return self.b.heatmap
 
     def image(self, side: int = 448) -> Image.Image:
-        """Both pictures next to each other, `side` pixels the longer side of each, with the heat
+        """Both pictures next to each other, `side` pixels the longer side of each, with the heatmap
         above 0 in colour."""
         from .heatmap import side_by_side
 
@@ -80,7 +80,7 @@ class Explanation:
         """Write the image.
 
         Raises:
-            UsageError: the name does not end in one of `SUFFIXES`.
+            UsageError: the name does not end in one of `HEATMAP_SUFFIXES`.
             TllError: the file can't be written.
         """
         path = named(path)
@@ -103,14 +103,16 @@ class Explanation:
 
 
 def format_for(path: str | os.PathLike[str]) -> str:
-    """Pillow's name of the format that a file's name asks for.
+    """Pillow's name of the format that a file's name stands for.
 
     Raises:
         UsageError: none that can be written.
     """
-    found = SUFFIXES.get(Path(path).suffix.lower())
+    found = HEATMAP_SUFFIXES.get(Path(path).suffix.lower())
     if found is None:
-        raise UsageError(f"{shown(Path(path))}: the name must end in one of {', '.join(SUFFIXES)}")
+        raise UsageError(
+            f"{shown(Path(path))}: the name must end in one of {', '.join(HEATMAP_SUFFIXES)}"
+        )
     return found
 
 
@@ -130,7 +132,7 @@ def explain(
 
     Raises:
         UsageError: no such method.
-        NoPlacesError: sum, of a backbone that mixes places.
+        NoAttributionError: sum, of a backbone that mixes positions.
     """
     if method not in METHODS:
         raise UsageError(f"method {method!r} is none of {', '.join(METHODS)}")
@@ -161,7 +163,7 @@ def explain(
 
 
 _Found = tuple[UnitVectors, NDArray[np.float32]]
-"""(2, d): how the two look; (2, g, g): their heat."""
+"""(2, d): embeddings of the two; (2, g, g): their heatmaps."""
 
 
 def _by_sum(embedder: Embedder, pixels: Pixels, device: str) -> _Found:
@@ -176,11 +178,11 @@ def _by_sum(embedder: Embedder, pixels: Pixels, device: str) -> _Found:
 def _by_masks(embedder: Embedder, pixels: Pixels, batch: int, progress: Progress) -> _Found:
     embeddings = embedder.embed(pixels)
     heatmaps = []
-    progress.start("blurring", 2 * masks.GRID**2, "cells")
+    progress.start("blurring", 2 * masks.MASK_GRID**2, "cells")
     for picture, other in zip(pixels, embeddings[::-1], strict=True):
         found = []
         for piece in masks.losses(embedder, picture, other[None], batch):
             found.append(piece)
             progress.advance(len(piece))
-        heatmaps.append(np.concatenate(found).reshape(masks.GRID, masks.GRID))
+        heatmaps.append(np.concatenate(found).reshape(masks.MASK_GRID, masks.MASK_GRID))
     return embeddings, np.stack(heatmaps)

@@ -1,4 +1,4 @@
-"""Two pictures side by side, with the places that matter in colour."""
+"""Two pictures side by side, with the regions that matter in colour."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ it reads the same without colour, and for eyes that see fewer of them."""
 
 def side_by_side(a: Side, b: Side, side: int) -> Image.Image:
     """Both pictures, `side` pixels the longer side of each, on white. They are shown in grey, so
-    that all colour is heat."""
+    that all colour is of the heatmap."""
     panels = [_panel(one, side) for one in (a, b)]
     height = max(panel.height for panel in panels)
     whole = Image.new("RGB", (panels[0].width + _GAP + panels[1].width, height), "white")
@@ -59,7 +59,7 @@ def _grey(pixels: Pixels, size: tuple[int, int]) -> Image.Image:
 
 
 def _coloured(grey: NDArray[np.float32], heatmap: NDArray[np.float32]) -> Pixels:
-    """(height, width) luma and heat, 0 to 1 (interpolation may leave that) -> RGB."""
+    """(height, width) luma and heatmap, 0 to 1 (interpolation may leave that) -> RGB."""
     heatmap = np.clip(heatmap, 0, 1)
     steps = np.linspace(0, 1, len(_COLOURS))
     colour = np.stack([np.interp(heatmap, steps, channel) for channel in _COLOURS.T], axis=-1)

@@ -11,8 +11,8 @@ from PIL import Image, ImageFilter
 from ...core.contracts import Pixels, UnitVectors
 from ..lens.embedder import Embedder
 
-GRID = 7
-"""Cells a side that are blurred one by one: 49 pictures to look at."""
+MASK_GRID = 7
+"""Cells a side that are blurred one by one: 49 pictures to embed."""
 
 _BLUR, _EDGE = 1 / 12, 1 / 80
 """Radii as parts of the picture's side: of the blur, in which nothing can be told but the colours;
@@ -27,10 +27,10 @@ def losses(
 
     Args:
         pixels: (size, size, 3) uint8 RGB.
-        other: (1, d), how the other picture looks.
+        other: (1, d), the embedding of the other picture.
     """
     whole = (embedder.embed(pixels[None]) @ other.T).item()
-    alone = np.eye(GRID**2, dtype=bool).reshape(-1, GRID, GRID)
+    alone = np.eye(MASK_GRID**2, dtype=bool).reshape(-1, MASK_GRID, MASK_GRID)
     hidden = Hiding(pixels)
     for at in range(0, len(alone), batch):
         masked = np.stack([hidden.under(cells) for cells in alone[at : at + batch]])

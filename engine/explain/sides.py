@@ -21,7 +21,7 @@ _THIRDS = (
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A picture that is to be compared."""
+    """A picture that is to be explained."""
 
     name: str
     picture: Picture
@@ -32,7 +32,7 @@ class Subject:
 
 @dataclass(frozen=True, eq=False)
 class Side:
-    """One of the two pictures, and which of its places matter."""
+    """One of the two pictures of an explanation, and which of its regions matter."""
 
     subject: Subject
     box: tuple[float, float, float, float]
@@ -45,8 +45,8 @@ class Side:
 
     @property
     def thirds(self) -> NDArray[np.float64]:
-        """(3, 3): the parts of the heat above 0 in the upper, middle and lower third of the whole
-        picture, from left to right; their sum is 1, or 0 where nothing is above 0."""
+        """(3, 3): the parts of the heatmap above 0 in the upper, middle and lower third of the
+        whole picture, from left to right; their sum is 1, or 0 where nothing is above 0."""
         picture = self.subject.picture
         left, top, right, bottom = self.box
         rows = attribution.overlaps(
@@ -60,7 +60,7 @@ class Side:
 
     @property
     def where(self) -> str:
-        """The third with most of the heat, such as `upper left`; `nowhere` if there is none."""
+        """The third that matters most, such as `upper left`; `nowhere` if there is none."""
         thirds = self.thirds
         row, column = divmod(int(thirds.argmax()), 3)
         return _THIRDS[row][column] if thirds.any() else "nowhere"

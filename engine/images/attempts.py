@@ -41,7 +41,7 @@ FILLED_UP = ("PNG", "BMP", "Portable anymap")
 
 
 class Certain(Exception):  # noqa: N818
-    """The true reason why a file can't be used; no other attempt will do."""
+    """An error with the true reason why a file can't be used; no other attempt will do."""
 
     def __init__(self, error: PictureError) -> None:
         super().__init__(error.message)

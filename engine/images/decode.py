@@ -18,7 +18,7 @@ from ...core.contracts import Pixels
 from .color_modes import CONVERSION, to_rgb
 from .crops import Crop
 from .opening import (
-    FORMATS,
+    PILLOW_FORMATS,
     SUFFIXES,
     Limits,
     codecs,
@@ -28,7 +28,7 @@ from .opening import (
 )
 
 __all__ = (
-    "FORMATS",
+    "PILLOW_FORMATS",
     "SUFFIXES",
     "Geometry",
     "Limits",
@@ -63,7 +63,7 @@ _RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling
 
 @dataclass(frozen=True)
 class Geometry:
-    """How a picture of any shape becomes a square of `size` pixels."""
+    """A rule for how a picture of any shape becomes a square of `size` pixels."""
 
     size: int
     fit: Literal["squash", "crop"] = "crop"

@@ -30,7 +30,7 @@ _PAUSES = (0.05, 0.25)
 
 
 class FileBytes(NamedTuple):
-    """What a file held at one moment."""
+    """The bytes that a file held at one moment."""
 
     data: bytes
     mtime_ns: int | None

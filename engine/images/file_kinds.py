@@ -1,6 +1,7 @@
 """What a file's ending says: a kind of picture that is opened here, one that can't be, or none.
 
-`decode.SUFFIXES` are the endings that are opened. `KINDS` has those of pictures that other programs
+`decode.SUFFIXES` are the endings that are opened. `PICTURE_KINDS` has those of pictures that other
+programs
 make and that this one may not read: they are counted, so that nobody misses them in silence. Who
 teaches `decode` a kind adds its endings to `SUFFIXES`, and they are no longer among `unread`.
 """
@@ -37,7 +38,7 @@ _ENDINGS = {
     ),
 }
 
-KINDS: Mapping[bytes, str] = {
+PICTURE_KINDS: Mapping[bytes, str] = {
     os.fsencode(ending): kind for kind, endings in _ENDINGS.items() for ending in endings.split()
 }
 """Lower-case endings of pictures -> what they are, in words; whether they are read here or not."""
@@ -46,7 +47,7 @@ KINDS: Mapping[bytes, str] = {
 def unread(name: bytes) -> str | None:
     """What the file of that name is, if it is called as a picture that can't be read here."""
     ending = ending_of(name)
-    return None if ending in SUFFIXES else KINDS.get(ending)
+    return None if ending in SUFFIXES else PICTURE_KINDS.get(ending)
 
 
 def ending_of(name: bytes) -> bytes:

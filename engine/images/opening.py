@@ -53,7 +53,7 @@ SUFFIXES = frozenset(
 )
 """Lower-case endings of the files that a build looks at; what they hold is decided by content."""
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF")
+PILLOW_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF")
 """Pillow's names of the formats that are always tried; others join them for what begins like a
 file of theirs (`signatures.PLUGINS`)."""
 
@@ -84,7 +84,7 @@ _NOT_READ = frozenset(
 
 @dataclass(frozen=True)
 class Limits:
-    """What is refused before it is decoded."""
+    """Limits beyond which a picture is refused before it is decoded."""
 
     max_pixels: int = 178_000_000
     max_bytes: int = 512 << 20
@@ -102,7 +102,7 @@ class Limits:
 @lru_cache(maxsize=32)
 def _formats(kind: str | None) -> tuple[str, ...]:
     """Pillow's formats that are tried for what begins like that; their plugins are loaded."""
-    formats: tuple[str, ...] = FORMATS
+    formats: tuple[str, ...] = PILLOW_FORMATS
     for name in PLUGINS.get(kind or "", ()):
         with contextlib.suppress(ImportError):
             if name == "HEIF":
@@ -230,7 +230,7 @@ def _unidentified(data: bytes, limits: Limits) -> PictureError:
     """Why no plugin knows what that is."""
     kind = kind_of(data)
     extra = _EXTRAS.get(kind or "")
-    if extra is not None and len(_formats(kind)) == len(FORMATS):
+    if extra is not None and len(_formats(kind)) == len(PILLOW_FORMATS):
         return MissingCodecError(f"{kind} needs an extra: pip install 'tll-index[{extra}]'")
     if kind in ("AVIF", "HEIC"):
         size = claimed_pixels(data)

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 
 class Source(NamedTuple):
-    """A picture that was looked at."""
+    """A decoded picture, and the digest of its file."""
 
     picture: Picture
     sha256: bytes | None
-    """Of the file's bytes, where they are known and all of the picture is looked at."""
+    """Of the file's bytes, where they are known and all of the picture is taken."""
 
 
 def decoded_source(

@@ -1,11 +1,11 @@
-"""Hubs: pictures that resemble a bit of everything, and what keeps them out of every answer.
+"""Hubness correction (CSLS): what keeps pictures that resemble everything out of every result.
 
-In high dimensions a few vectors are near neighbours of very many others. An answer therefore loses
-a part of the mean cosine between it and the asking pictures that are nearest to it, as in CSLS
-(Conneau et al. 2018, arXiv 1710.04087); the other half of CSLS, which depends on the query alone,
-ranks nothing and is left out:
+In high dimensions a few vectors, the hubs, are near neighbours of very many others. A gallery
+picture therefore loses a part of the mean cosine between it and the queries that are nearest to it,
+as in CSLS (Conneau et al. 2018, arXiv 1710.04087); the other half of CSLS, which depends on the
+query alone, ranks nothing and is left out:
 
-    score(ask, answer) = cosine(ask, answer) - weight * crowding(answer)
+    score(query, picture) = cosine(query, picture) - weight * crowding(picture)
 
 Two more dimensions make this an inner product of unit vectors, so any index can rank by it.
 """
@@ -24,12 +24,12 @@ from ...core.errors import LensError
 
 @dataclass(frozen=True, eq=False)
 class HubnessCorrection:
-    """What an answer loses for being near to many."""
+    """A rule for what a gallery picture loses for being near to many queries."""
 
     bank: UnitVectors
-    """(b, d): pictures that ask, such as the left ones of the training pairs."""
+    """(b, d): embeddings of queries, such as the left pictures of the training pairs."""
     neighbours: int
-    """How many of them are looked at for each answer: the nearest."""
+    """How many of them count for each gallery picture: the nearest."""
     weight: float
     """Of their mean cosine, how much is lost; above 0."""
 
@@ -39,7 +39,7 @@ class HubnessCorrection:
         if not (1 <= self.neighbours <= len(self.bank) and 0 < self.weight < math.inf):
             raise LensError(
                 f"lens: {self.neighbours} neighbours of {len(self.bank)} with weight {self.weight} "
-                "are no hub penalty"
+                "are no hubness correction"
             )
 
     def crowding(self, vectors: UnitVectors) -> NDArray[np.float32]:
@@ -49,7 +49,8 @@ class HubnessCorrection:
         return np.clip(near.mean(axis=1), -1, 1)
 
     def gallery(self, vectors: UnitVectors) -> UnitVectors:
-        """(n, d) -> (n, d + 2): what is stored. The last dimension only keeps the length at 1."""
+        """(n, d) -> (n, d + 2): what a store keeps. The last dimension only keeps the length at
+        1."""
         crowding = self.crowding(vectors)[:, None]
         lost, rest = self.weight * crowding, self.weight * np.sqrt(1 - crowding**2)
         return np.hstack([vectors, -lost, rest]).astype(np.float32) / self._gallery_length
@@ -60,7 +61,7 @@ class HubnessCorrection:
         return np.hstack([vectors, one, zero]).astype(np.float32) / self._query_length
 
     def plain_queries(self, vectors: UnitVectors) -> UnitVectors:
-        """(n, d) -> (n, d + 2): what searches by cosine alone, whatever answers lose."""
+        """(n, d) -> (n, d + 2): what searches by cosine alone, whatever pictures lose."""
         return np.pad(vectors, ((0, 0), (0, 2))).astype(np.float32, copy=False)
 
     def embeddings_of(self, gallery: UnitVectors) -> UnitVectors:
@@ -69,7 +70,7 @@ class HubnessCorrection:
 
     @property
     def scale(self) -> float:
-        """The score is this times the inner product of ask and answer."""
+        """A score is this times the inner product of query and gallery embedding."""
         return float(self._gallery_length * self._query_length)
 
     @property

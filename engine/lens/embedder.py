@@ -25,7 +25,8 @@ from .lens import Lens, find_lens
 
 @dataclass(frozen=True)
 class Embedder:
-    """Pictures -> unit vectors. A store is made by one, and asked through the same one."""
+    """A backbone and its lens: pictures -> unit vectors. A store is made by one, and searched
+    through the same one."""
 
     backbone: Backbone
     lens: Lens
@@ -38,7 +39,8 @@ class Embedder:
         return self.lens.encode_gallery(self._features(pixels))
 
     def encode_query(self, pixels: Pixels) -> UnitVectors:
-        """(n, size, size, 3) uint8 RGB -> (n, d) float32 of length 1: what a query asks with."""
+        """(n, size, size, 3) uint8 RGB -> (n, d) float32 of length 1: what a query searches
+        with."""
         return self.lens.encode_query(self._features(pixels))
 
     def embed(self, pixels: Pixels) -> UnitVectors:
@@ -65,7 +67,7 @@ class Embedder:
         self, pixels: Pixels, through: Callable[[Features], UnitVectors]
     ) -> tuple[UnitVectors, UnitVectors]:
         features = self._features(pixels)
-        # Words know colours, so a lens that sees none leaves a second pass to be made.
+        # Texts tell of colours, so a lens that sees none leaves a second pass to be made.
         coloured = self.backbone.features(pixels) if self.lens.grey else features
         joint = self.backbone.spec.joint
         assert joint is not None
@@ -102,7 +104,7 @@ def identity_of(spec: BackboneSpec, weights: Weights, lens: Lens) -> ModelIdenti
 
 @dataclass(frozen=True)
 class Choice:
-    """Which backbone `auto` took, and why, in one line."""
+    """A choice of backbone: the one that `auto` took, and why, in one line."""
 
     backbone: str
     why: str
@@ -126,7 +128,7 @@ def choose_backbone(settings: Settings) -> Choice:
 
 
 def conversion_of(made_by: ModelIdentity) -> int:
-    """By which rules pictures of such an identity become RGB (see `engine.modes`).
+    """By which rules pictures of such an identity become RGB (see `engine.images.color_modes`).
 
     Raises:
         StoreMismatchError: by rules that are not known here.

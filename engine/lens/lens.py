@@ -6,61 +6,46 @@ Any of the three steps before the norm may be missing: a lens that was not train
 norm. The method is that of Risser-Maroix et al., ICIP 2021 (arXiv 2206.01417). A lens belongs to
 one backbone and one feature layout, and its file says to which.
 
-Looking alike has a direction: one picture asks, others answer. With a hub penalty the vector that
-a picture asks with and the one that it answers with differ (see `csls`); without, they are one.
+Likeness has a direction: a query searches a gallery. With a hubness correction the query embedding
+and the gallery embedding of a picture differ (see `csls`); without, they are one.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
-import json
-import math
-import os
-import struct
-import zipfile
-import zlib
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from glob import escape, glob
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core import npy
 from ...core.contracts import Features, UnitVectors
-from ...core.errors import LensError
-from ...core.paths import is_file, named
+from ...core.errors import LensError, UsageError
+from ...core.paths import is_file
 from ..backbones.registry import BackboneSpec
 from ..search.normalize import unit
 from .csls import HubnessCorrection
-
-FORMAT = 2
-"""Of the file. 1 had no hub penalty; it is still read."""
-MAX_BYTES = 256 << 20
-"""Of the file, and of all that it unpacks to."""
-_ARRAYS = ("mean", "components", "adaptation")
-_MEMBERS = ("header", *_ARRAYS, "bank")
-_TYPES = ("|u1", "<f2", "<f4")
-_DAMAGE = (
-    *(OSError, EOFError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError),
-    *(RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error, struct.error),
-)
-"""What reading bytes that are anything may raise; `RuntimeError` of archives with a password or a
-packing unknown here, and of JSON that is nested without end."""
+from .half_precision import rounded, single, smallest
+from .lens_file import LENS_FORMAT, STEPS, LensFile, reading_lens, write_lens
+from .options import TrainingOptions
+from .training import PairFeatures, learn
 
 
 @dataclass(frozen=True, eq=False)
 class Lens:
-    """Features (n, D) float32 -> unit vectors (n, d) float32."""
+    """A map from a backbone's features (n, D) float32 to embeddings, unit vectors (n, d) float32.
 
-    backbone: str
-    """Registry name of the backbone whose features it reads."""
-    features: int
-    """D, the length of those feature vectors."""
+    It is an estimator in scikit-learn's manner: `Lens().fit(left, right).transform(features)`. What
+    has learned is not changed any more, since stores may be using it.
+    """
+
+    backbone: str = ""
+    """Registry name of the backbone whose features it reads; empty is not known."""
+    features: int = 0
+    """D, the length of those feature vectors; 0 is any, of a lens that has still to learn."""
     layout: str = ""
     """`BackboneSpec.layout` of those features; empty is not known."""
     mean: NDArray[np.float32] | None = None
@@ -73,14 +58,16 @@ class Lens:
     grey: bool = False
     """Whether it was trained on, and is to be shown, pictures without their colour."""
     csls: HubnessCorrection | None = None
-    """What answers lose for being near to many; None is nothing."""
+    """What over-popular gallery pictures lose; None is nothing."""
     provenance: dict[str, Any] = field(default_factory=dict)
     """How it was made; JSON values only."""
+    options: TrainingOptions = field(default_factory=TrainingOptions)
+    """How `fit` is to learn. It is not saved: of a trained lens the provenance says it."""
 
     def __post_init__(self) -> None:
         width = self.features
         shapes = {"mean": (width,), "components": (None, width), "adaptation": (None, None)}
-        for name in _ARRAYS:
+        for name in STEPS:
             array = getattr(self, name)
             if array is None:
                 continue
@@ -101,8 +88,60 @@ class Lens:
 
     @classmethod
     def plain(cls, spec: BackboneSpec) -> Lens:
-        """The lens that learned nothing: features, L2-normalised."""
+        """The lens that does not learn: features, L2-normalised."""
         return cls(backbone=spec.name, features=spec.dimension)
+
+    def fit(self, left: NDArray[np.floating], right: NDArray[np.floating]) -> Lens:
+        """Learn from the features of look-alikes, and return this lens.
+
+        Args:
+            left, right: (n, D) each, any float: row i of left and row i of right are a pair.
+
+        Raises:
+            UsageError: fewer than 2 pairs, sides that don't fit, options that don't fit them, or a
+                lens that has learned already.
+        """
+        if self.trained:
+            raise UsageError("this lens has learned already; fit a new one, Lens().fit(...)")
+        pairs = PairFeatures(np.asarray(left), np.asarray(right), backbone=self.backbone)
+        spec = pairs.spec
+        plain = Lens(self.backbone, spec.dimension, spec.layout if self.backbone else "")
+        fitted, _ = learn(plain, pairs, spec, self.options)
+        learned = {each.name: getattr(fitted, each.name) for each in fields(self)}
+        self.__dict__.update(learned, options=self.options)  # frozen but for this once
+        self.__dict__.pop("digest", None)
+        return self
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The training options by name, as scikit-learn asks for them."""
+        return {"backbone": self.backbone, **self.options.as_dict()}
+
+    def set_params(self, **params: Any) -> Lens:
+        """Choose training options by name, and return this lens.
+
+        Raises:
+            UsageError: no such option, a value that can't be, or a lens that has learned already.
+        """
+        if self.trained:
+            raise UsageError("this lens has learned already; choose before it does")
+        backbone = params.pop("backbone", self.backbone)
+        options = self.options.changed(**params)
+        self.__dict__.update(backbone=backbone, options=options)
+        return self
+
+    def __sklearn_clone__(self) -> Lens:
+        """The same options, nothing learned: what `sklearn.base.clone` returns."""
+        return Lens(self.backbone, options=self.options)
+
+    def with_steps(
+        self,
+        mean: NDArray[np.float32] | None,
+        components: NDArray[np.float32] | None,
+        adaptation: NDArray[np.float32] | None,
+        **rest: Any,
+    ) -> Lens:
+        """The same lens with other steps; `rest` are other fields of it."""
+        return replace(self, mean=mean, components=components, adaptation=adaptation, **rest)
 
     @property
     def trained(self) -> bool:
@@ -121,15 +160,15 @@ class Lens:
 
     @property
     def scale(self) -> float:
-        """A score is this times the inner product of an ask and an answer. Without a hub penalty
-        it is 1 and the score a cosine."""
+        """A score is this times the inner product of a query embedding and a gallery embedding.
+        Without a hubness correction it is 1 and the score a cosine."""
         return 1.0 if self.csls is None else self.csls.scale
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of what it computes (not of its provenance), in hex."""
         hasher = hashlib.sha256(f"{self.backbone} {self.features} {self.relu} {self.grey}".encode())
-        for name in _ARRAYS:
+        for name in STEPS:
             array = getattr(self, name)
             hasher.update(f" {name} {None if array is None else array.shape}".encode())
             if array is not None:
@@ -148,25 +187,29 @@ class Lens:
         return self.query_of(self.transform(features))
 
     def embeddings_of(self, gallery: UnitVectors) -> UnitVectors:
-        """(n, dimension) stored -> (n, d): what `apply` said of the same pictures."""
+        """(n, dimension) stored -> (n, d): what `transform` said of the same pictures."""
         return gallery if self.csls is None else self.csls.embeddings_of(gallery)
 
     def gallery_of(self, embeddings: UnitVectors) -> UnitVectors:
-        """(n, d), as `apply` returns them -> (n, dimension): what a store keeps."""
+        """(n, d), as `transform` returns them -> (n, dimension): what a store keeps."""
         return embeddings if self.csls is None else self.csls.gallery(embeddings)
 
     def query_of(self, embeddings: UnitVectors) -> UnitVectors:
-        """(n, d), as `apply` returns them -> (n, dimension): what a query searches with."""
+        """(n, d), as `transform` returns them -> (n, dimension): what a query searches with."""
         return embeddings if self.csls is None else self.csls.queries(embeddings)
 
     def plain_query_of(self, embeddings: UnitVectors) -> UnitVectors:
-        """(n, d), as `apply` returns them -> (n, dimension): what searches by their cosine alone,
-        without any hub penalty."""
+        """(n, d), as `transform` returns them -> (n, dimension): what searches by their cosine
+        alone, without any hubness correction."""
         return embeddings if self.csls is None else self.csls.plain_queries(embeddings)
 
     def transform(self, features: Features) -> UnitVectors:
-        """(n, D) -> (n, d): how pictures look, without any hub penalty; each row of length 1 (a row
-        of zeros stays one)."""
+        """(n, D) -> (n, d): embeddings, before any hubness correction; each row of length 1 (a row
+        of zeros stays one).
+
+        Raises:
+            LensError: it has still to learn.
+        """
         return unit(self._projected(features))
 
     def worth(self, features: Features, embeddings: UnitVectors) -> NDArray[np.floating]:
@@ -177,7 +220,7 @@ class Lens:
 
         Args:
             features: (n, D), of one picture of each pair.
-            looks: (n, d), of the other one, as `apply` returns it.
+            embeddings: (n, d), of the other one, as `transform` returns it.
 
         Returns:
             (n, D).
@@ -193,7 +236,9 @@ class Lens:
         return worth
 
     def _projected(self, features: Features) -> NDArray[np.floating]:
-        """`apply`, before the norm."""
+        """`transform`, before the norm."""
+        if not self.features:
+            raise LensError("this lens has learned nothing yet: fit(left, right) comes first")
         values: NDArray[np.floating] = features
         if self.mean is not None:
             values = values - self.mean
@@ -203,7 +248,7 @@ class Lens:
         return np.maximum(values, 0) if self.relu else values
 
     def with_csls(self, csls: HubnessCorrection) -> Lens:
-        """The same lens with a hub penalty."""
+        """The same lens with a hubness correction."""
         return replace(self, csls=csls)
 
     def compact(self) -> Lens:
@@ -216,17 +261,17 @@ class Lens:
             components, adaptation = None, folded
         return replace(
             self,
-            mean=_halved(self.mean),
-            components=_halved(components, largest=1),
-            adaptation=_halved(adaptation, largest=1),
-            csls=None if csls is None else replace(csls, bank=_halved(csls.bank)),
+            mean=rounded(self.mean),
+            components=rounded(components, largest=1),
+            adaptation=rounded(adaptation, largest=1),
+            csls=None if csls is None else replace(csls, bank=rounded(csls.bank)),
         )
 
-    def save(self, path: str | os.PathLike[str] | BinaryIO) -> None:
-        """Write one .npz file without pickles, at `path` or into a file that is open; the same lens
+    def save(self, file: LensFile) -> None:
+        """Write one .npz file without pickles, to a path or an open binary file; the same lens
         gives the same bytes. Arrays that are the same in float16 are written so."""
-        header = {
-            "format": FORMAT,
+        header: dict[str, Any] = {
+            "format": LENS_FORMAT,
             "backbone": self.backbone,
             "features": self.features,
             "layout": self.layout,
@@ -234,72 +279,36 @@ class Lens:
             "grey": self.grey,
             "provenance": self.provenance,
         }
+        arrays = {
+            name: smallest(array) for name in STEPS if (array := getattr(self, name)) is not None
+        }
+        # The archive's list of members has no checksum; this has.
+        header["arrays"] = list(arrays)
         if self.csls is not None:
             header["hubs"] = {"neighbours": self.csls.neighbours, "weight": self.csls.weight}
-        # The archive's list of members has no checksum; this has.
-        header["arrays"] = [name for name in _ARRAYS if getattr(self, name) is not None]
-        text = json.dumps(header, sort_keys=True).encode()
-        arrays: dict[str, np.ndarray] = {"header": np.frombuffer(text, np.uint8)}
-        for name in _ARRAYS:
-            if (array := getattr(self, name)) is not None:
-                arrays[name] = _smallest(array)
-        if self.csls is not None:
-            arrays["bank"] = _smallest(self.csls.bank)
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-            for name, array in arrays.items():
-                member = io.BytesIO()
-                np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
-                # A ZipInfo of our own: its date is fixed, so bytes depend on the lens alone.
-                archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue())
+            arrays["bank"] = smallest(self.csls.bank)
+        write_lens(file, header, arrays)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str] | BinaryIO) -> Lens:
-        """Read what `save` wrote, at `path` or from a file that is open and can be sought in.
+    def load(cls, file: LensFile) -> Lens:
+        """Read what `save` wrote, from a path or an open binary file that can seek.
 
         Raises:
             LensError: missing, damaged, not a lens, or of a newer format.
         """
-        if isinstance(path, (str, os.PathLike)):
-            return cls._load(found := named(path), str(found))
-        return cls._load(path, str(getattr(path, "name", "the lens")))
-
-    @classmethod
-    def _load(cls, file: Path | BinaryIO, path: str) -> Lens:
-        """`path`: what messages call it."""
-        try:
-            if _size(file) > MAX_BYTES:
-                raise LensError(f"{path} is too large for a lens")
-            arrays, background = _arrays(file)
-            header = json.loads(arrays["header"].tobytes())
-            if header["format"] > FORMAT:
-                raise LensError(
-                    f"{path} is a lens of format {header['format']}; this version reads up to "
-                    f"{FORMAT}: upgrade tll-index"
-                )
-            if background:
-                raise ValueError(f"it holds {background[0]!r}")
-            if lost := [name for name in header.get("arrays", ()) if name not in arrays]:
-                raise ValueError(f"its {lost[0]} is lost")
+        with reading_lens(file) as (header, arrays):
             csls = header.get("hubs")
+            steps: dict[str, Any] = {name: single(arrays[name]) for name in STEPS if name in arrays}
             return cls(
                 backbone=str(header["backbone"]),
                 features=int(header["features"]),
                 layout=str(header.get("layout", "")),
                 relu=bool(header["relu"]),
                 grey=bool(header.get("grey")),
-                csls=csls and HubnessCorrection(_single(arrays["bank"]), **csls),
+                csls=csls and HubnessCorrection(single(arrays["bank"]), **csls),
                 provenance=dict(header["provenance"]),
-                **{name: _single(arrays[name]) for name in _ARRAYS if name in arrays},
+                **steps,
             )
-        except FileNotFoundError:
-            raise LensError(f"no lens file {path}") from None
-        except PermissionError as error:
-            raise LensError(f"{path} can't be read: {error.strerror}") from None
-        except LensError as error:
-            raise LensError(f"{path}: {error}") from None
-        except _DAMAGE as error:
-            what = " ".join(str(error).split())[:200] or type(error).__name__
-            raise LensError(f"{path} is not a lens file, or is damaged ({what})") from None
 
     def check(self, spec: BackboneSpec, weights_sha256: str | None = None) -> None:
         """Refuse a backbone that this lens was not made for: another one, other features of it, or
@@ -325,80 +334,6 @@ class Lens:
                 f"({str(trained_on)[:12]}…, now {weights_sha256[:12]}…); "
                 "use those with --weights, or --lens none"
             )
-
-
-def _halved(array: NDArray[np.float32] | None, largest: float = 0) -> Any:
-    """Rounded to float16, but float32; with `largest`, scaled first so that this is the largest
-    size of a value (scaling an adaptation changes no direction)."""
-    if array is None:
-        return None
-    if largest and (size := np.abs(array).max()) > 0:
-        array = array * np.float32(largest / size)
-    with np.errstate(over="ignore"):
-        half = array.astype(np.float16)
-    return half.astype(np.float32) if np.isfinite(half).all() else array
-
-
-def _smallest(array: NDArray[np.float32]) -> NDArray[Any]:
-    with np.errstate(over="ignore"):
-        half = array.astype(np.float16)
-    return half if (half == array).all() else array
-
-
-def _size(file: Path | BinaryIO) -> int:
-    return file.stat().st_size if isinstance(file, Path) else file.seek(0, os.SEEK_END)
-
-
-def _arrays(path: Path | BinaryIO) -> tuple[dict[str, NDArray[Any]], list[str]]:
-    """The arrays of a lens file, by name, and the names of what else is in it (all but names has a
-    checksum there). What it says of sizes is believed only as far as there are bytes for it, and no
-    more than `MAX_BYTES` of them in all.
-
-    Raises:
-        ValueError, and others of `_DAMAGE`
-    """
-    arrays, room = {}, MAX_BYTES
-    with zipfile.ZipFile(path) as archive:
-        there = archive.namelist()
-        for name in _MEMBERS:
-            if f"{name}.npy" not in there:
-                continue
-            with archive.open(f"{name}.npy") as member:
-                data = member.read(room + 1)
-            room -= len(data)
-            if room < 0:
-                raise ValueError("it unpacks to more than a lens may have")
-            arrays[name] = _array(data)
-    return arrays, sorted(set(there) - {f"{name}.npy" for name in _MEMBERS})
-
-
-def _array(data: bytes) -> NDArray[Any]:
-    """The array in the bytes of a .npy file."""
-    file = io.BytesIO(data)
-    shape, by_columns, dtype = npy.read_header(file)
-    if dtype.str not in _TYPES or by_columns:
-        raise ValueError(f"an array of {dtype}")
-    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(data) - file.tell():
-        raise ValueError(f"{len(data) - file.tell()} bytes are no array of {shape}")
-    return np.frombuffer(data, dtype, offset=file.tell()).reshape(shape)
-
-
-def _single(array: NDArray[Any]) -> NDArray[Any]:
-    return array.astype(np.float32) if array.dtype == np.float16 else array
-
-
-def applied(
-    function: Callable[[NDArray[np.float32]], NDArray[np.float32]],
-    features: NDArray[np.floating],
-    step: int = 1024,
-) -> NDArray[np.float32]:
-    """A lens's function of (n, D) features in half precision, some rows at a time."""
-    return np.concatenate(
-        [
-            function(features[at : at + step].astype(np.float32))
-            for at in range(0, len(features), step)
-        ]
-    )
 
 
 def find_lens(backbone: str, lens_dir: Path) -> Path | None:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
-from ...core.errors import UsageError
+from ...core.errors import LensError, UsageError
+
+_RECORDED = {"csls": "hubs"}
+"""What lens files and the command line call some of the choices, since their first versions."""
+
+
+def said_of(name: str) -> str:
+    """What the command line calls a choice, without the dashes before it."""
+    return _RECORDED.get(name, name).replace("_", "-")
 
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """Choices; the defaults are our recipe, explained with numbers in docs/lens.md."""
+    """The choices of a training; the defaults are our recipe, see docs/lens.md for its numbers."""
 
     scaling: Literal["value", "layer", "none"] = "value"
     """Before PCA: every value to the same variance, every pooled layer, or as they are."""
@@ -31,8 +39,8 @@ class TrainingOptions:
     """cca: directions are scaled by the correlation of the pairs along them to half this power."""
     adaptation: Literal["linear", "diagonal", "identity"] = "linear"
     """linear: a matrix; diagonal: a weight for each of PCA's values (Peterson et al. 2018, arXiv
-    1608.02164), from 1; identity: none, so nothing is learned from pairs but a hub penalty. start,
-    shrinkage, power and outputs are about the matrix only."""
+    1608.02164), from 1; identity: none, so nothing is learned from pairs but the hubness
+    correction. start, shrinkage, power and outputs are about the matrix only."""
     outputs: int = 126
     """Dimensions of the adaptation's output; linear only, the others keep PCA's."""
     relu: bool = False
@@ -44,7 +52,7 @@ class TrainingOptions:
     """mirror: each picture is mirrored in half of the epochs, by chance; flip: all are, always, as
     torchvision's RandomHorizontalFlip(p=1) does."""
     grey: bool = False
-    """Look at pictures without their colour, in training and in use."""
+    """Pictures are seen without their colour, in training and in use."""
     batch: int = 0
     """Pairs a step, each the others' foils; 0 is all."""
     epochs: int = 20
@@ -53,8 +61,8 @@ class TrainingOptions:
     weight_decay: float = 0.01
     dropout: float = 0.0
     """Share of PCA's values that are set to 0 in training."""
-    hubs: float = 0.5
-    """Weight of the hub penalty; 0 is none."""
+    csls: float = 0.5
+    """Weight of the hubness correction; 0 is none."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -69,11 +77,11 @@ class TrainingOptions:
             ("lr", 0, 10),
             ("weight_decay", 0, 10),
             ("dropout", 0, 0.99),
-            ("hubs", 0, 10),
+            ("csls", 0, 10),
             ("seed", 0, (1 << 32) - 1),
         ):
             if not low <= (value := getattr(self, name)) <= high:
-                raise UsageError(f"{name.replace('_', '-')} is {value}; it must be {low} to {high}")
+                raise UsageError(f"{said_of(name)} is {value}; it must be {low} to {high}")
         if self.batch == 1:
             raise UsageError("a batch of 1 has no foils; take 0 for all pairs, or at least 2")
         if self.adaptation == "linear" and self.start == "cca":
@@ -84,9 +92,41 @@ class TrainingOptions:
         if self.adaptation != "linear" and not self.pca:
             raise UsageError(f"a {self.adaptation} adaptation needs PCA, or linear in its place")
 
+    def changed(self, **chosen: Any) -> TrainingOptions:
+        """The same with some choices made otherwise; None keeps what is.
+
+        Raises:
+            UsageError: no such choice, or a value that can't be.
+        """
+        if unknown := chosen.keys() - {field.name for field in fields(TrainingOptions)}:
+            raise UsageError(f"no training options {sorted(unknown)}")
+        return replace(self, **{name: value for name, value in chosen.items() if value is not None})
+
     def as_dict(self) -> dict[str, Any]:
-        """For a lens's provenance; JSON values."""
+        """Every choice by its name; JSON values."""
         return asdict(self)
+
+    def recorded(self) -> dict[str, Any]:
+        """The same by the names that lens files have."""
+        return {_RECORDED.get(name, name): value for name, value in self.as_dict().items()}
+
+    @classmethod
+    def of_record(cls, record: dict[str, Any]) -> TrainingOptions:
+        """What `recorded` was of.
+
+        Raises:
+            LensError: a choice is missing, unknown, or has a value that can't be.
+        """
+        names = {_RECORDED.get(field.name, field.name): field.name for field in fields(cls)}
+        if odd := sorted(names.keys() ^ record.keys()):
+            what = "does not say" if odd[0] in names else "was trained with an unknown option:"
+            raise LensError(f"this lens {what} {odd[0]}; train it again with this version")
+        try:
+            return cls(**{names[name]: value for name, value in record.items()})
+        except (UsageError, TypeError) as error:
+            raise LensError(
+                f"this lens says that it was trained with what can't be: {error}"
+            ) from None
 
 
 RECIPES = {
@@ -104,7 +144,7 @@ RECIPES = {
         epochs=50,
         lr=1e-3,
         weight_decay=0.0,
-        hubs=0.0,
+        csls=0.0,
     ),
 }
 """ours: the defaults. paper: Risser-Maroix et al., ICIP 2021, as far as it says: PCA to 256, a
@@ -120,7 +160,4 @@ def options_of(recipe: str = "ours", **chosen: Any) -> TrainingOptions:
     """
     if recipe not in RECIPES:
         raise UsageError(f"unknown recipe {recipe!r}; known are: {', '.join(RECIPES)}")
-    values = RECIPES[recipe].as_dict()
-    if unknown := chosen.keys() - {field.name for field in fields(TrainingOptions)}:
-        raise UsageError(f"no training options {sorted(unknown)}")
-    return TrainingOptions(**{**values, **{k: v for k, v in chosen.items() if v is not None}})
+    return RECIPES[recipe].changed(**chosen)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from ...core.contracts import Features
 from ...core.errors import UsageError
 from ..backbones.registry import BackboneSpec
-from .lens import Lens
 from .options import TrainingOptions
 
 _FLOOR = 0.05
@@ -22,6 +21,14 @@ _QUIET = 1e-3
 
 _ROWS = 512
 """Rows that are scaled at a time: features are kept in half precision until then."""
+
+
+class Steps(NamedTuple):
+    """The learned arrays of a lens, as `Lens` has them."""
+
+    mean: NDArray[np.float32]
+    components: NDArray[np.float32] | None
+    adaptation: NDArray[np.float32] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,15 +50,11 @@ class Projection:
             parts.append(rows if self.components is None else rows @ self.components.T)
         return np.concatenate(parts)
 
-    def into(self, spec: BackboneSpec, adaptation: NDArray[np.float32], **rest: Any) -> Lens:
-        """The lens of this projection and the adaptation (d, P) or (d, D) that follows."""
+    def followed_by(self, adaptation: NDArray[np.float32]) -> Steps:
+        """The steps of a lens: this projection, and the adaptation (d, P) or (d, D) after it."""
         if self.components is None:
-            components, adaptation = None, adaptation * self.scale
-        else:
-            components = self.components * self.scale
-        return Lens(
-            spec.name, spec.dimension, spec.layout, self.mean, components, adaptation, **rest
-        )
+            return Steps(self.mean, None, adaptation * self.scale)
+        return Steps(self.mean, self.components * self.scale, adaptation)
 
 
 def fit_projection(

@@ -23,7 +23,7 @@ from ..images.decode import Geometry
 from .boxes import WHOLE, Box
 
 SIDE = 48
-GEOMETRY = Geometry(SIDE, "squash")
+OUTLINE_GEOMETRY = Geometry(SIDE, "squash")
 """What a picture is decoded to for its outline."""
 
 Outlines: TypeAlias = NDArray[np.uint8]

@@ -24,7 +24,7 @@ from .outlines import SIDE, gaussian, likeness
 from .registration import Grey, registered, sampled
 
 FINE = 384
-GEOMETRY = Geometry(FINE, "squash")
+COMPARISON_GEOMETRY = Geometry(FINE, "squash")
 """What a picture is decoded to for a close look."""
 
 MOST_DIFFERENT = 0.22
@@ -78,7 +78,7 @@ _GREY = 18.0
 
 @dataclass(frozen=True, eq=False)
 class Sight:
-    """One picture as it is looked at."""
+    """A picture at the size and in the forms in which it is compared."""
 
     pixels: Pixels
     """(FINE, FINE, 3), squashed; lying as the other one."""

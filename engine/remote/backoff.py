@@ -25,7 +25,7 @@ _HINTS = {
 
 
 class TooLong(Exception):  # noqa: N818 - what it means is for whoever set the limit
-    """The file has more bytes than may be read."""
+    """An error about a file with more bytes than may be read."""
 
     def __init__(self, size: int) -> None:
         super().__init__(size)
@@ -33,7 +33,7 @@ class TooLong(Exception):  # noqa: N818 - what it means is for whoever set the l
 
 
 class Outages:
-    """Which hosts did not answer lately. Safe to use from several threads."""
+    """A record of which hosts did not answer lately. Safe to use from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -22,7 +22,7 @@ _TIMES = (
 
 
 class Entry(NamedTuple):
-    """What a folder at an address holds."""
+    """A file or folder that a folder at an address holds."""
 
     name: str
     is_folder: bool

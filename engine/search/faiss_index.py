@@ -59,8 +59,8 @@ _UNTUNED = {"reach": 0.15, "nprobe": 32, "efSearch": 128, "": 0}
 
 
 @dataclass(frozen=True)
-class Plan:
-    """An index to be made."""
+class IndexPlan:
+    """A plan of an index to be made."""
 
     factory: str
     """FAISS's name for it (`faiss.index_factory`), inner product."""
@@ -70,7 +70,7 @@ class Plan:
 
     @property
     def exact(self) -> bool:
-        """Whether its answers need not be compared again."""
+        """Whether what it finds need not be compared again."""
         return self.factory == "Flat"
 
     @property
@@ -81,7 +81,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Effort:
-    """How hard an index that isn't exact looks, and what that gives."""
+    """A setting of how hard an index that isn't exact searches, and what that gives."""
 
     parameter: str = ""
     """'reach': lists whose centroid's product with the query is less than the best one's by at
@@ -89,7 +89,7 @@ class Effort:
     for each. 'efSearch': of graphs. Or none."""
     value: float = 0
     refine: int = _REFINE[0]
-    """For each answer, how many candidates are compared again with their exact vectors."""
+    """For each wanted hit, how many candidates are compared again with their exact vectors."""
     recall: float | None = None
     """Recall@10 of the sample's own pictures, themselves left out; None: not measured."""
     recall_unlike: float | None = None
@@ -98,7 +98,9 @@ class Effort:
     """How many of each it was measured with."""
 
 
-def plan(count: int, dimension: int, memory: int, requested: str = "auto", now: str = "") -> Plan:
+def plan(
+    count: int, dimension: int, memory: int, requested: str = "auto", now: str = ""
+) -> IndexPlan:
     """What index suits `count` vectors of `dimension` values.
 
     Args:
@@ -116,18 +118,18 @@ def plan(count: int, dimension: int, memory: int, requested: str = "auto", now: 
             most //= 2
         requested = "flat" if count <= max(most, EXACT_VECTORS) else "ivf"
     if requested == "flat":
-        return Plan("Flat")
+        return IndexPlan("Flat")
     if requested == "ivf":
         return _lists(count, dimension, memory)
     if requested == "hnsw":
-        return Plan("HNSW32")
+        return IndexPlan("HNSW32")
     _new(requested, dimension)
     lists = re.search(r"IVF(\d+)", requested)
     number = int(lists[1]) if lists else 0
-    return Plan(requested, max(_PER_LIST * number, 65_536), 0)
+    return IndexPlan(requested, max(_PER_LIST * number, 65_536), 0)
 
 
-def _lists(count: int, dimension: int, memory: int) -> Plan:
+def _lists(count: int, dimension: int, memory: int) -> IndexPlan:
     affordable = max(1024, memory // (4 * 4 * dimension))  # a sample that takes a quarter
     lists = min(round(4 * math.sqrt(count)), MOST_LISTS, min(count, affordable) // _PER_LIST)
     lists = max(1, lists)
@@ -141,7 +143,7 @@ def _lists(count: int, dimension: int, memory: int) -> Plan:
         code, size = smaller, bytes_
     before = f"PCA{REDUCED}," if width != dimension else ""
     training = max(_PER_LIST * lists, 16_384 if code.startswith("PQ") else 0)
-    return Plan(f"{before}IVF{lists},{code}", min(count, training), lists)
+    return IndexPlan(f"{before}IVF{lists},{code}", min(count, training), lists)
 
 
 def require_index(requested: str, dimension: int) -> None:
@@ -154,7 +156,7 @@ def require_index(requested: str, dimension: int) -> None:
         _new(requested, dimension)
 
 
-def make(plan: Plan, dimension: int, sample: UnitVectors) -> faiss.Index:
+def make(plan: IndexPlan, dimension: int, sample: UnitVectors) -> faiss.Index:
     """The index of a plan, trained on `sample` (n, d), still empty; it is added to with ids.
 
     Raises:
@@ -340,14 +342,15 @@ Rerank = Callable[[NDArray[np.float32], NDArray[np.int64]], NDArray[np.int64]]
 
 @dataclass(frozen=True)
 class Questions:
-    """Queries whose exact answers are known."""
+    """Queries whose exact neighbours are known."""
 
     queries: UnitVectors
     """(n, d)."""
     gallery: Sequence[NDArray[np.int64]]
     """For each the ids of its `RECALL_AT` nearest."""
     without: NDArray[np.int64]
-    """(n,) ids that are not to be found: of the pictures that ask; -1 where none asks."""
+    """(n,) ids that are not to be found: the query's own picture; -1 where it is none of the
+    index."""
 
 
 def tuned(index: faiss.Index, own: Questions, unlike: Questions, rerank: Rerank) -> Effort:

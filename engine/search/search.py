@@ -40,7 +40,7 @@ def ranked(query: NDArray[np.float32], ids: NDArray[np.int64], vectors: UnitVect
 
 
 def merged(parts: Sequence[Neighbours]) -> Neighbours:
-    """The neighbours of one query that were found in several places, best first."""
+    """The neighbours of one query that were found in several indexes, best first."""
     ids = np.concatenate([part.ids[0] for part in parts])
     return _best_first(ids, np.concatenate([part.scores[0] for part in parts]))
 
@@ -59,7 +59,7 @@ def _best_first(ids: NDArray[np.int64], scores: NDArray[np.float64]) -> Neighbou
 def products(
     queries: UnitVectors, gallery: UnitVectors, offered: NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    """(n, c): the inner product of each of `queries` (n, d) with the answers (m, d) that it is
+    """(n, c): the inner product of each of `queries` (n, d) with the gallery rows (m, d) that it is
     offered: rows `offered` (n, c) of them."""
     return np.stack([gallery[some] @ query for query, some in zip(queries, offered, strict=True)])
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ...core.config import Settings
     from ...core.progress import Progress
     from ...engine.lens.lens import Lens
-    from ...engine.search.faiss_index import Plan
+    from ...engine.search.faiss_index import IndexPlan
     from ..vector_index.vector_index import VectorIndex
     from .metadata import About
 
@@ -66,7 +66,7 @@ class Indexes(ABC):
         """What made the vectors of a space: one that does nothing, where the network alone did."""
 
     @abstractmethod
-    def due(self) -> list[Plan]:
+    def due(self) -> list[IndexPlan]:
         """The indexes that `save` would make or bring up to date in files."""
 
     @abstractmethod

@@ -1,5 +1,4 @@
-"""The background index builder: keeps the FAISS files in step beside a build, in a process of
-its own.
+"""Keeps the FAISS files in step beside a build: the background index builder, a process of its own.
 
 A long build would otherwise leave queries with ever more vectors outside the file. The process is
 a polite one (nice), takes what memory it needs with it when it ends, and can be killed at any

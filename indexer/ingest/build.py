@@ -176,7 +176,7 @@ class Builder:
                 if dry_run:
                     return plan.noted(_foretold(tally))
             if known is None:
-                resolve.may_be_made(self.location)
+                resolve.require_free(self.location)
             stack.enter_context(resolve.only_writer(self.location))
             store_now = known or self._open_known(stack)
             if store_now is None:

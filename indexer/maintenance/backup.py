@@ -13,7 +13,7 @@ from ...core.errors import StoreError
 from ...core.names import shown
 from ...core.paths import is_file
 from ...core.progress import Progress
-from ..backends.folder.rewrite import rewritten
+from ..backends.folder.rewrite import rewrite_catalog
 from ..backends.folder.store_folder import folder_of
 from ..backends.layout import ABOUT, CATALOG, LENS
 from ..backends.metadata import write_about
@@ -69,6 +69,6 @@ def _copy(store: Store, part: Path, progress: Progress) -> None:
         raise StoreError(f"{shown(store.path)} has lost its {LENS}; 'tll-index repair' mends it")
     base = os.fsdecode(about.base_of(store.path))
     copied = about.renewed(catalog=CATALOG, base=base)
-    rewritten(folder_of(store.backend).catalog, part / CATALOG, copied, progress)
+    rewrite_catalog(folder_of(store.backend).catalog, part / CATALOG, copied, progress)
     (part / f"{CATALOG}-lock").unlink(missing_ok=True)
     replace_file(part / ABOUT, lambda new: write_about(new, copied))

@@ -15,7 +15,7 @@ import numpy as np
 
 from ...core.child_processes import SpokenProgress, say
 from ...core.errors import TllError
-from ..backends.folder.rewrite import fill, settled
+from ..backends.folder.rewrite import fill, settle_catalog
 from ..backends.metadata import About
 from ..catalog.checksums import is_whole, with_check, without_check
 from ..catalog.lmdb_environment import Environment
@@ -128,7 +128,7 @@ class _Salvage:
             self._meta_tables()
         finally:
             self._new.close()
-        settled(self._path, self._about)
+        settle_catalog(self._path, self._about)
         if self._old.lost:
             say("lost", f"{self._old.lost:,} records that were not what was written")
 

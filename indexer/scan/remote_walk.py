@@ -12,7 +12,7 @@ from collections.abc import Container, Iterator
 from ...core.errors import AddressError, MissingAddressError, TllError
 from ...core.names import shown
 from ...engine.images.decode import SUFFIXES
-from ...engine.images.file_kinds import KINDS, ending_of
+from ...engine.images.file_kinds import PICTURE_KINDS, ending_of
 from ...engine.remote.entries import Entry
 from ...engine.remote.fsspec_io import entries
 from ...engine.remote.urls import is_address
@@ -79,7 +79,7 @@ class AddressWalk(Walk):
             name = os.fsencode(text)
             path = folder + b"/" + name
             ending = b"" if is_folder else ending_of(name)
-            if not (is_folder or ending in SUFFIXES or ending in KINDS):
+            if not (is_folder or ending in SUFFIXES or ending in PICTURE_KINDS):
                 return False
             if self.skips_name(path, name, is_folder) or self.selection.skips_path(
                 below(path, self.root), is_folder

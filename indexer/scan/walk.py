@@ -15,7 +15,7 @@ from ...core.errors import TllError
 from ...core.file_urls import is_file_url, path_of
 from ...core.names import shown
 from ...engine.images.decode import SUFFIXES
-from ...engine.images.file_kinds import KINDS, ending_of
+from ...engine.images.file_kinds import PICTURE_KINDS, ending_of
 from ...engine.remote.urls import is_address, tidied, tidy_root
 from .patterns import same_name
 from .presence import NOT_THERE
@@ -144,7 +144,7 @@ class Walk:
         try:
             is_folder = entry.is_dir(follow_symlinks=follow)
             ending = b"" if is_folder else ending_of(entry.name)
-            is_called_picture = ending in SUFFIXES or ending in KINDS
+            is_called_picture = ending in SUFFIXES or ending in PICTURE_KINDS
             if not (is_folder or is_called_picture or (follow and entry.is_symlink())):
                 return  # most of what is no picture
             if self._skips(entry, folder, is_folder):

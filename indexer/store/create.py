@@ -16,7 +16,7 @@ from ..backends.metadata import About
 from . import resolve
 
 
-def new_store(
+def create_store(
     location: Location,
     made_by: ModelIdentity,
     lens: Lens,
@@ -44,4 +44,4 @@ def new_store(
         origin=origin,
         text=text,
     ).renewed()
-    return resolve.made(location, about, lens, settings)
+    return resolve.make_backend(location, about, lens, settings)

@@ -32,7 +32,7 @@ def is_there(location: Location) -> bool:
     return backend.is_there(location)
 
 
-def opened(location: Location, settings: Settings) -> Backend:
+def open_backend(location: Location, settings: Settings) -> Backend:
     """The backend of a store.
 
     Raises:
@@ -45,7 +45,7 @@ def opened(location: Location, settings: Settings) -> Backend:
     return MilvusBackend.open(location, settings)
 
 
-def made(location: Location, about: About, lens: Lens, settings: Settings) -> Backend:
+def make_backend(location: Location, about: About, lens: Lens, settings: Settings) -> Backend:
     """The backend of a new store that holds nothing yet; for its one writer.
 
     Raises:
@@ -53,13 +53,13 @@ def made(location: Location, about: About, lens: Lens, settings: Settings) -> Ba
     """
     if isinstance(location, Path):
         refuse_foreign(location)
-        return FolderBackend.made(location, about, lens)
+        return FolderBackend.make(location, about, lens)
     from ..backends.milvus.backend import MilvusBackend
 
-    return MilvusBackend.made(location, about, lens, settings)
+    return MilvusBackend.make(location, about, lens, settings)
 
 
-def may_be_made(location: Location) -> None:
+def require_free(location: Location) -> None:
     """Refuse a location that can't get a new store.
 
     Raises:

@@ -39,7 +39,7 @@ from ..catalog.spaces import TEXT_TABLE
 from ..vector_index.hits import rank_hits
 from ..vector_index.path_filter import FilterCache
 from . import resolve
-from .create import new_store
+from .create import create_store
 from .imported import known_content, require_not_imported
 from .info import about_store, indexed, number_of, sampled
 from .models import StoreModel
@@ -84,7 +84,7 @@ class Store:
             NoStoreError, StoreMismatchError (a newer format), StoreDamagedError
         """
         settings = settings or load_settings()
-        backend = resolve.opened(require_store(path, settings), settings)
+        backend = resolve.open_backend(require_store(path, settings), settings)
         return cls(backend, settings, None if weights is None else named(weights))
 
     @classmethod
@@ -107,7 +107,7 @@ class Store:
             StoreError: something else is there, or it can't be written.
         """
         width = embedder.backbone.spec.joint_dimension if text else None
-        backend = new_store(
+        backend = create_store(
             location, embedder.identity, embedder.lens, settings, weights_file, text=width
         )
         store = cls(backend, settings)
@@ -210,7 +210,7 @@ class Store:
                 can't be used leaves nothing of the others.
         """
         _require_k(k)
-        if isinstance(pictures, _ONE_PICTURE):
+        if isinstance(pictures, _ONE_PICTURE) or not isinstance(pictures, Iterable):
             raise UsageError("query_many takes several pictures; query takes one")
         found: list[Hits] = []
         rest = iter(pictures)
@@ -321,8 +321,8 @@ class Store:
         queries = np.ascontiguousarray(queries, np.float32)
         space = self.about.spaces[text]
         if queries.ndim != 2 or queries.shape[1] != space.dimension:
-            shape = " x ".join(map(str, queries.shape))
-            raise UsageError(f"a query has {space.dimension} values; these are {shape}")
+            count, length = np.atleast_2d(queries).shape[-2:]
+            raise UsageError(f"a query has {space.dimension} values, not {length} times {count}")
         if without is not None and len(without) != len(queries):
             raise UsageError(f"{len(queries)} queries, and what to leave out of {len(without)}")
         index, scale = self.indexes.of(space), self.indexes.lens_of(space).scale

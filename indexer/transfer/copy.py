@@ -28,7 +28,7 @@ from ..catalog.spaces import LENS_TABLE
 from ..ingest.background_indexer import BackgroundIndexer
 from ..maintenance.forget import settle
 from ..store import resolve
-from ..store.create import new_store
+from ..store.create import create_store
 from ..store.store import Store
 
 LEAST_RECALL = 0.95
@@ -105,7 +105,7 @@ def copy_store(
         if not one.backend.keeps_snapshots and not resolve.share_a_lock(here, there):
             stack.enter_context(resolve.only_writer(here))
         if not resolve.is_there(there):
-            resolve.may_be_made(there)
+            resolve.require_free(there)
         stack.enter_context(resolve.only_writer(there))
         copied = Copied()
         reader = stack.enter_context(one.catalog.reading())
@@ -140,7 +140,7 @@ def _destination(
             other.close()
             raise
     else:
-        made = new_store(
+        made = create_store(
             there,
             about.made_by,
             one.lens,

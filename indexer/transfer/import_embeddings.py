@@ -41,7 +41,7 @@ from ..ingest.background_indexer import BackgroundIndexer
 from ..maintenance.forget import settle
 from ..scan.walk import LONGEST_NAME, FileState, absolute
 from ..store import resolve
-from ..store.create import new_store
+from ..store.create import create_store
 from ..store.store import Store
 from .clip_retrieval import MetadataRow, Shard, shards_in
 from .imported_rows import Imported, ImportedRow, record_rows
@@ -113,7 +113,7 @@ def import_embeddings(
             _require_alike(known, made_by, model)
         stack.enter_context(resolve.only_writer(path))
         if known is None:
-            about = new_store(path, made_by, lens, settings, weights_file, origin)
+            about = create_store(path, made_by, lens, settings, weights_file, origin)
             known = stack.enter_context(Store(about, settings))
         else:
             settle(known, progress)

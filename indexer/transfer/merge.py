@@ -28,7 +28,7 @@ from ..ingest.background_indexer import BackgroundIndexer
 from ..maintenance.forget import settle, unsign
 from ..scan.walk import FileState
 from ..store import resolve
-from ..store.create import new_store
+from ..store.create import create_store
 from ..store.store import Store
 
 _PER_TRANSACTION = 1024
@@ -140,7 +140,7 @@ def _require_alike(stores: Sequence[Store], like: Store) -> None:
 
 def _made_like(other: Store, path: Location, settings: Settings) -> Store:
     about, lens = other.about, other.lens
-    made = new_store(
+    made = create_store(
         path, about.made_by, lens, settings, about.weights_file, about.origin, about.text
     )
     return Store(made, settings)

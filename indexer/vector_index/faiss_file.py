@@ -40,7 +40,7 @@ class Notes:
     factory: str
     """FAISS's name for it."""
     family: str
-    """See `Plan.family`."""
+    """See `IndexPlan.family`."""
     images: int
     """How many vectors it holds."""
     last: int

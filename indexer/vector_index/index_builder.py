@@ -20,7 +20,7 @@ from ...core.errors import StoreDamagedError
 from ...core.progress import Progress
 from ...engine.lens.lens import Lens
 from ...engine.search import faiss_index as indexes
-from ...engine.search.faiss_index import RECALL_AT, Effort, Plan, Questions
+from ...engine.search.faiss_index import RECALL_AT, Effort, IndexPlan, Questions
 from ...engine.search.normalize import unit
 from ..catalog.lmdb_catalog import LmdbCatalog
 from ..catalog.spaces import LENS_TABLE
@@ -101,7 +101,7 @@ class IndexBuilder:
         self._space = space
         self._beside = beside
 
-    def due(self, wanted: IndexRequest) -> Plan | None:
+    def due(self, wanted: IndexRequest) -> IndexPlan | None:
         """The index that should be made, or the one there brought up to date; None where nothing
         is to do."""
         return self._decide(wanted)[0]
@@ -133,7 +133,7 @@ class IndexBuilder:
 
     def _decide(
         self, wanted: IndexRequest, afresh: bool = False
-    ) -> tuple[Plan | None, _Snapshot, bool]:
+    ) -> tuple[IndexPlan | None, _Snapshot, bool]:
         """What to make, from what, and whether from nothing."""
         known = vectors.glance(self._path, self._store_id, whole=True)
         notes, covered = known or (None, Covered(0, b""))
@@ -190,7 +190,9 @@ class IndexBuilder:
             notes.effort,
         )
 
-    def _made(self, plan: Plan, state: _Snapshot, progress: Progress) -> tuple[faiss.Index, Notes]:
+    def _made(
+        self, plan: IndexPlan, state: _Snapshot, progress: Progress
+    ) -> tuple[faiss.Index, Notes]:
         chosen = np.random.default_rng(0)
         with self._catalog.reading(self._space) as reader:
             numbers = reader.image_numbers()
@@ -288,7 +290,7 @@ def _thrice(
         yield chosen.permutation(some(len(sources)))
 
 
-def _outgrown(plan: Plan, notes: Notes, images: int) -> bool:
+def _outgrown(plan: IndexPlan, notes: Notes, images: int) -> bool:
     then = notes.trained_on
     return bool(plan.training) and (images > _GROWTH * then or _LOSS * images < then)
 

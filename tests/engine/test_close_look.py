@@ -14,7 +14,7 @@ from tll_index.engine.images.decode import decode
 from tll_index.engine.near_duplicates.boxes import WHOLE, Box
 from tll_index.engine.near_duplicates.framing import content_box
 from tll_index.engine.near_duplicates.orientation import ORIENTATIONS, UPRIGHT, Orientation
-from tll_index.engine.near_duplicates.pixel_comparison import GEOMETRY, Sight, agreement
+from tll_index.engine.near_duplicates.pixel_comparison import COMPARISON_GEOMETRY, Sight, agreement
 from tll_index.engine.near_duplicates.registration import registered
 
 Change = Callable[[Image.Image], Image.Image]
@@ -26,7 +26,7 @@ def photo(request: pytest.FixtureRequest) -> Image.Image:
 
 
 def seen(image: Image.Image, box: Box = WHOLE, turned: bool = False, **options: object) -> Sight:
-    picture = decode(encoded(image, **({"format": "PNG"} | options)), GEOMETRY)
+    picture = decode(encoded(image, **({"format": "PNG"} | options)), COMPARISON_GEOMETRY)
     return Sight(picture.pixels, picture.width, picture.height, box, turned)
 
 
@@ -146,7 +146,7 @@ def test_parts_are_brought_into_register(photo: Image.Image) -> None:
 def test_frames_are_found(photo: Image.Image, colour: str) -> None:
     for border in (16, (0, 40), (30, 0), (5, 20, 40, 0)):
         framed = ImageOps.expand(photo, border, colour)
-        pixels = decode(encoded(framed, "JPEG", quality=80), GEOMETRY).pixels
+        pixels = decode(encoded(framed, "JPEG", quality=80), COMPARISON_GEOMETRY).pixels
         left, top, right, bottom = content_box(pixels)
         sides = (border,) * 4 if isinstance(border, int) else (*border, *border)[:4]
         width, height = framed.size

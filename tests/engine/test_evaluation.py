@@ -12,17 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tll_index.core.errors import UsageError
+from tll_index.engine.evaluation import metrics as evaluation
 from tll_index.engine.evaluation.metrics import (
     Scores,
     bootstrap_interval,
-    evaluate,
     evaluate_candidates,
+    evaluate_pairs,
     expected_reciprocal_rank,
     expected_top_k,
     folds,
     standing,
 )
-from tll_index.engine.evaluation.metrics import metrics as evaluation
 from tll_index.engine.search.normalize import unit
 
 
@@ -31,7 +31,7 @@ def vectors(n: int, seed: int, dimension: int = 16) -> np.ndarray:
 
 
 def pairs(n: int, seed: int, noise: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-    """Asks, and answers that are more or less like them."""
+    """Queries, and a gallery that is more or less like them."""
     queries = vectors(n, seed)
     return queries, unit(queries + noise * vectors(n, seed + 10_000))
 
@@ -73,13 +73,13 @@ def test_standing_is_that_of_the_matrix_product_within_rounding(
 def test_standing_does_not_depend_on_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     queries, gallery = corners(50, 1), corners(50, 2)
     whole = standing(queries, gallery)
-    monkeypatch.setattr(evaluation, "BLOCK", 7 * 50)
+    monkeypatch.setattr(evaluation, "MOST_NUMBERS", 7 * 50)
     parts = standing(queries, gallery)
     assert (whole.better == parts.better).all() and (whole.ties == parts.ties).all()
 
 
 @pytest.mark.parametrize(
-    ("asks", "answers"),
+    ("queries", "gallery"),
     [
         (vectors(3, 0), vectors(2, 0)),
         (vectors(3, 0), vectors(3, 0, dimension=5)),
@@ -91,7 +91,7 @@ def test_standing_does_not_depend_on_blocks(monkeypatch: pytest.MonkeyPatch) -> 
 )
 def test_vectors_that_are_not_pairs_are_refused(queries: np.ndarray, gallery: np.ndarray) -> None:
     with pytest.raises(UsageError):
-        evaluate(queries, gallery)
+        evaluate_pairs(queries, gallery)
     with pytest.raises(UsageError):
         standing(queries, gallery)
 
@@ -187,8 +187,8 @@ def test_counts_that_cannot_be_are_refused(better: int, ties: int, foils: int, k
 @given(seed=st.integers(0, 999))
 def test_a_shuffled_pairing_is_chance(seed: int) -> None:
     queries, gallery = pairs(800, seed)
-    assert evaluate(queries, gallery).top2 > 0.9
-    shuffled = evaluate(queries, np.random.default_rng(seed).permutation(gallery))
+    assert evaluate_pairs(queries, gallery).top2 > 0.9
+    shuffled = evaluate_pairs(queries, np.random.default_rng(seed).permutation(gallery))
     assert shuffled.top2 == pytest.approx(0.10, abs=0.03)
     low, high = shuffled.top2_ci95
     assert low < shuffled.top2 < high
@@ -196,7 +196,7 @@ def test_a_shuffled_pairing_is_chance(seed: int) -> None:
 
 def test_equal_vectors_are_chance() -> None:
     same = np.tile(vectors(1, 0), (40, 1))
-    scores = evaluate(same, same)
+    scores = evaluate_pairs(same, same)
     assert scores.top2 == pytest.approx(0.10) and scores.top5 == pytest.approx(0.25)
     assert scores.recall_at_10 == pytest.approx(10 / 40)
 
@@ -205,12 +205,12 @@ def test_equal_vectors_are_chance() -> None:
 @given(n=st.integers(2, 80), seed=st.integers(0, 999))
 def test_common_rotation_and_permutation_change_nothing(n: int, seed: int) -> None:
     queries, gallery = pairs(n, seed, noise=2.0)
-    scores = evaluate(queries, gallery)
+    scores = evaluate_pairs(queries, gallery)
     random = np.random.default_rng(seed)
     rotation = np.linalg.qr(random.normal(size=(16, 16)))[0].astype(np.float32)
     order = random.permutation(n)
-    rotated = evaluate(queries @ rotation, gallery @ rotation)
-    permuted = evaluate(queries[order], gallery[order])
+    rotated = evaluate_pairs(queries @ rotation, gallery @ rotation)
+    permuted = evaluate_pairs(queries[order], gallery[order])
     # A rounded score may make or break a tie, so one rank of one pair may differ by a half.
     for name, chances in scores.per_pair.items():
         assert rotated.per_pair[name].mean() == pytest.approx(chances.mean(), abs=1 / n)
@@ -223,8 +223,8 @@ def test_recall_is_the_share_of_ranks() -> None:
     queries, gallery = pairs(120, 5, noise=2.0)
     more = vectors(300, 7)
     for pool, scores in (
-        (gallery, evaluate(queries, gallery)),
-        (np.concatenate([gallery, more]), evaluate(queries, gallery, more=more)),
+        (gallery, evaluate_pairs(queries, gallery)),
+        (np.concatenate([gallery, more]), evaluate_pairs(queries, gallery, more=more)),
     ):
         products = queries @ pool.T
         ranks = (products > np.diag(products)[:, None]).sum(axis=1)
@@ -232,19 +232,19 @@ def test_recall_is_the_share_of_ranks() -> None:
             recall = getattr(scores, f"recall_at_{k}")
             assert recall == pytest.approx((ranks < k).mean(), abs=1e-9)
             assert 0 < recall < 1
-    assert evaluate(queries, gallery, more=more).top2 == evaluate(queries, gallery).top2
+    assert evaluate_pairs(queries, gallery, more=more).top2 == evaluate_pairs(queries, gallery).top2
     with pytest.raises(UsageError):
-        evaluate(queries, gallery, more=vectors(3, 0, dimension=5))
+        evaluate_pairs(queries, gallery, more=vectors(3, 0, dimension=5))
 
 
 def test_more_foils_are_harder() -> None:
     queries, gallery = pairs(100, 3, noise=2.0)
-    top2 = [evaluate(queries, gallery, foils).top2 for foils in (5, 19, 60, 500)]
+    top2 = [evaluate_pairs(queries, gallery, foils).top2 for foils in (5, 19, 60, 500)]
     assert top2 == sorted(top2, reverse=True) and top2[0] > top2[-1]
 
 
 def test_keys_of_the_report() -> None:
-    report = json.loads(json.dumps(evaluate(*pairs(30, 1)).as_dict()))
+    report = json.loads(json.dumps(evaluate_pairs(*pairs(30, 1)).as_dict()))
     keys = "pairs,top1,top2,top5,top2_ci95,mrr,recall_at_1,recall_at_5,recall_at_10"
     assert ",".join(report) == keys
     assert report["pairs"] == 30
@@ -257,7 +257,7 @@ def test_keys_of_the_report() -> None:
 def test_folds_merge_in_order_of_pair(n: int, count: int, seed: int) -> None:
     queries, gallery = corners(n, seed), corners(n, seed + 1000)
     rows = folds(n, count, seed)
-    parts = [evaluate(queries[own], gallery[own]) for own in rows]
+    parts = [evaluate_pairs(queries[own], gallery[own]) for own in rows]
     merged = Scores.merged(parts, rows)
     assert merged.pairs == n
     for own, part in zip(rows, parts, strict=True):
@@ -293,13 +293,13 @@ def test_lists_of_everything_are_the_recall() -> None:
     queries, gallery = pairs(40, 2, noise=2.0)
     offered = np.broadcast_to(gallery, (40, *gallery.shape))
     scores = evaluate_candidates(queries, offered, np.arange(40))
-    whole = evaluate(queries, gallery)
+    whole = evaluate_pairs(queries, gallery)
     assert scores.top1 == pytest.approx(whole.recall_at_1)
     assert scores.top5 == pytest.approx(whole.recall_at_5)
 
 
 @pytest.mark.parametrize(
-    ("asks", "offered", "true"),
+    ("queries", "offered", "true"),
     [
         ((3, 4), (3, 5, 4), [0, 1, 5]),
         ((3, 4), (3, 5, 4), [0, -1, 2]),

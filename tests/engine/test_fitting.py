@@ -19,7 +19,8 @@ from tll_index.core.errors import UsageError
 from tll_index.engine.lens.lens import Lens
 from tll_index.engine.lens.options import TrainingOptions, options_of
 from tll_index.engine.lens.projection import canonical_directions, fit_projection
-from tll_index.engine.lens.trainer import PairFeatures, fit_lens
+from tll_index.engine.lens.trainer import train_lens
+from tll_index.engine.lens.training import PairFeatures
 from tll_index.engine.search.normalize import unit
 
 PAIRS, NEW = pairs(60), pairs(30, seed=1)
@@ -37,7 +38,7 @@ def of_pairs(**chosen: Any) -> Lens:
 
 
 def fitted(some: PairFeatures, **chosen: Any) -> Lens:
-    return fit_lens(some, SPEC, options(**chosen)).lens
+    return train_lens(some, SPEC, options(**chosen)).lens
 
 
 def cosines(lens: Lens, some: PairFeatures) -> np.ndarray:
@@ -49,16 +50,16 @@ def cosines(lens: Lens, some: PairFeatures) -> np.ndarray:
 
 @settings(max_examples=12, deadline=None, derandomize=True)
 @given(
-    power=st.integers(-10, 10), scaling=st.sampled_from(SCALINGS), hubs=st.sampled_from([0, 0.5])
+    power=st.integers(-10, 10), scaling=st.sampled_from(SCALINGS), csls=st.sampled_from([0, 0.5])
 )
 def test_features_times_a_power_of_two_give_the_same_vectors(
-    power: int, scaling: str, hubs: float
+    power: int, scaling: str, csls: float
 ) -> None:
-    lens = of_pairs(scaling=scaling, hubs=hubs)
-    other = fitted(times(2.0**power, PAIRS), scaling=scaling, hubs=hubs)
+    lens = of_pairs(scaling=scaling, csls=csls)
+    other = fitted(times(2.0**power, PAIRS), scaling=scaling, csls=csls)
     much = times(2.0**power, NEW)
-    assert np.allclose(other.gallery(much.right), lens.encode_gallery(NEW.right), atol=1e-5)
-    assert np.allclose(other.queries(much.left), lens.encode_query(NEW.left), atol=1e-5)
+    assert np.allclose(other.encode_gallery(much.right), lens.encode_gallery(NEW.right), atol=1e-5)
+    assert np.allclose(other.encode_query(much.left), lens.encode_query(NEW.left), atol=1e-5)
 
 
 @settings(max_examples=12, deadline=None, derandomize=True)
@@ -185,7 +186,9 @@ def test_the_projection_of_a_lens_is_this_one() -> None:
     for pca in (0, 30):
         projection = fit_projection([PAIRS.left], SPEC, options(pca=pca, start="random"))
         wide = np.random.default_rng(0).normal(size=(5, pca or SPEC.dimension)).astype(np.float32)
-        lens = projection.into(SPEC, wide, relu=True)
+        lens = Lens(SPEC.name, SPEC.dimension, SPEC.layout).with_steps(
+            *projection.followed_by(wide), relu=True
+        )
         by_hand = unit(np.maximum(projection.apply(NEW.left) @ wide.T, 0))
         assert np.allclose(lens.transform(NEW.left), by_hand, atol=1e-4)
         assert (lens.backbone, lens.layout, lens.relu) == (SPEC.name, SPEC.layout, True)

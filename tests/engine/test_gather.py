@@ -25,7 +25,7 @@ from tll_index.core.config import load_settings
 from tll_index.core.errors import DataError
 from tll_index.core.progress import Progress
 from tll_index.engine.backbones.backbone import Backbone, load_backbone
-from tll_index.engine.backbones.feature_cache import CHUNK, gather
+from tll_index.engine.backbones.feature_cache import CACHE_CHUNK, gather
 from tll_index.engine.backbones.registry import register
 from tll_index.engine.images.decode import decode
 from tll_index.rendering.progress import Bars
@@ -66,7 +66,7 @@ def backbone() -> Backbone:
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Three chunks and a bit."""
-    return fill_folder(tmp_path_factory.mktemp("many"), 3 * CHUNK + 5)
+    return fill_folder(tmp_path_factory.mktemp("many"), 3 * CACHE_CHUNK + 5)
 
 
 def extracted(log: Path) -> int:
@@ -106,11 +106,11 @@ def test_in_order_of_paths(backbone: Backbone, many: list[Path], cache: bool) ->
 def test_any_batch_size(backbone: Backbone, many: list[Path], log: Path, batch_size: int) -> None:
     features = gather(backbone, many, settings=load_settings(batch_size=batch_size))
     sizes = [int(line) for line in log.read_text().split()]
-    assert sum(sizes) == len(many) and max(sizes) == min(batch_size, CHUNK)
+    assert sum(sizes) == len(many) and max(sizes) == min(batch_size, CACHE_CHUNK)
     assert np.allclose(features, by_hand(backbone, many), atol=1e-3)
 
 
-@pytest.mark.parametrize(("count", "chunks"), [(1, 1), (CHUNK, 1), (CHUNK + 1, 2)])
+@pytest.mark.parametrize(("count", "chunks"), [(1, 1), (CACHE_CHUNK, 1), (CACHE_CHUNK + 1, 2)])
 def test_whole_chunks(
     backbone: Backbone, many: list[Path], home: Path, log: Path, count: int, chunks: int
 ) -> None:
@@ -221,13 +221,13 @@ def test_a_changed_picture_costs_its_chunk(
     folder = shutil.copytree(many[0].parent, tmp_path / "own")
     paths = [folder / path.name for path in many]
     before = gather(backbone, paths)
-    noise(999).save(paths[CHUNK + 1])
+    noise(999).save(paths[CACHE_CHUNK + 1])
     heard = Heard()
     after = gather(backbone, paths, progress=heard)
     n = len(paths)
-    assert extracted(log) == n + CHUNK and heard.advanced[-1] == CHUNK
-    assert heard.started[-1] == ("features of pictures", n, n - CHUNK)
-    assert np.flatnonzero((before != after).any(axis=1)).tolist() == [CHUNK + 1]
+    assert extracted(log) == n + CACHE_CHUNK and heard.advanced[-1] == CACHE_CHUNK
+    assert heard.started[-1] == ("features of pictures", n, n - CACHE_CHUNK)
+    assert np.flatnonzero((before != after).any(axis=1)).tolist() == [CACHE_CHUNK + 1]
     assert np.array_equal(after, gather(backbone, paths, cache=False))  # bit for bit
 
 
@@ -358,11 +358,13 @@ def test_killed_in_the_middle_then_go_on(
     for kills in (1, 2):
         before = extracted(log)
         process = started(many[0].parent)
-        wait_for(lambda before=before: extracted(log) >= before + CHUNK + 16)
+        wait_for(lambda before=before: extracted(log) >= before + CACHE_CHUNK + 16)
         process.kill()
         process.communicate()
-        lost = extracted(log) - CHUNK * len([one for one in kept(home) if one.suffix == ".npy"])
-        assert lost <= CHUNK * kills, "more than one chunk of each was lost"
+        lost = extracted(log) - CACHE_CHUNK * len(
+            [one for one in kept(home) if one.suffix == ".npy"]
+        )
+        assert lost <= CACHE_CHUNK * kills, "more than one chunk of each was lost"
     monkeypatch.setenv("TINY_SECONDS", "0")
     settings = load_settings(batch_size=16)
     features = gather(backbone, many, settings=settings)
@@ -375,14 +377,14 @@ def test_interrupted_then_go_on(
 ) -> None:
     monkeypatch.setenv("TINY_SECONDS", "0.1")
     process = started(many[0].parent)
-    wait_for(lambda: extracted(log) >= CHUNK + 16)
+    wait_for(lambda: extracted(log) >= CACHE_CHUNK + 16)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
     assert process.returncode == 0 and out == "stopped, 1 thread\n", err
     assert 1 <= len(kept(home)) < 4
     monkeypatch.setenv("TINY_SECONDS", "0")
     gather(backbone, many)
-    assert extracted(log) <= len(many) + CHUNK and len(kept(home)) == 4
+    assert extracted(log) <= len(many) + CACHE_CHUNK and len(kept(home)) == 4
 
 
 # -- bars ----------------------------------------------------------------------

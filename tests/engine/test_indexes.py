@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tll_index.core.errors import UsageError
+from tll_index.engine.search import faiss_index as indexes
 from tll_index.engine.search.faiss_index import (
     Effort,
     Questions,
@@ -19,7 +20,6 @@ from tll_index.engine.search.faiss_index import (
     tuned,
 )
 from tll_index.engine.search.normalize import unit
-from tll_index.engine.search.search import faiss_index as indexes
 
 GIB = 1 << 30
 
@@ -84,7 +84,7 @@ def test_every_plan_can_be_made(count: int, dimension: int, memory: int, asked: 
 )
 def test_tuning_reaches_the_target(factory: str, parameter: str) -> None:
     rows = points(4000)
-    planned = indexes.Plan(factory, 2000, 30 if factory.startswith(("IVF", "PCA")) else 0)
+    planned = indexes.IndexPlan(factory, 2000, 30 if factory.startswith(("IVF", "PCA")) else 0)
     index = make(planned, 16, rows[:2000])
     ids = np.arange(len(rows)) + 1000
     index.add_with_ids(rows, ids)

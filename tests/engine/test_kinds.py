@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tll_index.engine.images.decode import SUFFIXES
-from tll_index.engine.images.file_kinds import KINDS, ending_of, unread
+from tll_index.engine.images.file_kinds import PICTURE_KINDS, ending_of, unread
 
 
 @pytest.mark.parametrize("name", [b"IMG_1.CRW", b"b.SVG", b"\xff.exr", b"x.tar.xcf"])
 def test_pictures_of_other_programs(name: bytes) -> None:
-    assert unread(name) == KINDS[ending_of(name)]
+    assert unread(name) == PICTURE_KINDS[ending_of(name)]
 
 
 @pytest.mark.parametrize("name", [b"a.jpg", b"a.TIFF", b"notes.txt", b"xcf", b".xcf", b"a.mp4"])

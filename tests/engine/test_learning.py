@@ -19,23 +19,24 @@ from tll_index.core.config import load_settings
 from tll_index.core.errors import DataError, UsageError
 from tll_index.core.progress import Progress
 from tll_index.engine.backbones.backbone import Backbone, load_backbone
-from tll_index.engine.evaluation.metrics import Scores, evaluate, folds
+from tll_index.engine.evaluation.metrics import Scores, evaluate_pairs, folds
 from tll_index.engine.evaluation.tll import Pairs, read_pairs
 from tll_index.engine.images.decode import from_image, greyed
 from tll_index.engine.lens.embedder import Embedder
 from tll_index.engine.lens.experiment import (
-    Material,
+    PairData,
     cross_validate,
-    load_material,
+    evaluate,
+    fit_lens,
+    load_pairs,
     rate_candidates,
-    score,
     score_candidates,
-    train,
     with_score,
 )
 from tll_index.engine.lens.lens import Lens
 from tll_index.engine.lens.options import TrainingOptions, options_of
-from tll_index.engine.lens.trainer import PairFeatures, fit_lens
+from tll_index.engine.lens.trainer import train_lens
+from tll_index.engine.lens.training import PairFeatures
 from tll_index.engine.search.search import nearest, new_index
 
 COUNT = 24
@@ -84,37 +85,37 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def material(data: Path) -> Material:
-    return load_material(data, "tiny", options=options())
+def material(data: Path) -> PairData:
+    return load_pairs(data, "tiny", options=options())
 
 
 @pytest.fixture
-def made_up() -> Material:
+def made_up() -> PairData:
     """400 pairs of made-up features; no picture is opened."""
     return of_features(lookalikes.pairs(400))
 
 
-def of_features(features: PairFeatures) -> Material:
+def of_features(features: PairFeatures) -> PairData:
     tiny = load_backbone("tiny")
     backbone = Backbone(lookalikes.SPEC, tiny.weights, tiny.runtime)
     left, right = (
         tuple(Path(f"{side}/{number}.png") for number in range(len(features)))
         for side in ("left", "right")
     )
-    return Material(Pairs(Path(), left, right), backbone, features)
+    return PairData(Pairs(Path(), left, right), backbone, features)
 
 
 def scores_by_hand(lens: Lens, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """(n, m): cosine, less what the right picture loses for being near to many."""
     queries, gallery = (lens.transform(side.astype(np.float32)) for side in (left, right))
-    crowding = 0.0 if lens.hubs is None else lens.hubs.weight * lens.hubs.crowding(gallery)
+    crowding = 0.0 if lens.csls is None else lens.csls.weight * lens.csls.crowding(gallery)
     return queries @ gallery.T - crowding
 
 
-# Material
+# PairData
 
 
-def test_features_of_both_sides_in_order(data: Path, material: Material) -> None:
+def test_features_of_both_sides_in_order(data: Path, material: PairData) -> None:
     backbone = load_backbone("tiny")
     for side, name, rows in (
         ("left", "l", material.features.left),
@@ -141,23 +142,23 @@ def test_only_what_is_wanted_is_extracted(
         (tmp_path / "log").write_text("")
         return done
 
-    assert load_material(data, "tiny").features.unlabelled is None
+    assert load_pairs(data, "tiny", options=None).features.unlabelled is None
     assert extracted() == 2 * COUNT
-    material = load_material(data, "tiny", options=options())
+    material = load_pairs(data, "tiny", options=options())
     assert material.features.mirrored is None and extracted() == 16  # the pairs are kept
     assert material.features.unlabelled is not None and len(material.features.unlabelled) == 16
     for chosen in ({"unlabelled": False}, {"pca": 0, "start": "random"}):
-        wanted = load_material(data, "tiny", options=options(**chosen)).features
+        wanted = load_pairs(data, "tiny", options=options(**chosen)).features
         assert wanted.unlabelled is not None and wanted.offered is not None  # to guess from
-        other = load_material(data, "tiny", options=options(candidates=False, **chosen))
+        other = load_pairs(data, "tiny", options=options(candidates=False, **chosen))
         assert other.features.unlabelled is None
-    mirrored = load_material(data, "tiny", options=options(augment="mirror")).features.mirrored
+    mirrored = load_pairs(data, "tiny", options=options(augment="mirror")).features.mirrored
     assert extracted() == 2 * COUNT
     left = ImageOps.mirror(Image.open(data / "train/left/l05.png"))
     backbone = load_backbone("tiny")
     by_hand = backbone.features(from_image(left, backbone.spec.geometry).pixels[None])[0]
     assert mirrored is not None and np.allclose(mirrored[0][5], by_hand, atol=2e-3)
-    grey = load_material(data, "tiny", options=options(grey=True)).features
+    grey = load_pairs(data, "tiny", options=options(grey=True)).features
     pixels = from_image(Image.open(data / "train/right/r05.png"), backbone.spec.geometry).pixels
     by_hand = backbone.features(greyed(pixels)[None])[0]
     assert np.allclose(grey.right[5], by_hand, atol=2e-3)
@@ -168,18 +169,18 @@ def test_a_damaged_picture_is_named(tmp_path: Path, name: str) -> None:
     root = draw(tmp_path / "data")
     (root / name).write_bytes((root / name).read_bytes()[:60])
     with pytest.raises(DataError, match=name):
-        load_material(root, "tiny", options=options())
+        load_pairs(root, "tiny", options=options())
 
 
 # Training
 
 
-def test_the_lens_says_where_it_comes_from(data: Path, material: Material, tmp_path: Path) -> None:
-    fit = train(material, options())
+def test_the_lens_says_where_it_comes_from(data: Path, material: PairData, tmp_path: Path) -> None:
+    fit = fit_lens(material, options())
     provenance = fit.lens.provenance
     assert provenance.pop("made_with").startswith("tll-index ")
     assert provenance == {
-        "options": options().as_dict(),
+        "options": options().recorded(),
         "data_sha256": read_pairs(data).digest(),
         "pairs": COUNT,
         "unlabelled": 16,
@@ -191,22 +192,22 @@ def test_the_lens_says_where_it_comes_from(data: Path, material: Material, tmp_p
     }
     validated = cross_validate(material, options(), count=4)
     lens = with_score(fit.lens, validated.scores, 4)
-    assert lens.digest == fit.lens.digest == train(material, options()).lens.digest
+    assert lens.digest == fit.lens.digest == fit_lens(material, options()).lens.digest
     assert lens.provenance["cross_validation"] == {"folds": 4, **validated.scores.as_dict()}
     lens.save(tmp_path / "lens.npz")
     loaded = Lens.load(tmp_path / "lens.npz")
     assert loaded.provenance == lens.provenance and loaded.digest == lens.digest
     backbone = material.backbone
     loaded.check(backbone.spec, backbone.weights.sha256)
-    untrained = train(material, options(epochs=0)).lens.provenance
+    untrained = fit_lens(material, options(epochs=0)).lens.provenance
     assert (untrained["epochs"], untrained["loss"]) == (0, None)
 
 
-def test_the_same_whether_kept_or_extracted(data: Path, material: Material, home: Path) -> None:
-    again = load_material(data, "tiny", options=options())
+def test_the_same_whether_kept_or_extracted(data: Path, material: PairData, home: Path) -> None:
+    again = load_pairs(data, "tiny", options=options())
     elsewhere = load_settings(cache_dir=home / "other")
-    fresh = load_material(data, "tiny", options=options(), settings=elsewhere)
-    digests = {train(one, options()).lens.digest for one in (material, again, fresh)}
+    fresh = load_pairs(data, "tiny", options=options(), settings=elsewhere)
+    digests = {fit_lens(one, options()).lens.digest for one in (material, again, fresh)}
     assert len(digests) == 1
 
 
@@ -214,9 +215,9 @@ def test_the_same_whether_kept_or_extracted(data: Path, material: Material, home
 
 
 def test_folds_cover_all_pairs_each_judged_by_a_lens_that_has_not_seen_it(
-    made_up: Material,
+    made_up: PairData,
 ) -> None:
-    chosen = options(hubs=HUBS, pca=40, seed=3)
+    chosen = options(csls=HUBS, pca=40, seed=3)
     validated = cross_validate(made_up, chosen, count=4)
     parts = folds(400, 4, 3)
     assert validated.scores.pairs == 400
@@ -225,7 +226,7 @@ def test_folds_cover_all_pairs_each_judged_by_a_lens_that_has_not_seen_it(
     for fit, rows, part in zip(validated.fits, validated.rows, parts, strict=True):
         assert (rows == part).all() and len(fit.top2) == 3
         queries = fit.lens.encode_query(features.left[rows])
-        alone = evaluate(queries, fit.lens.encode_gallery(features.right[rows]))
+        alone = evaluate_pairs(queries, fit.lens.encode_gallery(features.right[rows]))
         for name in ("top1", "top2", "top5", "mrr"):
             assert np.allclose(validated.scores.per_pair[name][rows], alone.per_pair[name])
         by_hand = scores_by_hand(fit.lens, features.left[rows], features.right)
@@ -240,9 +241,9 @@ def test_folds_cover_all_pairs_each_judged_by_a_lens_that_has_not_seen_it(
     assert not (other.rows[0] == validated.rows[0]).all()
 
 
-def test_no_lens_sees_the_fold_that_judges_it(made_up: Material) -> None:
+def test_no_lens_sees_the_fold_that_judges_it(made_up: PairData) -> None:
     """Whatever happens to the pairs of a fold, its own lens stays the same; all others change."""
-    chosen = options(hubs=HUBS, pca=40, epochs=2)
+    chosen = options(csls=HUBS, pca=40, epochs=2)
     before = cross_validate(made_up, chosen, count=4)
     held_out = before.rows[0]
     features = made_up.features
@@ -273,12 +274,12 @@ def test_a_shuffled_pairing_scores_as_chance(seed: int) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, COUNT + 1])
-def test_folds_that_cannot_be(material: Material, count: int) -> None:
+def test_folds_that_cannot_be(material: PairData, count: int) -> None:
     with pytest.raises(UsageError, match=f"2 to {COUNT} folds, not {count}"):
         cross_validate(material, options(), count=count)
 
 
-def test_ctrl_c_ends_cross_validation(material: Material) -> None:
+def test_ctrl_c_ends_cross_validation(material: PairData) -> None:
     class Interrupt(Progress):
         def advance(self, count: int = 1, **figures: float) -> None:
             raise KeyboardInterrupt
@@ -290,13 +291,13 @@ def test_ctrl_c_ends_cross_validation(material: Material) -> None:
 # Scores
 
 
-@pytest.mark.parametrize("hubs", [0.0, HUBS])
-def test_the_index_ranks_as_the_matrix_product(made_up: Material, hubs: float) -> None:
+@pytest.mark.parametrize("csls", [0.0, HUBS])
+def test_the_index_ranks_as_the_matrix_product(made_up: PairData, csls: float) -> None:
     """Of asks and answers; and as the formula of the penalty."""
-    lens = train_made_up(made_up, hubs)
+    lens = train_made_up(made_up, csls)
     features = made_up.features
     queries, gallery = lens.encode_query(features.left), lens.encode_gallery(features.right)
-    assert queries.shape == gallery.shape == (400, 8 if hubs else 6)
+    assert queries.shape == gallery.shape == (400, 8 if csls else 6)
     index = new_index(lens.dimension)
     index.add_with_ids(gallery, np.arange(400))
     found = nearest(index, queries, 400)
@@ -307,15 +308,15 @@ def test_the_index_ranks_as_the_matrix_product(made_up: Material, hubs: float) -
         ranked = np.take_along_axis(by_hand, found.ids, axis=1)
         assert np.allclose(lens.scale * found.scores, ranked, atol=atol)
         assert (np.diff(ranked, axis=1) <= atol).all()
-    scores = score(made_up, lens)
+    scores = evaluate(made_up, lens)
     own = np.diag(scores_by_hand(lens, features.left, features.right))[:, None]
     better = (scores_by_hand(lens, features.left, features.right) > own + 1e-6).sum(axis=1)
     assert scores.recall_at_1 == pytest.approx((better == 0).mean(), abs=0.01)
     assert scores.recall_at_10 == pytest.approx((better < 10).mean(), abs=0.01)
 
 
-def train_made_up(material: Material, hubs: float) -> Lens:
-    return fit_lens(material.features, lookalikes.SPEC, options(hubs=hubs, pca=40)).lens
+def train_made_up(material: PairData, csls: float) -> Lens:
+    return train_lens(material.features, lookalikes.SPEC, options(csls=csls, pca=40)).lens
 
 
 def lists(data: Path, path: Path, per_list: int = 5) -> tuple[Path, np.ndarray, np.ndarray]:
@@ -349,9 +350,9 @@ def assert_ranked(
         assert scores.per_pair["mrr"][place] == pytest.approx(1 / (rank + 1))
 
 
-def test_fixed_candidates(data: Path, material: Material, tmp_path: Path) -> None:
+def test_fixed_candidates(data: Path, material: PairData, tmp_path: Path) -> None:
     file, left, offered = lists(data, tmp_path / "lists.csv")
-    lens = train(material, options(hubs=3.0)).lens
+    lens = fit_lens(material, options(csls=3.0)).lens
     scores = score_candidates(material, file, lens)
     by_hand = scores_by_hand(lens, material.features.left, material.features.right)
     assert scores.pairs == COUNT and scores.recall_at_1 is None
@@ -360,10 +361,10 @@ def test_fixed_candidates(data: Path, material: Material, tmp_path: Path) -> Non
 
 
 def test_fixed_candidates_by_the_lens_that_has_not_seen_the_pair(
-    data: Path, material: Material, tmp_path: Path
+    data: Path, material: PairData, tmp_path: Path
 ) -> None:
     file, left, offered = lists(data, tmp_path / "lists.csv")
-    validated = cross_validate(material, options(hubs=3.0), count=3)
+    validated = cross_validate(material, options(csls=3.0), count=3)
     by_hand = np.empty((COUNT, COUNT))
     for fit, rows in zip(validated.fits, validated.rows, strict=True):
         features = material.features
@@ -374,7 +375,7 @@ def test_fixed_candidates_by_the_lens_that_has_not_seen_the_pair(
     assert score_candidates(material, few, validated).pairs == 1
 
 
-def test_candidates_that_are_no_pairs(material: Material, tmp_path: Path) -> None:
+def test_candidates_that_are_no_pairs(material: PairData, tmp_path: Path) -> None:
     file = table(tmp_path / "lists.csv", ["left", "c0", "c1"], [["l03", "r04", "r05"]])
     with pytest.raises(DataError, match=r"lists\.csv.*2.*r03, the match of l03"):
         score_candidates(material, file, Lens.plain(material.backbone.spec))
@@ -385,10 +386,10 @@ def test_candidates_that_are_no_pairs(material: Material, tmp_path: Path) -> Non
         score_candidates(few, file, Lens.plain(material.backbone.spec))
 
 
-@pytest.mark.parametrize("chosen", [{"hubs": 0.0}, {"hubs": HUBS}, {"hubs": HUBS, "grey": True}])
+@pytest.mark.parametrize("chosen", [{"csls": 0.0}, {"csls": HUBS}, {"csls": HUBS, "grey": True}])
 def test_candidates_of_the_test_split_are_rated(data: Path, chosen: dict[str, Any]) -> None:
-    material = load_material(data, "tiny", options=options(**chosen))
-    lens = train(material, options(**chosen)).lens
+    material = load_pairs(data, "tiny", options=options(**chosen))
+    lens = fit_lens(material, options(**chosen)).lens
     embedder = Embedder(material.backbone, lens)
     candidates, scores = rate_candidates(data, embedder)
     assert len(candidates) == 6 and scores.shape == (6, 4) and scores.dtype == np.float32

@@ -15,21 +15,24 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from sklearn.base import clone
 
+import lookalikes
 from tiny import SPEC
 from tll_index.core.config import load_settings
 from tll_index.core.contracts import Features
-from tll_index.core.errors import LensError
+from tll_index.core.errors import LensError, UsageError
 from tll_index.engine.backbones.backbone import load_backbone
 from tll_index.engine.backbones.registry import Layer, Pool, spec_of
 from tll_index.engine.lens.csls import HubnessCorrection
 from tll_index.engine.lens.embedder import load_embedder
 from tll_index.engine.lens.lens import Lens, find_lens
+from tll_index.engine.lens.trainer import train_lens
 from tll_index.engine.search.normalize import unit
 
 
 def made(
-    seed: int = 0, relu: bool = True, pca: int = 8, out: int = 12, hubs: bool = False, **rest: Any
+    seed: int = 0, relu: bool = True, pca: int = 8, out: int = 12, csls: bool = False, **rest: Any
 ) -> Lens:
     random = np.random.default_rng(seed)
     lens = Lens(
@@ -41,7 +44,7 @@ def made(
         relu=relu,
         **{"provenance": {"seed": seed}, **rest},
     )
-    if not hubs:
+    if not csls:
         return lens
     bank = unit(random.normal(size=(20, out)).astype(np.float32))
     return lens.with_csls(HubnessCorrection(bank, 3, 0.7))
@@ -79,7 +82,7 @@ def test_plain_is_only_the_norm() -> None:
 @given(seed=st.integers(0, 99), rows=st.integers(0, 9), scale=st.floats(1e-3, 1e3))
 def test_vectors_have_unit_length(seed: int, rows: int, scale: float) -> None:
     features = np.random.default_rng(seed + 1000).normal(size=(rows, 16)) * scale
-    vectors = made(seed, relu=False).apply(features.astype(np.float32))
+    vectors = made(seed, relu=False).transform(features.astype(np.float32))
     assert vectors.dtype == np.float32 and vectors.shape == (rows, 12)
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
@@ -93,19 +96,19 @@ def test_zeros_stay_zeros() -> None:
     seed=st.integers(0, 99),
     relu=st.booleans(),
     without=st.sampled_from(["", "pca", "map"]),
-    hubs=st.booleans(),
+    csls=st.booleans(),
     grey=st.booleans(),
     compact=st.booleans(),
 )
 def test_save_load_save_gives_the_same_bytes(
-    seed: int, relu: bool, without: str, hubs: bool, grey: bool, compact: bool
+    seed: int, relu: bool, without: str, csls: bool, grey: bool, compact: bool
 ) -> None:
-    lens = made(seed, relu, hubs=hubs, grey=grey, layout="abc" if grey else "")
+    lens = made(seed, relu, csls=csls, grey=grey, layout="abc" if grey else "")
     if without == "pca":
         lens = replace(lens, mean=None, components=None, adaptation=drawn(12, seed))
     elif without == "map":
-        shorter = hubs and HubnessCorrection(unit(drawn(20, seed)[:, :8]), 3, 0.7)
-        lens = replace(lens, adaptation=None, hubs=shorter or None)
+        shorter = csls and HubnessCorrection(unit(drawn(20, seed)[:, :8]), 3, 0.7)
+        lens = replace(lens, adaptation=None, csls=shorter or None)
     if compact:
         lens = lens.compact()
     with TemporaryDirectory() as folder:
@@ -118,12 +121,12 @@ def test_save_load_save_gives_the_same_bytes(
         assert getattr(loaded, name) == getattr(lens, name)
     assert loaded.scale == lens.scale
     features = drawn(3, seed + 1000)
-    assert (loaded.queries(features) == lens.encode_query(features)).all()
-    assert (loaded.gallery(features) == lens.encode_gallery(features)).all()
+    assert (loaded.encode_query(features) == lens.encode_query(features)).all()
+    assert (loaded.encode_gallery(features) == lens.encode_gallery(features)).all()
 
 
 def test_a_file_of_format_1_is_read(tmp_path: Path) -> None:
-    """As 0.1 wrote it: no hub penalty, nothing about grey or layout."""
+    """As 0.1 wrote it: no hubness correction, nothing about grey or layout."""
     new = made(3)
     header = {
         "format": 1,
@@ -145,8 +148,8 @@ def test_a_file_of_format_1_is_read(tmp_path: Path) -> None:
             archive.writestr(f"{name}.npy", member.getvalue())
     old = Lens.load(tmp_path / "old.npz")
     assert old.digest == new.digest and old.provenance == {"seed": 3}
-    assert (old.hubs, old.grey, old.layout, old.scale) == (None, False, "", 1)
-    assert (old.gallery(drawn(4)) == new.gallery(drawn(4))).all()
+    assert (old.csls, old.grey, old.layout, old.scale) == (None, False, "", 1)
+    assert (old.encode_gallery(drawn(4)) == new.encode_gallery(drawn(4))).all()
     old.check(SPEC, "of any weights")
 
 
@@ -158,13 +161,13 @@ def test_pictures_ask_and_answer_alike_without_hubs() -> None:
 
 
 def test_a_hub_penalty_takes_two_dimensions() -> None:
-    lens, features = made(hubs=True), drawn(5)
-    assert lens.hubs is not None and lens.trained and lens.dimension == 14
+    lens, features = made(csls=True), drawn(5)
+    assert lens.csls is not None and lens.trained and lens.dimension == 14
     assert Lens.plain(SPEC).with_csls(HubnessCorrection(unit(drawn(3)), 1, 0.5)).dimension == 18
     queries, gallery = lens.encode_query(features), lens.encode_gallery(features)
     assert queries.shape == gallery.shape == (5, 14)
     cosines = lens.transform(features) @ lens.transform(features).T
-    by_hand = cosines - 0.7 * lens.hubs.crowding(lens.transform(features))
+    by_hand = cosines - 0.7 * lens.csls.crowding(lens.transform(features))
     assert np.allclose(lens.scale * queries @ gallery.T, by_hand, atol=1e-5)
     with pytest.raises(LensError, match=r"bank is \(20, 12\), expected \(b, 8\)"):
         replace(lens, adaptation=None)
@@ -174,23 +177,23 @@ def test_a_hub_penalty_takes_two_dimensions() -> None:
 @given(
     seed=st.integers(0, 99),
     relu=st.booleans(),
-    hubs=st.booleans(),
+    csls=st.booleans(),
     sizes=st.sampled_from([(8, 12), (8, 4), (8, 8)]),
     larger=st.sampled_from([1e-6, 1.0, 1e5]),
 )
-@example(seed=50, relu=True, hubs=True, sizes=(8, 4), larger=1e-6)
+@example(seed=50, relu=True, csls=True, sizes=(8, 4), larger=1e-6)
 def test_compact_changes_next_to_nothing(
-    seed: int, relu: bool, hubs: bool, sizes: tuple[int, int], larger: float
+    seed: int, relu: bool, csls: bool, sizes: tuple[int, int], larger: float
 ) -> None:
     pca, out = sizes
-    lens = made(seed, relu, pca, out, hubs)
+    lens = made(seed, relu, pca, out, csls)
     size = np.float32(larger)  # changes no direction
     lens = replace(lens, components=lens.components * size, adaptation=lens.adaptation * size)
     compact, features = lens.compact(), drawn(20, seed + 1000)
     assert (compact.components is None) == (out < pca)
     for ours, theirs in (
-        (compact.gallery(features), lens.encode_gallery(features)),
-        (compact.queries(features), lens.encode_query(features)),
+        (compact.encode_gallery(features), lens.encode_gallery(features)),
+        (compact.encode_query(features), lens.encode_query(features)),
     ):
         lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)  # 0 after relu
         kept = (ours * theirs).sum(axis=1) >= 0.999 * lengths
@@ -229,7 +232,7 @@ def test_digest_is_of_what_it_computes() -> None:
         made(1),
         made(0, relu=False),
         made(0, grey=True),
-        made(0, hubs=True),
+        made(0, csls=True),
         made(0).with_csls(HubnessCorrection(unit(drawn(20)[:, :12]), 3, 0.7)),
         made(0).with_csls(HubnessCorrection(unit(drawn(20)[:, :12]), 4, 0.7)),
         made(0).with_csls(HubnessCorrection(unit(drawn(20)[:, :12]), 3, 0.8)),
@@ -292,7 +295,7 @@ def test_newer_format_and_other_backbone_are_refused(
 ) -> None:
     path = tmp_path / "tiny.npz"
     with monkeypatch.context() as patched:
-        patched.setattr("tll_index.engine.lens.lens.FORMAT", 3)
+        patched.setattr("tll_index.engine.lens.lens.LENS_FORMAT", 3)
         made().save(path)
     with pytest.raises(LensError, match="upgrade tll-index"):
         Lens.load(path)
@@ -325,7 +328,7 @@ def test_an_embedder_checks_its_lens() -> None:
     with pytest.raises(LensError, match="other weights of tiny"):
         load_embedder("tiny", load_settings(), lens=other)
     mine = load_backbone("tiny").weights.sha256
-    lens = made(provenance={"weights_sha256": mine}, layout=SPEC.layout, hubs=True)
+    lens = made(provenance={"weights_sha256": mine}, layout=SPEC.layout, csls=True)
     embedder = load_embedder("tiny", load_settings(), lens=lens)
     assert embedder.identity.dimension == 14
     assert embedder.identity.lens_sha256 == lens.digest
@@ -349,3 +352,51 @@ def test_an_array_that_the_archive_does_not_list_any_more(tmp_path: Path, lost: 
                 less.writestr(name, whole.read(name))
     with pytest.raises(LensError, match=f"its {lost} is lost"):
         Lens.load(tmp_path / "less.npz")
+
+
+def test_a_file_object_does_as_well_as_a_path(tmp_path: Path) -> None:
+    lens, memory = made(5, csls=True), io.BytesIO()
+    lens.save(memory)
+    lens.save(tmp_path / "lens.npz")
+    assert memory.getvalue() == (tmp_path / "lens.npz").read_bytes()
+    assert Lens.load(memory).digest == lens.digest  # wherever it stands
+    with open(tmp_path / "lens.npz", "rb") as file:
+        assert Lens.load(file).digest == lens.digest
+        assert not file.closed
+    with pytest.raises(LensError, match="damaged"):
+        Lens.load(io.BytesIO(memory.getvalue()[:-100]))
+
+
+def test_a_lens_is_an_estimator() -> None:
+    some, new = lookalikes.pairs(200), lookalikes.pairs(50, seed=1)
+    lens = Lens().set_params(pca=40, outputs=20, csls=0.0)
+    assert lens.get_params()["pca"] == 40 and lens.get_params()["backbone"] == ""
+    with pytest.raises(LensError, match="learned nothing yet"):
+        lens.transform(new.left)
+    assert lens.fit(some.left, some.right) is lens
+    vectors = lens.transform(new.left)
+    assert vectors.shape == (50, 20) and lens.features == some.left.shape[1]
+    same = train_lens(some, some.spec, lens.options).lens
+    assert same.digest == lens.digest
+    with pytest.raises(UsageError, match="learned already"):
+        lens.fit(some.left, some.right)
+    with pytest.raises(UsageError, match="learned already"):
+        lens.set_params(pca=10)
+    fresh = clone(lens)
+    assert fresh.options == lens.options and not fresh.trained
+    assert fresh.fit(some.left, some.right).digest == lens.digest
+    with pytest.raises(UsageError, match="no training options"):
+        Lens().set_params(colour=1)
+
+
+def test_features_of_a_backbone_fit_it() -> None:
+    random = np.random.default_rng(0)
+    left, right = random.normal(size=(2, 30, 16))
+    lens = Lens("tiny").set_params(pca=8, outputs=4).fit(left, right)
+    lens.check(SPEC)
+    assert (lens.backbone, lens.layout, lens.dimension) == ("tiny", SPEC.layout, 6)
+    for wrong in (right[:, :9], right[:29]):
+        with pytest.raises(UsageError):
+            Lens("tiny").set_params(pca=8, outputs=4).fit(left, wrong)
+    with pytest.raises(UsageError, match="tiny has 16 features, not 9"):
+        Lens("tiny").fit(left[:, :9], right[:, :9])

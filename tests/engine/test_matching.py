@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lookalikes import SPEC, pairs
 from tll_index.core.errors import UsageError
-from tll_index.engine.evaluation.metrics import evaluate
+from tll_index.engine.evaluation.metrics import evaluate_pairs
 from tll_index.engine.lens.options import options_of
 from tll_index.engine.lens.pseudo_pairs import (
     TEMPERATURE,
@@ -20,7 +20,8 @@ from tll_index.engine.lens.pseudo_pairs import (
     guess,
     likelihoods,
 )
-from tll_index.engine.lens.trainer import PairFeatures, fit_lens
+from tll_index.engine.lens.trainer import train_lens
+from tll_index.engine.lens.training import PairFeatures
 
 
 def lists(count: int, length: int, random: np.random.Generator) -> np.ndarray:
@@ -99,7 +100,7 @@ def test_lists_that_nobody_can_fill_are_filled_as_far_as_possible() -> None:
 def test_guesses_are_as_often_right_as_they_say() -> None:
     """On made-up pairs whose lists are known, through a lens that has not seen them."""
     learn, unknown = pairs(400), pairs(300, seed=7)
-    lens = fit_lens(learn, SPEC, options_of(pca=60, outputs=20, lr=1e-2, candidates=False)).lens
+    lens = train_lens(learn, SPEC, options_of(pca=60, outputs=20, lr=1e-2, candidates=False)).lens
     columns = lists(300, 20, np.random.default_rng(3))
     queries, gallery = lens.encode_query(unknown.left), lens.encode_gallery(unknown.right)
     scores = np.einsum("nd,ncd->nc", queries, gallery[columns]) * lens.scale
@@ -121,8 +122,8 @@ def test_guessed_pairs_teach() -> None:
 
     def top2(lists: Offered | None, **changed: object) -> float:
         features = PairFeatures(few.left, few.right, None, unlabelled, lists)
-        lens = fit_lens(features, SPEC, options_of(**{**chosen.as_dict(), **changed})).lens
-        return evaluate(lens.encode_query(new.left), lens.encode_gallery(new.right)).top2
+        lens = train_lens(features, SPEC, options_of(**{**chosen.as_dict(), **changed})).lens
+        return evaluate_pairs(lens.encode_query(new.left), lens.encode_gallery(new.right)).top2
 
     without = top2(None)
     assert top2(offered) > without + 0.03
@@ -136,6 +137,6 @@ def test_candidates_need_their_pictures() -> None:
     few = pairs(60)
     offered = Offered(np.arange(3), np.array([[3, 4]] * 3))
     with pytest.raises(UsageError, match="candidates are rows of unlabelled pictures"):
-        fit_lens(
+        train_lens(
             PairFeatures(few.left, few.right, offered=offered), SPEC, options_of(outputs=9, pca=60)
         )

@@ -10,7 +10,7 @@ from sklearn.datasets import load_sample_image
 from pictures import encoded
 from tll_index.engine.images.decode import decode
 from tll_index.engine.near_duplicates.outlines import (
-    GEOMETRY,
+    OUTLINE_GEOMETRY,
     SIDE,
     likeness,
     likeness_of_parts,
@@ -27,7 +27,7 @@ def photo(request: pytest.FixtureRequest) -> Image.Image:
 
 def drawn(image: Image.Image, format: str = "PNG", **options: object) -> np.ndarray:
     """(1, SIDE, SIDE): its outline, after a way through a file."""
-    return outline(decode(encoded(image, format, **options), GEOMETRY).pixels)[None]
+    return outline(decode(encoded(image, format, **options), OUTLINE_GEOMETRY).pixels)[None]
 
 
 def alike(one: Image.Image, other: Image.Image, **options: object) -> float:

@@ -158,5 +158,5 @@ def test_what_positions_gave_by_hand() -> None:
     deviation = 1.5**0.5  # around a mean of 1: (0 + 4 + 1 + 1) / 4
     shares = [0, 4 / 4 / deviation, 1 / 4 / deviation, 1 / 4 / deviation]
     assert given(Pool("std"), [1]) == pytest.approx(shares)
-    with pytest.raises(ValueError, match="class token of some has no place"):
+    with pytest.raises(ValueError, match="class token of some has no position"):
         given(Pool("class"), [1])

@@ -20,7 +20,7 @@ from tll_index.core.errors import NoAttributionError, UsageError
 from tll_index.core.progress import Progress
 from tll_index.engine.backbones.registry import spec_of
 from tll_index.engine.explain.attribution import activations_of, overlaps
-from tll_index.engine.explain.explain import Explanation, reasons
+from tll_index.engine.explain.explain import Explanation, explain
 from tll_index.engine.explain.sides import Subject
 from tll_index.engine.images.decode import Geometry, Picture, decode, from_image
 from tll_index.engine.lens.csls import HubnessCorrection
@@ -70,7 +70,7 @@ def compared(
         picture = decode(one, geometry) if isinstance(one, bytes) else from_image(one, geometry)
         return Subject("x", picture)
 
-    return reasons(embedder, subject(a), subject(b), settings=load_settings(), method=method)
+    return explain(embedder, subject(a), subject(b), settings=load_settings(), method=method)
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "grey pca adapted hubs relu"])
@@ -215,7 +215,7 @@ class _Counting(Progress):
 def test_masks_say_what_is_lost_without_each_cell(batch: int) -> None:
     embedder, progress = embedder_of("tiny", tiny.asked_and_answered()), _Counting()
     a, b = (from_image(noise(seed), embedder.backbone.spec.geometry) for seed in (1, 2))
-    found = reasons(
+    found = explain(
         embedder,
         Subject("a", a),
         Subject("b", b),
@@ -283,7 +283,7 @@ def test_on_the_whole_picture_also_what_is_cut_off() -> None:
     white = np.full((8, 8, 3), 255, np.uint8)
     for whole, shade in ((None, 235), (white, 255)):
         subject = Subject("x", picture, whole)
-        found = reasons(embedder, subject, subject, settings=load_settings())
+        found = explain(embedder, subject, subject, settings=load_settings())
         assert found.image(600).getpixel((5, 30)) == (shade,) * 3
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from tll_index.core.config import load_settings
 from tll_index.core.contracts import Pixels
 from tll_index.engine.backbones.registry import DEFAULT
-from tll_index.engine.explain.explain import reasons
+from tll_index.engine.explain.explain import explain
 from tll_index.engine.explain.occlusion import Hiding
 from tll_index.engine.explain.sides import Subject
 from tll_index.engine.images.decode import Limits
@@ -39,7 +39,7 @@ def test_hiding_the_hottest_places_costs_more_than_others(tll: Path) -> None:
             for side in ("left", "right")
             for path in [tll / "train" / side / f"{row[side]}.jpg"]
         )
-        heatmap = reasons(embedder, a, b, settings=settings).heatmap_b
+        heatmap = explain(embedder, a, b, settings=settings).heatmap_b
         cells = heatmap.reshape(7, 4, 7, 4).sum((1, 3)).ravel()
         hottest, others = (
             np.isin(np.arange(49), some).reshape(7, 7)

@@ -12,7 +12,7 @@ from tll_index import load_backbone
 from tll_index.core.config import load_settings
 from tll_index.core.errors import WeightsError
 from tll_index.engine.backbones.registry import DEFAULT, ROWS, BackboneSpec, Pool, spec_of
-from tll_index.engine.backbones.weights import SUFFIXES, locate
+from tll_index.engine.backbones.weights import WEIGHTS_SUFFIXES, locate
 from tll_index.engine.lens.listing import listing
 
 FETCHED = [spec for spec in ROWS if not spec.package]
@@ -61,7 +61,7 @@ def test_rows_are_complete(spec: BackboneSpec) -> None:
     # One place to get them, and a file of a kind that is read.
     assert sum(map(bool, (spec.package, spec.hub_repo, spec.url))) == 1
     file = spec.package_file or spec.hub_file or spec.url
-    assert file and file.endswith(SUFFIXES)
+    assert file and file.endswith(WEIGHTS_SUFFIXES)
     assert len(list(spec.blocks())) and sum(spec.blocks()) == spec.dimension
     if spec.url:
         assert spec.url.startswith("https://")
@@ -82,7 +82,7 @@ def test_recipes_that_lenses_and_stores_are_bound_to() -> None:
     assert spec.recipe()["preprocessing"]["interpolation"] == "bicubic"
     other = replace(spec, geometry=replace(spec.geometry, interpolation="bilinear"))
     assert other.layout != spec.layout
-    with pytest.raises(ValueError, match="no place"):
+    with pytest.raises(ValueError, match="no position"):
         Pool("class", grid=2)
 
 

@@ -23,8 +23,8 @@ from tll_index.core.errors import (
 )
 from tll_index.engine.images.decode import Limits
 from tll_index.engine.images.file_bytes import read_bytes, read_file
+from tll_index.engine.remote import fsspec_io as remote
 from tll_index.engine.remote.backoff import Outages
-from tll_index.engine.remote.fsspec_io import fsspec_io as remote
 
 pytest.importorskip("aiohttp")
 
@@ -136,7 +136,7 @@ def test_a_host_that_is_silent(site: Website, monkeypatch: pytest.MonkeyPatch) -
     """It gets its time, twice; then the next files do not wait for it."""
     import aiohttp
 
-    from tll_index.engine.remote.fsspec_io import http_listing as webpages
+    from tll_index.engine.remote import http_listing as webpages
 
     short = aiohttp.ClientTimeout(sock_read=0.05)
     monkeypatch.setattr("fsspec.config.conf", {"http": {"client_kwargs": {"timeout": short}}})

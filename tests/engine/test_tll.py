@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tll_index.core.errors import DataError, MissingPictureError, TllError, UsageError
 from tll_index.engine.evaluation.kaggle import check_submission, write_submission
-from tll_index.engine.evaluation.tll import Candidates, read_candidates, read_pairs
+from tll_index.engine.evaluation.tll import CandidateLists, read_candidates, read_pairs
 
 PAIRS = {"aa": "xx", "bb": "yy", "cc": "zz"}
 CSV = "left,right\naa,xx\nbb,yy\ncc,zz\n"
@@ -214,10 +214,10 @@ def test_digest_of_a_picture_that_went_away(kaggle: Path) -> None:
         pairs.digest()
 
 
-# Candidates
+# CandidateLists
 
 
-def candidates(folder: Path, text: str) -> Candidates:
+def candidates(folder: Path, text: str) -> CandidateLists:
     (folder / "candidates.csv").write_text(text)
     return read_candidates(folder / "candidates.csv")
 

@@ -12,12 +12,13 @@ import torch
 from lookalikes import SPEC, pairs
 from tll_index.core.errors import UsageError
 from tll_index.core.progress import Progress
-from tll_index.engine.evaluation.metrics import evaluate
+from tll_index.engine.evaluation.metrics import evaluate_pairs
 from tll_index.engine.lens.lens import Lens
 from tll_index.engine.lens.options import RECIPES, TrainingOptions, options_of
 from tll_index.engine.lens.projection import fit_projection
 from tll_index.engine.lens.pseudo_pairs import Offered
-from tll_index.engine.lens.trainer import Fit, PairFeatures, fit_lens
+from tll_index.engine.lens.trainer import Fit, train_lens
+from tll_index.engine.lens.training import PairFeatures
 from tll_index.engine.search.normalize import unit
 
 PAIRS, NEW = pairs(50), pairs(40, seed=1)
@@ -28,11 +29,11 @@ def options(**chosen: Any) -> TrainingOptions:
 
 
 def fit(some: PairFeatures = PAIRS, **chosen: Any) -> Fit:
-    return fit_lens(some, SPEC, options(**chosen))
+    return train_lens(some, SPEC, options(**chosen))
 
 
 def top2(lens: Lens, some: PairFeatures) -> float:
-    return evaluate(lens.encode_query(some.left), lens.encode_gallery(some.right)).top2
+    return evaluate_pairs(lens.encode_query(some.left), lens.encode_gallery(some.right)).top2
 
 
 def loss_by_hand(lens: Lens, some: PairFeatures, temperature: float) -> float:
@@ -101,7 +102,7 @@ def test_no_epochs_is_the_start() -> None:
 @pytest.mark.parametrize("relu", [False, True])
 def test_the_loss_is_the_formula(direction: str, relu: bool) -> None:
     """The loss of the first epoch is that of the start."""
-    chosen = {"direction": direction, "relu": relu, "hubs": 0, "start": "random", "outputs": 30}
+    chosen = {"direction": direction, "relu": relu, "csls": 0, "start": "random", "outputs": 30}
     lens, first = fit(**chosen, epochs=0).lens, fit(**chosen, epochs=1).losses
     by_hand = loss_by_hand(lens, PAIRS, 7)
     if direction == "both":
@@ -111,7 +112,7 @@ def test_the_loss_is_the_formula(direction: str, relu: bool) -> None:
 
 
 def test_without_pca_it_is_the_formula() -> None:
-    """Centred, scaled, mapped by what torch.nn.Linear might start from; then the hub penalty."""
+    """Centred, scaled, mapped by what torch.nn.Linear might start from; then CSLS."""
     lens = fit(pca=0, start="random", epochs=0).lens
     both = np.concatenate([PAIRS.left, PAIRS.right]).astype(np.float64)
     scaled, start = [], 0
@@ -125,10 +126,10 @@ def test_without_pca_it_is_the_formula() -> None:
     by_hand = np.concatenate(scaled, axis=1) @ begin.T
     assert lens.components is None
     assert np.allclose(lens.transform(NEW.left), unit(by_hand), atol=3e-3)
-    assert lens.hubs is not None and (lens.hubs.neighbours, lens.hubs.weight) == (50, 0.5)
-    assert np.allclose(lens.hubs.bank, lens.transform(PAIRS.left), atol=1e-3)
-    assert fit(pairs(30), pca=10).lens.hubs.neighbours == 30  # type: ignore[union-attr]
-    assert fit(hubs=0).lens.hubs is None
+    assert lens.csls is not None and (lens.csls.neighbours, lens.csls.weight) == (50, 0.5)
+    assert np.allclose(lens.csls.bank, lens.transform(PAIRS.left), atol=1e-3)
+    assert fit(pairs(30), pca=10).lens.csls.neighbours == 30  # type: ignore[union-attr]
+    assert fit(csls=0).lens.csls is None
 
 
 # The same each time, and otherwise where it should be
@@ -168,7 +169,7 @@ def test_a_random_start_is_of_the_seed() -> None:
 
 def test_steps_are_those_of_adamw_with_half_a_cosine() -> None:
     """The losses of a whole training, by a loop as one would write it."""
-    chosen = {"pca": 0, "start": "random", "epochs": 6, "weight_decay": 0.1, "hubs": 0}
+    chosen = {"pca": 0, "start": "random", "epochs": 6, "weight_decay": 0.1, "csls": 0}
     projection = fit_projection([PAIRS.left, PAIRS.right], SPEC, options(**chosen))
     left, right = (torch.from_numpy(projection.apply(s)) for s in (PAIRS.left, PAIRS.right))
     layer = torch.nn.Linear(SPEC.dimension, 8, bias=False)
@@ -221,7 +222,7 @@ def test_options_change_the_lens() -> None:
         {"lr": 2e-2},
         {"weight_decay": 1.0},
         {"dropout": 0.2},
-        {"hubs": 0.4},
+        {"csls": 0.4},
     ]
     assert {name for one in chosen for name in one} == options().as_dict().keys() - {"seed"}
     digests = [fit(mirrored, **one).lens.digest for one in chosen]
@@ -234,10 +235,10 @@ def test_both_directions_know_no_sides() -> None:
     swapped = PairFeatures(PAIRS.right, PAIRS.left)
     for direction, alike in (("both", True), ("left-to-right", False)):
         one, other = (
-            fit(some, direction=direction, pca=0, start="random", hubs=0, epochs=8).lens
+            fit(some, direction=direction, pca=0, start="random", csls=0, epochs=8).lens
             for some in (PAIRS, swapped)
         )
-        difference = np.abs(one.apply(NEW.left) - other.apply(NEW.left)).max()
+        difference = np.abs(one.transform(NEW.left) - other.transform(NEW.left)).max()
         assert (difference < 3e-3) == alike
 
 
@@ -261,7 +262,7 @@ def test_mirrored_pictures_that_are_the_same_teach_nothing_else() -> None:
     same = PairFeatures(PAIRS.left, PAIRS.right, (PAIRS.left, PAIRS.right))
     chosen = {"pca": 0, "start": "random"}
     lens, mirrored = fit(same, **chosen).lens, fit(same, augment="mirror", **chosen).lens
-    assert np.allclose(lens.transform(NEW.left), mirrored.apply(NEW.left), atol=3e-3)
+    assert np.allclose(lens.transform(NEW.left), mirrored.transform(NEW.left), atol=3e-3)
     for augment in ("mirror", "flip"):
         with pytest.raises(UsageError, match=f"{augment} needs the features of the mirrored pict"):
             fit(augment=augment)
@@ -269,17 +270,17 @@ def test_mirrored_pictures_that_are_the_same_teach_nothing_else() -> None:
 
 def test_flipped_is_as_if_there_were_no_other_pictures() -> None:
     other = pairs(50, seed=1)
-    only = fit(other, hubs=0).lens
+    only = fit(other, csls=0).lens
     flipped = fit(
-        PairFeatures(PAIRS.left, PAIRS.right, (other.left, other.right)), augment="flip", hubs=0
+        PairFeatures(PAIRS.left, PAIRS.right, (other.left, other.right)), augment="flip", csls=0
     )
-    assert only.digest == flipped.lens.digest != fit(hubs=0).lens.digest
+    assert only.digest == flipped.lens.digest != fit(csls=0).lens.digest
 
 
 def test_a_diagonal_adaptation_weighs_what_pca_gives() -> None:
     """From ones, so without epochs it is the identity; and it learns what matters."""
     learn, new = pairs(400), pairs(200, seed=1)
-    chosen = {"pca": 60, "hubs": 0, "lr": 0.1}
+    chosen = {"pca": 60, "csls": 0, "lr": 0.1}
     begun, nothing, learned = (
         fit(learn, adaptation=kind, epochs=epochs, **chosen)
         for kind, epochs in (("diagonal", 0), ("identity", 40), ("diagonal", 40))
@@ -297,10 +298,10 @@ def test_a_diagonal_adaptation_weighs_what_pca_gives() -> None:
 
 def test_validation_is_only_reported() -> None:
     heard = Heard()
-    judged = fit_lens(PAIRS, SPEC, options(), validation=NEW, progress=heard, name="fold 1")
+    judged = train_lens(PAIRS, SPEC, options(), validation=NEW, progress=heard, name="fold 1")
     assert judged.lens.digest == fit().lens.digest and judged.losses == fit().losses
     assert fit().top2 == [] and len(judged.top2) == len(judged.validation_losses) == 3
-    without = fit_lens(PAIRS, SPEC, options(hubs=0)).lens
+    without = train_lens(PAIRS, SPEC, options(csls=0)).lens
     by_hand = loss_by_hand(without, NEW, 7)
     assert judged.validation_losses[-1] == pytest.approx(by_hand, abs=2e-3)
     assert judged.top2[-1] == pytest.approx(top2(without, NEW), abs=0.01)
@@ -315,8 +316,8 @@ def test_validation_is_only_reported() -> None:
 @pytest.mark.parametrize("epoch", [1, 2, 5])
 def test_interrupted_it_keeps_the_best(epoch: int) -> None:
     """With a learning rate at which the loss goes up and down, the lens is that of the lowest."""
-    chosen = {"lr": 5.0, "epochs": 20, "hubs": 0, "start": "cca", "weight_decay": 0}
-    stopped = fit_lens(PAIRS, SPEC, options(**chosen), progress=Interrupt(epoch))
+    chosen = {"lr": 5.0, "epochs": 20, "csls": 0, "start": "cca", "weight_decay": 0}
+    stopped = train_lens(PAIRS, SPEC, options(**chosen), progress=Interrupt(epoch))
     whole = fit(**chosen)
     assert stopped.stopped and not whole.stopped
     assert stopped.losses == whole.losses[:epoch]
@@ -328,19 +329,19 @@ def test_interrupted_it_keeps_the_best(epoch: int) -> None:
 
 def test_interrupted_while_the_loss_falls_it_is_the_last_but_one() -> None:
     """The loss that is known last is that of the weights before the epoch."""
-    stopped = fit_lens(
-        PAIRS, SPEC, options(start="random", epochs=20, hubs=0), progress=Interrupt(9)
+    stopped = train_lens(
+        PAIRS, SPEC, options(start="random", epochs=20, csls=0), progress=Interrupt(9)
     )
     assert stopped.losses == sorted(stopped.losses, reverse=True) and len(stopped.losses) == 9
     assert loss_by_hand(stopped.lens, PAIRS, 7) == pytest.approx(stopped.losses[-1], abs=3e-3)
 
 
 def test_interrupted_with_batches_and_hubs() -> None:
-    stopped = fit_lens(
+    stopped = train_lens(
         PAIRS, SPEC, options(batch=10, start="random", epochs=20), progress=Interrupt(7)
     )
     assert stopped.stopped and len(stopped.losses) == 7
-    assert stopped.lens.hubs is not None and np.isfinite(stopped.lens.encode_query(NEW.left)).all()
+    assert stopped.lens.csls is not None and np.isfinite(stopped.lens.encode_query(NEW.left)).all()
     assert top2(stopped.lens, PAIRS) > top2(fit(start="random", epochs=0).lens, PAIRS) + 0.1
 
 
@@ -378,8 +379,8 @@ def test_two_pairs_are_enough() -> None:
         ({"weight_decay": -0.1}, "weight-decay is -0.1"),
         ({"dropout": -0.1}, "dropout"),
         ({"dropout": 1.0}, "dropout is 1.0; it must be 0 to 0.99"),
-        ({"hubs": -0.1}, "hubs"),
-        ({"hubs": 11.0}, "hubs"),
+        ({"csls": -0.1}, "hubs"),
+        ({"csls": 11.0}, "hubs"),
         ({"seed": -1}, "seed"),
         ({"seed": 1 << 32}, "seed"),
         ({"pca": 0, "start": "cca"}, "start cca needs PCA"),
@@ -407,7 +408,7 @@ def test_options_of_a_recipe() -> None:
 
 @pytest.mark.parametrize("recipe", list(RECIPES))
 def test_recipes_work(recipe: str) -> None:
-    lens = fit_lens(PAIRS, SPEC, options_of(recipe, pca=40, outputs=30, epochs=1)).lens
+    lens = train_lens(PAIRS, SPEC, options_of(recipe, pca=40, outputs=30, epochs=1)).lens
     assert lens.dimension == (32 if recipe == "ours" else 30)
     assert lens.relu == (recipe == "paper")
 

@@ -150,13 +150,13 @@ def test_a_decoder_that_grew_too_much_is_replaced() -> None:
     decoder = Decoder(GEOMETRY, Limits(), 20)
     # As one in which a library loses 100 MB with each picture.
     code = (
-        "import sys; from tll_index.indexer import decoders\n"
+        "import sys; from tll_index.indexer.decoding import decoder_process as decoders\n"
         "lost = []\n"
-        "class Leaking(decoders.Fence):\n"
+        "class Leaking(decoders.ResourceLimits):\n"
         "    def end(self):\n"
         "        lost.append(bytearray(100 << 20))\n"
         "        return super().end()\n"
-        "decoders.Fence = Leaking; decoders.main()"
+        "decoders.ResourceLimits = Leaking; decoders.main()"
     )
     decoder._command = [sys.executable, "-c", code, decoder._command[-1]]
     for seed in range(5):

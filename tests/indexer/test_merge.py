@@ -140,7 +140,7 @@ def test_a_killed_merge_goes_on(here: Path, after: int) -> None:
     build(["a"], store="a.tll", recipe=TINY)
     code = f"""
 import os, signal
-from tll_index.indexer import merging
+from tll_index.indexer.transfer import merge as merging
 from tll_index.indexer.catalog.lmdb_catalog import LmdbCatalog as Catalog
 merging._PER_TRANSACTION = 4
 write, count = Catalog.write, 0

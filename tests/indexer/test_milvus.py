@@ -34,7 +34,7 @@ from tll_index.core.errors import (
 )
 from tll_index.core.location import Milvus, located
 from tll_index.indexer.backends.milvus.claims import claimed
-from tll_index.indexer.backends.milvus.connection import connected
+from tll_index.indexer.backends.milvus.connection import connect
 from tll_index.indexer.backends.milvus.schema import (
     Names,
     entry_in,
@@ -157,7 +157,7 @@ def test_a_collection_whose_index_was_never_made_gets_it(here: Path, server: Ser
     """A build was cut short between the two."""
     location = located(server.address())
     assert isinstance(location, Milvus)
-    connection = connected(location)
+    connection = connect(location)
     schema, _ = notes_shape()
     connection.call("create_collection", Names("photos").notes, schema=schema)
     connection.close()
@@ -245,7 +245,7 @@ def test_of_two_that_come_at_once_at_most_one_writes(here: Path, server: Served)
 def test_the_claim_of_a_writer_that_is_gone_ends(here: Path, server: Served) -> None:
     fill_folder(here / "photos", 1)
     build(["photos"], store=server.address(), recipe=TINY)
-    connection = connected(located(server.address()))  # type: ignore[arg-type]
+    connection = connect(located(server.address()))  # type: ignore[arg-type]
     names = Names("photos")
     try:
         for until, busy in ((time.time() + 50, True), (time.time() - 1, False)):
@@ -264,7 +264,7 @@ def test_a_claim_is_renewed(here: Path, server: Served, monkeypatch: pytest.Monk
     fill_folder(here / "photos", 1)
     build(["photos"], store=server.address(), recipe=TINY)
     monkeypatch.setattr("tll_index.indexer.backends.milvus.claims._RENEWED", 0.1)
-    connection = connected(located(server.address()))  # type: ignore[arg-type]
+    connection = connect(located(server.address()))  # type: ignore[arg-type]
     try:
         with claimed(connection, Names("photos")):
             server.called.clear()
@@ -403,7 +403,7 @@ def test_a_milvus_without_a_store(
 
 def test_a_collection_of_somebody_else(here: Path, server: Served) -> None:
     fill_folder(here / "photos", 1)
-    connection = connected(located(server.address()))  # type: ignore[arg-type]
+    connection = connect(located(server.address()))  # type: ignore[arg-type]
     try:
         connection.call("create_collection", "photos", dimension=8)
     finally:
@@ -649,7 +649,7 @@ def test_errors_are_ours(here: Path, server: Served) -> None:
     fill_folder(here / "photos", 1)
     build(["photos"], store=server.address(), recipe=TINY)
     with Store.open(server.address()) as store:
-        connection = connected(located(server.address()))  # type: ignore[arg-type]
+        connection = connect(located(server.address()))  # type: ignore[arg-type]
         connection.call("drop_collection", "photos_places")
         connection.close()
         with pytest.raises(TllError, match="Milvus says"):

@@ -34,7 +34,7 @@ from tll_index.core.errors import (
 from tll_index.engine.images.decode import Picture
 from tll_index.indexer.decoding.pipeline import File, Listed, Prepared
 from tll_index.indexer.ray.driver import taken
-from tll_index.indexer.ray.rows import Asked, result_table, task_table, tasks_of
+from tll_index.indexer.ray.rows import FileTask, result_table, task_table, tasks_of
 from tll_index.indexer.ray.weights_files import WeightsHolder, weights_there
 from tll_index.indexer.ray.worker import require_alike
 from tll_index.indexer.scan.walk import FileState
@@ -455,7 +455,7 @@ def test_answers_are_taken_once() -> None:
 
 
 def test_names_survive() -> None:
-    asked = [Asked(1, listed(b"\xff\n\0.png"), b""), Asked(2, listed(b"b.png"), b"y" * 32)]
+    asked = [FileTask(1, listed(b"\xff\n\0.png"), b""), FileTask(2, listed(b"b.png"), b"y" * 32)]
     back = tasks_of(task_table(asked))
     assert [(one.number, one.file.path, one.known) for one in back] == [
         (one.number, one.file.path, one.known) for one in asked

@@ -378,7 +378,7 @@ import sys
 sys.path.insert(0, {str(Path(__file__).parent.parent)!r})
 import tiny
 tiny.install()
-from tll_index.indexer import watching
+from tll_index.indexer.ingest import watch as watching
 watching.POLL = 0.2
 from tll_index.cli import main
 main()

@@ -1,4 +1,4 @@
-"""Which requests may come in: the outermost layer of the server, plain ASGI.
+"""Which requests may come in: plain ASGI, before any route.
 
 It keeps away foreign pages (names that lead here by DNS rebinding, requests that a browser sends
 for another site), those without the token, and bodies that are too large or too slow; it tells

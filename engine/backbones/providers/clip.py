@@ -40,7 +40,7 @@ class PooledTower(PooledNetwork):
 
 
 class TextTower:
-    """Texts -> their places in the space that CLIP puts pictures into as well."""
+    """CLIP's text side: texts -> embeddings in the space that it puts pictures into as well."""
 
     def __init__(self, network: Any, tokenizer: Any, name: str) -> None:
         self._network = network
@@ -73,7 +73,7 @@ def load(spec: BackboneSpec, weights: Path) -> torch.nn.Module:
 
 
 def load_text_encoder(spec: BackboneSpec, weights: Path) -> TextTower:
-    """See `engine.words.load_text_encoder`. The tokenizer's vocabulary comes with open_clip."""
+    """See `text_encoder.load_text_encoder`. The tokenizer's vocabulary comes with open_clip."""
     import open_clip
 
     network = _filled(spec, weights).eval().requires_grad_(False)

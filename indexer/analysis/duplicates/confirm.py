@@ -22,8 +22,8 @@ from ....engine.near_duplicates.outlines import (
     position_of_part,
 )
 from ....engine.near_duplicates.pixel_comparison import (
+    COMPARISON_GEOMETRY,
     FINE,
-    GEOMETRY,
     MOST_DIFFERENT,
     Sight,
     agreement,
@@ -194,7 +194,7 @@ def confirmed(
             there = np.zeros(len(rows), bool)
             numbers = sketches.images[rows]
             for number, picture in reread(
-                store, numbers, GEOMETRY, what="reading again", progress=progress
+                store, numbers, COMPARISON_GEOMETRY, what="reading again", progress=progress
             ):
                 row = int(np.searchsorted(numbers, number))
                 pixels[row], there[row] = picture.pixels, True

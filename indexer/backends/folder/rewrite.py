@@ -26,7 +26,7 @@ _BATCH = 50_000
 """Records a transaction."""
 
 
-def rewritten(catalog: LmdbCatalog, path: Path, about: About, progress: Progress) -> None:
+def rewrite_catalog(catalog: LmdbCatalog, path: Path, about: About, progress: Progress) -> None:
     """Write all records that `catalog` holds now into a new LMDB file `path`, on the disk when
     this returns. Each is checked on the way; one without a checksum, of an old store, gets it.
 
@@ -49,10 +49,10 @@ def rewritten(catalog: LmdbCatalog, path: Path, about: About, progress: Progress
                     fill(new, name, records, progress)
         finally:
             new.close()
-    settled(path, about)
+    settle_catalog(path, about)
 
 
-def settled(path: Path, about: About) -> None:
+def settle_catalog(path: Path, about: About) -> None:
     """Have the catalog in the file `path` say of its store what `about` says, and that nothing is
     left to be wiped from it."""
     catalog = LmdbCatalog(path, b"/", create=False)

@@ -24,8 +24,8 @@ from ..base import Backend
 from ..layout import ABOUT, LENS, is_ours, next_catalog, not_in_a_folder
 from ..metadata import MENDS, About, catalogs_in, read_about, write_about
 from .lens_file import own_lens
-from .rewrite import rewritten
-from .vector_indexes import FileIndexes, about_files
+from .rewrite import rewrite_catalog
+from .vector_indexes import FolderIndexes, about_files
 
 _T = TypeVar("_T")
 
@@ -71,7 +71,7 @@ class FolderBackend(Backend):
         raise AssertionError
 
     @classmethod
-    def made(cls, path: Path, about: About, lens: Lens) -> FolderBackend:
+    def make(cls, path: Path, about: About, lens: Lens) -> FolderBackend:
         """A new store, with nothing in it yet; for its one writer.
 
         Raises:
@@ -135,9 +135,9 @@ class FolderBackend(Backend):
         """See `own_lens`."""
         return own_lens(self.path, self.about)
 
-    def indexes(self, lens: Callable[[], Lens], settings: Settings) -> FileIndexes:
+    def indexes(self, lens: Callable[[], Lens], settings: Settings) -> FolderIndexes:
         """See `Backend.indexes`."""
-        return FileIndexes(self.path, self.about, lambda: self.catalog, lens, settings)
+        return FolderIndexes(self.path, self.about, lambda: self.catalog, lens, settings)
 
     def info(self) -> dict[str, Any]:
         """See `Backend.info`."""
@@ -227,7 +227,7 @@ class FolderBackend(Backend):
 
     def _rewrite(self, progress: Progress) -> None:
         about, catalog = self.about, self.catalog
-        self.replace_catalog(lambda new: rewritten(catalog, new, about, progress))
+        self.replace_catalog(lambda new: rewrite_catalog(catalog, new, about, progress))
 
     def finish(self) -> None:
         """Make the folder of `create` a store; before, it is none."""

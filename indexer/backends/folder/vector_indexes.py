@@ -11,7 +11,7 @@ from typing import Any
 from ....core.config import Settings, memory
 from ....core.progress import Progress
 from ....engine.lens.lens import Lens
-from ....engine.search.faiss_index import Plan, require_index
+from ....engine.search.faiss_index import IndexPlan, require_index
 from ...catalog.lmdb_catalog import LmdbCatalog
 from ...catalog.spaces import LENS_TABLE, Space
 from ...vector_index.faiss_file import glance
@@ -23,7 +23,7 @@ from ..layout import is_ours
 from ..metadata import About
 
 
-class FileIndexes(Indexes):
+class FolderIndexes(Indexes):
     """The indexes of a store in a folder: FAISS files beside the catalog."""
 
     in_files = True
@@ -66,7 +66,7 @@ class FileIndexes(Indexes):
         index.refresh()
         return index
 
-    def due(self) -> list[Plan]:
+    def due(self) -> list[IndexPlan]:
         """The indexes that `save` would make or bring up to date."""
         plans = (builder.due(self._wanted(space)) for space, builder in self._builders.items())
         return [plan for plan in plans if plan is not None]

@@ -18,7 +18,7 @@ from ..base import Backend
 from ..metadata import About
 from .catalog import MilvusCatalog
 from .claims import claimed
-from .connection import Connection, connected
+from .connection import Connection, connect
 from .reader import MilvusReader
 from .schema import (
     INVERTED,
@@ -57,7 +57,7 @@ class MilvusBackend(Backend):
         Raises:
             NoStoreError, StoreMismatchError (a newer format), StoreDamagedError, StoreError
         """
-        connection = connected(location)
+        connection = connect(location)
         try:
             document = _document(connection)
             if document is None:
@@ -71,14 +71,14 @@ class MilvusBackend(Backend):
             raise
 
     @classmethod
-    def made(cls, location: Milvus, about: About, lens: Lens, settings: Settings) -> MilvusBackend:
+    def make(cls, location: Milvus, about: About, lens: Lens, settings: Settings) -> MilvusBackend:
         """A new store; for its one writer.
 
         Raises:
             StoreError: something else is there, or it can't be made.
             UsageError: a Milvus has no such index.
         """
-        connection = connected(location)
+        connection = connect(location)
         try:
             kind = kind_of(settings.index, connection.is_lite)
             names = Names(location.collection)
@@ -197,7 +197,7 @@ def is_there(location: Milvus) -> bool:
     """
     if location.file is not None and not is_file_there(location.file):
         return False
-    connection = connected(location)
+    connection = connect(location)
     try:
         return _document(connection) is not None
     finally:
@@ -265,7 +265,7 @@ def writer_claim(location: Milvus) -> Iterator[None]:
     Raises:
         StoreBusyError, StoreError
     """
-    connection = connected(location)
+    connection = connect(location)
     try:
         names = Names(location.collection)
         _make(connection, names.notes, notes_shape())

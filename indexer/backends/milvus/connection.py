@@ -157,7 +157,7 @@ _OPEN: dict[Milvus, Connection] = {}
 _LOCK = threading.RLock()
 
 
-def connected(location: Milvus) -> Connection:
+def connect(location: Milvus) -> Connection:
     """A connection, for whoever closes it.
 
     Raises:

@@ -14,7 +14,7 @@ from ....core.contracts import UnitVectors
 from ....core.errors import UsageError
 from ....core.progress import Progress
 from ....engine.lens.lens import Lens
-from ....engine.search.faiss_index import Plan
+from ....engine.search.faiss_index import IndexPlan
 from ....engine.search.search import Neighbours, first, merged, ranked
 from ...catalog.base import Reader
 from ...catalog.spaces import LENS_TABLE, Space
@@ -203,7 +203,7 @@ class MilvusIndexes(Indexes):
 
     # -- keeping -----------------------------------------------------------
 
-    def due(self) -> list[Plan]:
+    def due(self) -> list[IndexPlan]:
         """None: Milvus keeps its indexes."""
         return []
 

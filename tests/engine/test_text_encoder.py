@@ -75,25 +75,25 @@ def test_pictures_are_where_open_clip_puts_them(name: str, runtime: str, home: P
         batch = torch.from_numpy(normalised(pixels, embedder.backbone.spec))
         wanted = network.encode_image(batch, normalize=True).numpy()
     assert words.dtype == np.float32 and np.allclose(words, wanted, atol=2e-4)
-    looks, again = embedder.embed_with_text(pixels)
-    assert (looks == embedder.embed(pixels)).all() and (again == words).all()
+    embeddings, again = embedder.embed_with_text(pixels)
+    assert (embeddings == embedder.embed(pixels)).all() and (again == words).all()
 
 
 def loaded(home: Path) -> Settings:
     return Settings(weights_dir=home / "weights", cache_dir=home / "cache")
 
 
-def test_a_lens_without_colours_leaves_them_to_the_words(home: Path) -> None:
+def test_a_lens_without_colours_leaves_them_to_texts(home: Path) -> None:
     write_weights(random_network(VIT), home / "weights" / f"{VIT}.safetensors")
     plain = load_embedder(VIT, loaded(home), lens="none")
     grey = Embedder(plain.backbone, replace(plain.lens, grey=True))
     pixels = pixels_for(VIT)
-    looks, words = grey.embed_with_text(pixels)
-    assert (words == plain.embed_with_text(pixels)[1]).all()
-    assert np.abs(looks - plain.looks(pixels)).max() > 1e-3
+    embeddings, texts = grey.embed_with_text(pixels)
+    assert (texts == plain.embed_with_text(pixels)[1]).all()
+    assert np.abs(embeddings - plain.embed(pixels)).max() > 1e-3
 
 
-def test_what_is_no_text_to_ask_with(tmp_path: Path) -> None:
+def test_what_is_no_text_to_search_with(tmp_path: Path) -> None:
     words = words_of(VIT, tmp_path)
     for text in ("", " \n\t"):
         with pytest.raises(UsageError, match="is empty"):
@@ -130,7 +130,7 @@ def test_rows_with_words() -> None:
         assert spec.joint_dimension == wanted
         if wanted is None:
             assert spec.joint is None
-            with pytest.raises(UsageError, match=r"knows no words.*--text --backbone clip_rn50x4"):
+            with pytest.raises(UsageError, match=r"reads no texts.*--text --backbone clip_rn50x4"):
                 require_text_space(spec)
         else:
             assert len(range(spec.dimension)[spec.joint]) == wanted

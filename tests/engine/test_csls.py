@@ -1,4 +1,4 @@
-"""The hub penalty: what it takes away, and that an inner product says so."""
+"""The hubness correction: what it takes away, and that an inner product says so."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ def made(seed: int, weight: float, neighbours: int, dimension: int) -> HubnessCo
     return HubnessCorrection(vectors(30, seed, dimension), neighbours, weight)
 
 
-def crowding_by_hand(hubs: HubnessCorrection, gallery: UnitVectors) -> np.ndarray:
-    cosines = gallery.astype(np.float64) @ hubs.bank.T.astype(np.float64)
-    return np.sort(cosines, axis=1)[:, ::-1][:, : hubs.neighbours].mean(axis=1)
+def crowding_by_hand(csls: HubnessCorrection, gallery: UnitVectors) -> np.ndarray:
+    cosines = gallery.astype(np.float64) @ csls.bank.T.astype(np.float64)
+    return np.sort(cosines, axis=1)[:, ::-1][:, : csls.neighbours].mean(axis=1)
 
 
 def scores_by_hand(
-    hubs: HubnessCorrection, queries: UnitVectors, gallery: UnitVectors
+    csls: HubnessCorrection, queries: UnitVectors, gallery: UnitVectors
 ) -> np.ndarray:
     cosines = queries.astype(np.float64) @ gallery.T.astype(np.float64)
-    return cosines - hubs.weight * crowding_by_hand(hubs, gallery)
+    return cosines - csls.weight * crowding_by_hand(csls, gallery)
 
 
 @settings(max_examples=60, deadline=None)
@@ -48,15 +48,15 @@ def scores_by_hand(
 def test_unit_vectors_whose_product_is_the_score(
     seed: int, weight: float, neighbours: int, dimension: int
 ) -> None:
-    hubs = made(seed, weight, neighbours, dimension)
+    csls = made(seed, weight, neighbours, dimension)
     a, b = vectors(9, seed + 1000, dimension), vectors(11, seed + 2000, dimension)
-    queries, gallery = hubs.queries(a), hubs.gallery(b)
+    queries, gallery = csls.queries(a), csls.gallery(b)
     for pictures, count in ((queries, 9), (gallery, 11)):
         assert pictures.shape == (count, dimension + 2) and pictures.dtype == np.float32
         assert np.allclose(np.linalg.norm(pictures, axis=1), 1, atol=1e-5)
-    scores = hubs.scale * (queries @ gallery.T)
-    assert np.allclose(scores, scores_by_hand(hubs, a, b), atol=1e-5 * (1 + weight))
-    assert hubs.scale == pytest.approx(math.sqrt(2) * math.sqrt(1 + weight**2))
+    scores = csls.scale * (queries @ gallery.T)
+    assert np.allclose(scores, scores_by_hand(csls, a, b), atol=1e-5 * (1 + weight))
+    assert csls.scale == pytest.approx(math.sqrt(2) * math.sqrt(1 + weight**2))
 
 
 @settings(max_examples=40, deadline=None)
@@ -64,10 +64,10 @@ def test_unit_vectors_whose_product_is_the_score(
 def test_crowding_is_the_mean_cosine_to_the_nearest(
     seed: int, weight: float, neighbours: int, dimension: int
 ) -> None:
-    hubs = made(seed, weight, neighbours, dimension)
+    csls = made(seed, weight, neighbours, dimension)
     gallery = vectors(11, seed + 2000, dimension)
-    assert np.allclose(hubs.crowding(gallery), crowding_by_hand(hubs, gallery), atol=1e-6)
-    assert np.abs(hubs.crowding(hubs.bank)).max() <= 1
+    assert np.allclose(csls.crowding(gallery), crowding_by_hand(csls, gallery), atol=1e-6)
+    assert np.abs(csls.crowding(csls.bank)).max() <= 1
 
 
 @settings(max_examples=40, deadline=None)
@@ -75,17 +75,17 @@ def test_crowding_is_the_mean_cosine_to_the_nearest(
 def test_the_index_ranks_by_the_formula(
     seed: int, weight: float, neighbours: int, dimension: int
 ) -> None:
-    hubs = made(seed, weight, neighbours, dimension)
+    csls = made(seed, weight, neighbours, dimension)
     a, b = vectors(9, seed + 1000, dimension), vectors(40, seed + 2000, dimension)
     index = new_index(dimension + 2)
-    index.add_with_ids(hubs.gallery(b), np.arange(40))
-    found = nearest(index, hubs.queries(a), 40)
-    by_hand = scores_by_hand(hubs, a, b)
+    index.add_with_ids(csls.gallery(b), np.arange(40))
+    found = nearest(index, csls.queries(a), 40)
+    by_hand = scores_by_hand(csls, a, b)
     ranked = np.take_along_axis(by_hand, found.ids, axis=1)
     assert (np.sort(found.ids, axis=1) == np.arange(40)).all()
     tolerance = 1e-5 * (1 + weight)
     assert (np.diff(ranked, axis=1) <= tolerance).all()
-    assert np.allclose(hubs.scale * found.scores, ranked, atol=tolerance)
+    assert np.allclose(csls.scale * found.scores, ranked, atol=tolerance)
 
 
 def test_a_hub_is_kept_out() -> None:
@@ -95,15 +95,15 @@ def test_a_hub_is_kept_out() -> None:
     hub = unit(np.array([[0.4, 0.4, 0.4, 1]], np.float32))
     gallery = np.concatenate([own, hub])
     assert ((queries @ gallery.T).argmax(axis=1) == 3).all()
-    hubs = HubnessCorrection(queries, 3, 0.9)
-    ranked = hubs.queries(queries) @ hubs.gallery(gallery).T
+    csls = HubnessCorrection(queries, 3, 0.9)
+    ranked = csls.queries(queries) @ csls.gallery(gallery).T
     assert ranked.argmax(axis=1).tolist() == [0, 1, 2]
 
 
 def test_nothing_asked() -> None:
-    hubs = made(0, 0.5, 3, 16)
+    csls = made(0, 0.5, 3, 16)
     none = np.empty((0, 16), np.float32)
-    assert hubs.queries(none).shape == hubs.gallery(none).shape == (0, 18)
+    assert csls.queries(none).shape == csls.gallery(none).shape == (0, 18)
 
 
 @pytest.mark.parametrize(
