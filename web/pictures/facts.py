@@ -1,5 +1,4 @@
-"""What the API tells of pictures: their content's digest, paths below the indexed folders; never a
-whole path."""
+"""What the API tells of pictures: digest, paths below the indexed folders; never a whole path."""
 
 from __future__ import annotations
 
