@@ -70,7 +70,7 @@ def eval_(
     """
     from ..core.config import load_settings
     from ..engine.evaluation.tll import read_pairs
-    from ..engine.lens import experiment as learning
+    from ..engine.lens import experiment
     from ..rendering import render
     from ..rendering.formats import facts_as
 
@@ -82,7 +82,7 @@ def eval_(
     folds, recipe = folds or 5, recipe or "ours"
     settings = load_settings(device=device, runtime=runtime, batch_size=batch_size)
     if candidates_file is not None:  # what is wrong with it should be said before the long work
-        learning.rows_of_candidates(read_pairs(data), candidates_file)
+        experiment.rows_of_candidates(read_pairs(data), candidates_file)
     used: Lens | None = None
     options: TrainingOptions | None = None
     if split == "val" and lens is None:
@@ -91,9 +91,9 @@ def eval_(
     else:
         name, label, used = resolve_lens(lens, backbone, settings)
         if split == "val" and used.trained:
-            label, options, used = f"options of {label}", learning.recorded_options(used), None
+            label, options, used = f"options of {label}", experiment.recorded_options(used), None
     with resumable(), bars(quiet) as progress:
-        material = learning.load_pairs(
+        material = experiment.load_pairs(
             data,
             name,
             options=options,
@@ -102,14 +102,14 @@ def eval_(
             settings=settings,
             progress=progress,
         )
-        judged: Lens | learning.CrossValidation
+        judged: Lens | experiment.CrossValidation
         if used is None:
             label = f"cross-validated, {folds} folds, {label}"
-            judged = learning.cross_validate(
+            judged = experiment.cross_validate(
                 material, options, count=folds, seed=seed, progress=progress
             )
         elif split == "val":
-            judged = learning.evaluate_by_folds(material, used, count=folds, seed=seed or 0)
+            judged = experiment.evaluate_by_folds(material, used, count=folds, seed=seed or 0)
         else:
             judged = used
             if used.provenance.get("data_sha256") == material.pairs.digest():
@@ -118,11 +118,11 @@ def eval_(
                     "on others"
                 )
         if candidates_file is not None:
-            scores = learning.score_candidates(material, candidates_file, judged)
-        elif isinstance(judged, learning.CrossValidation):
+            scores = experiment.score_candidates(material, candidates_file, judged)
+        elif isinstance(judged, experiment.CrossValidation):
             scores = judged.scores
         else:
-            scores = learning.evaluate(material, judged)
+            scores = experiment.evaluate(material, judged)
     facts = {**scores.as_dict(), "backbone": name, "lens": label}
     if format == "table":
         click.echo(render.scores(facts))

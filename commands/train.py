@@ -63,7 +63,7 @@ def train(
     """
     from ..core.config import load_settings
     from ..core.errors import TllError
-    from ..engine.lens import experiment as learning
+    from ..engine.lens import experiment
     from ..engine.lens.options import options_of
     from ..rendering import render
     from ..rendering.formats import facts_as
@@ -74,7 +74,7 @@ def train(
     settings = load_settings(device=device, runtime=runtime, batch_size=batch_size)
     _require_lens_or_nothing(out)
     with resumable(), bars(quiet) as progress:
-        material = learning.load_pairs(
+        material = experiment.load_pairs(
             data,
             resolve_backbone(backbone, settings),
             options=options,
@@ -82,7 +82,7 @@ def train(
             settings=settings,
             progress=progress,
         )
-        fit = learning.fit_lens(material, options, progress=progress)
+        fit = experiment.fit_lens(material, options, progress=progress)
     lens, stopped = fit.lens, ""
     _write(out, lens)
     if fit.stopped:
@@ -94,8 +94,10 @@ def train(
     elif folds:
         try:
             with bars(quiet) as progress:
-                judged = learning.cross_validate(material, options, count=folds, progress=progress)
-            lens = learning.with_score(lens, judged.scores, folds)
+                judged = experiment.cross_validate(
+                    material, options, count=folds, progress=progress
+                )
+            lens = experiment.with_score(lens, judged.scores, folds)
             _write(out, lens)
         except KeyboardInterrupt:
             stopped = "whole, but not cross-validated"

@@ -25,8 +25,7 @@ from ...core.paths import named
 from ...core.progress import Progress
 from ..backbones.runtime import pictures_a_pass
 from ..lens.embedder import Embedder
-from . import attribution as attribution
-from . import occlusion as masks
+from . import attribution, occlusion
 from .sides import Side, Subject
 
 if TYPE_CHECKING:
@@ -178,11 +177,11 @@ def _by_sum(embedder: Embedder, pixels: Pixels, device: str) -> _Found:
 def _by_masks(embedder: Embedder, pixels: Pixels, batch: int, progress: Progress) -> _Found:
     embeddings = embedder.embed(pixels)
     heatmaps = []
-    progress.start("blurring", 2 * masks.MASK_GRID**2, "cells")
+    progress.start("blurring", 2 * occlusion.MASK_GRID**2, "cells")
     for picture, other in zip(pixels, embeddings[::-1], strict=True):
         found = []
-        for piece in masks.losses(embedder, picture, other[None], batch):
+        for piece in occlusion.losses(embedder, picture, other[None], batch):
             found.append(piece)
             progress.advance(len(piece))
-        heatmaps.append(np.concatenate(found).reshape(masks.MASK_GRID, masks.MASK_GRID))
+        heatmaps.append(np.concatenate(found).reshape(occlusion.MASK_GRID, occlusion.MASK_GRID))
     return embeddings, np.stack(heatmaps)

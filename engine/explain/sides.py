@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ...core.contracts import Pixels
 from ..images.decode import Picture
-from . import attribution as attribution
+from . import attribution
 
 _THIRDS = (
     ("upper left", "upper middle", "upper right"),

@@ -15,7 +15,7 @@ from ...core.progress import Progress
 from ...core.version import __version__
 from ...engine.lens.lens import Lens
 from ..store.store import Store
-from . import clip_retrieval as clip_layout
+from . import clip_retrieval
 from .extracts import Extract
 from .npz import write_npz
 from .parquet import ParquetFile, parquet
@@ -110,7 +110,9 @@ def _write(
 ) -> None:
     if layout == "clip-retrieval":
         with new_folder(path) as folder:
-            clip_layout.write_shards(folder, extract.parts(), shape, about, clip_layout.PER_SHARD)
+            clip_retrieval.write_shards(
+                folder, extract.parts(), shape, about, clip_retrieval.PER_SHARD
+            )
         return
 
     def write(new: Path) -> None:

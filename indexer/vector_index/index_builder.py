@@ -19,12 +19,12 @@ from ...core.contracts import UnitVectors
 from ...core.errors import StoreDamagedError
 from ...core.progress import Progress
 from ...engine.lens.lens import Lens
-from ...engine.search import faiss_index as indexes
+from ...engine.search import faiss_index
 from ...engine.search.faiss_index import RECALL_AT, Effort, IndexPlan, Questions
 from ...engine.search.normalize import unit
 from ..catalog.lmdb_catalog import LmdbCatalog
 from ..catalog.spaces import LENS_TABLE
-from . import faiss_file as vectors
+from . import faiss_file
 from .faiss_file import Covered, Notes
 from .live_index import CHUNK, in_chunks
 
@@ -45,7 +45,7 @@ class IndexRequest:
 
     index: str = "auto"
     memory: int = 0
-    """Bytes; see `indexes.plan`."""
+    """Bytes; see `faiss_index.plan`."""
 
 
 @dataclass(frozen=True)
@@ -123,23 +123,23 @@ class IndexBuilder:
         made = None if from_nothing else self._updated(state, progress)
         index, notes = made or self._made(plan, state, progress)
         # Whichever of the two files a power failure leaves, its past is known.
-        known = [vectors.glance(*file) for file in self._beside]
+        known = [faiss_file.glance(*file) for file in self._beside]
         generations = [covered.generation for _, covered in filter(None, known)]
         generations.append(state.covered.generation)
         before = state.before.generation
         self._catalog.write(lambda writer: writer.covers(before, *generations))
-        vectors.save(index, notes, state.covered, self._path, self._store_id)
+        faiss_file.save(index, notes, state.covered, self._path, self._store_id)
         self._catalog.write(lambda writer: writer.covers(*generations))
 
     def _decide(
         self, wanted: IndexRequest, afresh: bool = False
     ) -> tuple[IndexPlan | None, _Snapshot, bool]:
         """What to make, from what, and whether from nothing."""
-        known = vectors.glance(self._path, self._store_id, whole=True)
+        known = faiss_file.glance(self._path, self._store_id, whole=True)
         notes, covered = known or (None, Covered(0, b""))
         state = self._state(covered, notes.last if notes else 0)
         now = notes.family if notes else ""
-        plan = indexes.plan(state.images, self._dimension, wanted.memory, wanted.index, now)
+        plan = faiss_index.plan(state.images, self._dimension, wanted.memory, wanted.index, now)
         if notes is None or not state.continues(notes, covered):
             return plan, state, True
         if plan.family != notes.family or _outgrown(plan, notes, state.images):
@@ -164,7 +164,7 @@ class IndexBuilder:
 
     def _updated(self, state: _Snapshot, progress: Progress) -> tuple[faiss.Index, Notes] | None:
         """The file's index with what changed since; None where that can't be done."""
-        file = vectors.load(self._path, self._store_id, self._dimension, mapped=False)
+        file = faiss_file.load(self._path, self._store_id, self._dimension, mapped=False)
         if file is None:
             return None
         index, notes = file.index, file.notes
@@ -202,7 +202,7 @@ class IndexBuilder:
             return np.sort(chosen.choice(numbers, count, replace=False, shuffle=False))
 
         progress.start("arranging", len(numbers), "vectors")
-        index = indexes.make(plan, self._dimension, self._read(some(plan.training)))
+        index = faiss_index.make(plan, self._dimension, self._read(some(plan.training)))
         own, unlike = (
             _ExactNearest(*questions)
             for questions in self._questions(0 if plan.exact else QUERIES, some)
@@ -278,7 +278,7 @@ class IndexBuilder:
             products = np.stack([held[number] for number in there.tolist()]) @ query
             return there[np.argsort(-products, kind="stable")]
 
-        return indexes.tuned(index, own.questions(), unlike.questions(), rerank)
+        return faiss_index.tuned(index, own.questions(), unlike.questions(), rerank)
 
 
 def _thrice(

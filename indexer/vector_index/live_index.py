@@ -26,12 +26,12 @@ from ...engine.search.search import (
 )
 from ..catalog.base import Reader
 from ..catalog.lmdb_reader import LmdbReader
-from . import faiss_file as vectors
+from . import faiss_file
 
 CHUNK = 8192
 """Vectors read from the catalog at a time."""
 
-_NOTHING = vectors.Covered(0, b"")
+_NOTHING = faiss_file.Covered(0, b"")
 
 
 class LiveIndex:
@@ -46,7 +46,7 @@ class LiveIndex:
         self._stamp: tuple[int, int] | None = None
         self._start(None)
 
-    def _start(self, file: vectors.VectorFile | None) -> None:
+    def _start(self, file: faiss_file.VectorFile | None) -> None:
         self.file = file
         self._covered = _NOTHING if file is None else file.covered
         self._last = 0 if file is None else file.notes.last
@@ -61,9 +61,9 @@ class LiveIndex:
     def refresh(self) -> None:
         """Take up a newer file, if there is one. Called before a snapshot is begun, it finds what
         that knows of; a snapshot that is older than the file could make nothing of it."""
-        if (stamp := vectors.stamp_of(self._path)) != self._stamp:
+        if (stamp := faiss_file.stamp_of(self._path)) != self._stamp:
             self._stamp = stamp
-            self._start(vectors.load(self._path, self._store_id, self._dimension))
+            self._start(faiss_file.load(self._path, self._store_id, self._dimension))
 
     def follow(self, reader: Reader) -> None:
         """Make it hold exactly the catalog's vectors.
@@ -72,7 +72,7 @@ class LiveIndex:
             StoreDamagedError: the catalog lacks a vector that it lists.
         """
         assert isinstance(reader, LmdbReader)
-        now = vectors.Covered(reader.generation, reader.token(reader.generation) or b"")
+        now = faiss_file.Covered(reader.generation, reader.token(reader.generation) or b"")
         if now == self._covered:
             return
         # A newer file takes the place of what was gathered here since the last.
@@ -134,7 +134,7 @@ class LiveIndex:
         return np.hstack(parts)
 
     def _filed_exact(
-        self, file: vectors.VectorFile, queries: UnitVectors, k: int, reader: LmdbReader
+        self, file: faiss_file.VectorFile, queries: UnitVectors, k: int, reader: LmdbReader
     ) -> list[Neighbours]:
         """What the file, in which all vectors are compared, holds of what is still there."""
         if not len(self._dead):
@@ -154,14 +154,14 @@ class LiveIndex:
         return [near for near in found if near is not None]
 
     def _filed_approximate(
-        self, file: vectors.VectorFile, queries: UnitVectors, k: int, reader: LmdbReader
+        self, file: faiss_file.VectorFile, queries: UnitVectors, k: int, reader: LmdbReader
     ) -> list[Neighbours]:
         """The same of a file that offers candidates, which are compared with their vectors in the
         catalog. One query at a time: of many at once, FAISS offers others."""
         return [self._compared(file, row[None], k, reader) for row in queries]
 
     def _compared(
-        self, file: vectors.VectorFile, query: UnitVectors, k: int, reader: LmdbReader
+        self, file: faiss_file.VectorFile, query: UnitVectors, k: int, reader: LmdbReader
     ) -> Neighbours:
         images, wanted = file.notes.images, k
         while True:
