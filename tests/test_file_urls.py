@@ -180,7 +180,7 @@ def test_in_python(odd: Path, here: Path) -> None:
     build([url_of(str(odd))], store=store, recipe=Recipe("tiny", lens="none"))
     with Store.open(store) as opened:
         (hit,) = opened.query(pictures[0], 1)
-        (only,) = opened.query(pictures[1], only=[pictures[0]])
+        (only,) = opened.query(pictures[1], filter=[pictures[0]])
         assert only.path == opened.encode_query(pictures[0]).name == str(odd / "picture0000.png")
         assert why(*pictures, store=opened).facts()
     tiny.asked_and_answered().save(here / "lens.npz")

@@ -59,12 +59,12 @@ def test_bytes(site: Website) -> None:
 
 
 def test_what_is_too_large_is_not_read(site: Website) -> None:
-    site.gallery["/huge.png"] = 200, {"Content-Length": str(1 << 30)}, b"1"
+    site.responses["/huge.png"] = 200, {"Content-Length": str(1 << 30)}, b"1"
     with pytest.raises(TooLargePictureError, match="1024 MiB"):
         read_file(f"{site.address}/huge.png", Limits(max_bytes=4))
     # A host that doesn't say how much it sends.
     body = b"%x\r\n%s\r\n0\r\n\r\n" % (1 << 20, bytes(1 << 20))
-    site.gallery["/long.png"] = 200, {"Content-Length": "", "Transfer-Encoding": "chunked"}, body
+    site.responses["/long.png"] = 200, {"Content-Length": "", "Transfer-Encoding": "chunked"}, body
     with pytest.raises(TooLargePictureError):
         read_file(f"{site.address}/long.png", Limits(max_bytes=4))
     assert len(read_file(f"{site.address}/long.png").data) == 1 << 20
@@ -73,7 +73,7 @@ def test_what_is_too_large_is_not_read(site: Website) -> None:
 @pytest.mark.parametrize(("status", "times"), [(500, 2), (503, 2), (403, 1), (418, 1)])
 def test_troubles_of_a_host(site: Website, status: int, times: int) -> None:
     """What may pass is tried once more; none is a missing file."""
-    site.gallery["/a.png"] = status, {}, b""
+    site.responses["/a.png"] = status, {}, b""
     with pytest.raises(UnreadablePictureError, match=str(status)):
         read_file(f"{site.address}/a.png")
     assert site.gets() == ["/a.png"] * times
@@ -81,24 +81,24 @@ def test_troubles_of_a_host(site: Website, status: int, times: int) -> None:
 
 def test_nothing_is_fetched_from_another_host(site: Website, tmp_path: Path) -> None:
     with website(tmp_path) as other:
-        site.gallery["/a.png"] = 302, {"Location": f"{other.address}/a.png"}, b""
-        site.gallery["/b.png"] = 302, {"Location": "/empty.png"}, b""
+        site.responses["/a.png"] = 302, {"Location": f"{other.address}/a.png"}, b""
+        site.responses["/b.png"] = 302, {"Location": "/empty.png"}, b""
         with pytest.raises(UnreadablePictureError, match="another host"):
             read_file(f"{site.address}/a.png")
         with pytest.raises(EmptyPictureError):
             read_file(f"{site.address}/b.png")
-        site.gallery["/folder/"] = page(f"{other.address}/folder/a.png", "//evil.invalid/a.png")
+        site.responses["/folder/"] = page(f"{other.address}/folder/a.png", "//evil.invalid/a.png")
         assert names(f"{site.address}/folder") == []
         assert other.requests == []
 
 
 def test_a_page_of_links(site: Website) -> None:
-    site.gallery["/folder/"] = page(
+    site.responses["/folder/"] = page(
         *("a%20b.png", "/folder/c&amp;d.png", f"{site.address}/folder/e.png#x", "f/", "é.png"),
         *("../a.png", "..", "/", "/a.png", "?C=N;O=D", "g.png?w=3", "f/deep.png", "./", "", "http://["),
     )  # fmt: skip
     for name in ("a%20b.png", "c&d.png", "e.png", "%C3%A9.png"):
-        site.gallery[f"/folder/{name}"] = 200, {"ETag": f'"{name}"'}, b"1"
+        site.responses[f"/folder/{name}"] = 200, {"ETag": f'"{name}"'}, b"1"
     listed = [("%C3%A9.png", False), ("a%20b.png", False), ("c&d.png", False), ("e.png", False)]
     assert names(f"{site.address}/folder") == [*listed, ("f", True)]
 
@@ -111,18 +111,18 @@ def test_listings_that_fail(site: Website) -> None:
         (302, "Location", "/"): "name that instead",
         (200, "Content-Type", "image/png"): "no listing",
     }.items():
-        site.gallery["/folder/"] = answer[0], {answer[1]: answer[2]} if answer[1] else {}, b""
+        site.responses["/folder/"] = answer[0], {answer[1]: answer[2]} if answer[1] else {}, b""
         with pytest.raises(AddressError, match=why):
             remote.entries(address, lambda *_: True)
 
 
 def test_states_of_files(site: Website) -> None:
     """One file that can't be asked for its state leaves the others alone."""
-    site.gallery["/folder/"] = page("a.png", "b.png", "c.png", "gone.png", "head.png")
-    site.gallery["/folder/a.png"] = 200, {"ETag": '"1"', "Content-Length": "7"}, b"1234567"
-    site.gallery["/folder/b.png"] = 403, {}, b""
-    site.gallery["/folder/c.png"] = 200, {"Content-Length": "1"}, b"1"
-    site.gallery["/folder/head.png"] = 405, {}, b""
+    site.responses["/folder/"] = page("a.png", "b.png", "c.png", "gone.png", "head.png")
+    site.responses["/folder/a.png"] = 200, {"ETag": '"1"', "Content-Length": "7"}, b"1234567"
+    site.responses["/folder/b.png"] = 403, {}, b""
+    site.responses["/folder/c.png"] = 200, {"Content-Length": "1"}, b"1"
+    site.responses["/folder/head.png"] = 405, {}, b""
     found = remote.entries(f"{site.address}/folder".encode(), lambda *_: True)
     by_name = {entry.name: entry for entry in found}
     assert sorted(by_name) == ["a.png", "b.png", "c.png", "head.png"]
@@ -142,7 +142,7 @@ def test_a_host_that_is_silent(site: Website, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("fsspec.config.conf", {"http": {"client_kwargs": {"timeout": short}}})
     monkeypatch.setattr(remote, "_shared", {})
     monkeypatch.setattr(remote, "_outages", Outages())
-    assert webpages.ANSWERS <= 60
+    assert webpages.READ_SECONDS <= 60
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/a.png"
         for _ in range(3):

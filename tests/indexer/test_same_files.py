@@ -30,7 +30,7 @@ from tll_index.indexer.analysis.duplicates.groups import ShownImage, grouped
 from tll_index.indexer.catalog.records import ImageRecord
 from tll_index.indexer.scan.file_states import IndexedPath, states_now
 from tll_index.indexer.scan.walk import FileState, Rules
-from tll_index.indexer.store.store import info as describing
+from tll_index.indexer.store import info as describing
 from tll_index.rendering.formats import rows_as
 from tll_index.rendering.groups import group_rows
 

@@ -34,8 +34,8 @@ def cosines(paths: list[str]) -> tuple[np.ndarray, np.ndarray]:
         geometry = backbone.spec.geometry
         pixels = [decode(Path(path).read_bytes(), geometry).pixels for path in paths]
         features = backbone.features(np.stack(pixels))
-    looks, plain = LENS.apply(features), unit(features)
-    return looks @ looks.T, plain @ plain.T
+    embeddings, plain = LENS.transform(features), unit(features)
+    return embeddings @ embeddings.T, plain @ plain.T
 
 
 @pytest.mark.usefixtures("anywhere")

@@ -159,8 +159,8 @@ def test_pictures_alone_are_asked_through_the_lens(photos: list[Path], here: Pat
         with pytest.raises(UsageError, match=r"a query has 24 values, not 8 times 1"):
             store.search(np.ones(8, np.float32), text=True)
         with pytest.raises(UsageError, match="was built without --text"):
-            plain.ask([store.encode_text("snow")])
-        mixed = [store.encode_text("snow"), plain.look(photos[0])]
+            plain.query_blend([store.encode_text("snow")])
+        mixed = [store.encode_text("snow"), plain.encode_query(photos[0])]
         with pytest.raises(UsageError, match="has no text embedding"):
             store.query_blend(mixed)
 

@@ -91,7 +91,7 @@ def test_nothing_of_an_upload_is_on_the_disk(
 
 
 def test_looks_are_forgotten(served: Callable[..., httpx.Client]) -> None:
-    client = served(options=Options(looks=2))
+    client = served(options=Options(remembered_uploads=2))
 
     def show(seed: int) -> str:
         data = encoded(noise(seed), "PNG")
@@ -104,10 +104,10 @@ def test_looks_are_forgotten(served: Callable[..., httpx.Client]) -> None:
     assert status(first) == 200  # so the second is the longest unused
     third = show(72)
     assert [status(one) for one in (first, second, third)] == [200, 410, 200]
-    client = served(options=Options(look_seconds=0.2))
+    client = served(options=Options(remembered_seconds=0.2))
     first = show(70)
     time.sleep(0.3)
-    assert status(first) == 410 and "tll_index_looks 0.0" in client.get("/metrics").text
+    assert status(first) == 410 and "tll_index_uploads_remembered 0.0" in client.get("/metrics").text
 
 
 def test_a_decoder_that_dies_costs_nobody_anything(client: httpx.Client) -> None:
