@@ -18,7 +18,7 @@ JPEG = {"content-type": "image/jpeg"}
 FORM = {"content-type": "multipart/form-data; boundary=b"}
 
 
-@pytest.mark.parametrize("path", ["/api/looks", "/api/query"])
+@pytest.mark.parametrize("path", ["/api/uploads", "/api/query"])
 @pytest.mark.parametrize(
     ("data", "status", "says"),
     [
@@ -67,7 +67,7 @@ def test_what_is_sent_as_something_else(client: httpx.Client) -> None:
 def test_forms_without_a_picture(
     client: httpx.Client, body: bytes, headers: dict[str, str]
 ) -> None:
-    response = client.post("/api/looks", content=body, headers=headers)
+    response = client.post("/api/uploads", content=body, headers=headers)
     assert response.status_code == 400 and "form" in response.json()["error"]
 
 
@@ -81,42 +81,44 @@ def test_nothing_of_an_upload_is_on_the_disk(
     def files() -> set[Path]:
         return {path for folder in (here, home) for path in folder.rglob("*")}
 
-    client.post("/api/looks", content=encoded(noise(1), "PNG"), headers=JPEG)
+    client.post("/api/uploads", content=encoded(noise(1), "PNG"), headers=JPEG)
     before = files()
     changed = os.stat(temporary).st_mtime_ns  # which an unlinked file changes as well
     large = encoded(noise(3, 1200, 1200), "BMP")
-    assert client.post("/api/looks", files={"picture": large}).status_code == 200
+    assert client.post("/api/uploads", files={"picture": large}).status_code == 200
     assert client.post("/api/query", content=large, headers=JPEG).status_code == 200
     assert files() == before and os.stat(temporary).st_mtime_ns == changed
 
 
-def test_looks_are_forgotten(served: Callable[..., httpx.Client]) -> None:
+def test_uploads_are_forgotten(served: Callable[..., httpx.Client]) -> None:
     client = served(options=Options(remembered_uploads=2))
 
-    def show(seed: int) -> str:
+    def send(seed: int) -> str:
         data = encoded(noise(seed), "PNG")
-        return str(client.post("/api/looks", content=data, headers=JPEG).json()["look"])
+        return str(client.post("/api/uploads", content=data, headers=JPEG).json()["upload"])
 
-    def status(look: str) -> int:
-        return client.post("/api/query", json={"like": [{"look": look}]}).status_code
+    def status(upload: str) -> int:
+        return client.post("/api/query", json={"like": [{"upload": upload}]}).status_code
 
-    first, second = show(70), show(71)
+    first, second = send(70), send(71)
     assert status(first) == 200  # so the second is the longest unused
-    third = show(72)
+    third = send(72)
     assert [status(one) for one in (first, second, third)] == [200, 410, 200]
     client = served(options=Options(remembered_seconds=0.2))
-    first = show(70)
+    first = send(70)
     time.sleep(0.3)
-    assert status(first) == 410 and "tll_index_uploads_remembered 0.0" in client.get("/metrics").text
+    assert (
+        status(first) == 410 and "tll_index_uploads_remembered 0.0" in client.get("/metrics").text
+    )
 
 
 def test_a_decoder_that_dies_costs_nobody_anything(client: httpx.Client) -> None:
     """Killed under the server, as the system does when memory runs out."""
-    client.post("/api/looks", content=encoded(noise(75), "PNG"), headers=JPEG)
+    client.post("/api/uploads", content=encoded(noise(75), "PNG"), headers=JPEG)
     for pid in decoders_of(os.getpid()):
         os.kill(pid, signal.SIGKILL)
-    answer = client.post("/api/looks", content=encoded(noise(76), "PNG"), headers=JPEG)
-    assert answer.status_code == 200
+    response = client.post("/api/uploads", content=encoded(noise(76), "PNG"), headers=JPEG)
+    assert response.status_code == 200
     lost = [line for line in client.get("/metrics").text.splitlines() if "lost" in line][-1]
     assert float(lost.split()[-1]) >= 1
 
@@ -129,7 +131,7 @@ def decoders_of(parent: int) -> list[int]:
             fields = (folder / "stat").read_text().rpartition(")")[2].split()
             if (
                 int(fields[1]) == parent
-                and b"indexer.decoding.decoder_process" in (folder / "cmdline").read_bytes()
+                and b"indexer.decoding" in (folder / "cmdline").read_bytes()
             ):
                 found.append(int(folder.name))
         except OSError:
