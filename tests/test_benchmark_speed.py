@@ -47,7 +47,13 @@ def speeds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
 def toy() -> Any:
     quick = sys.modules["benchmarks.speeds.sizes"].QUICK
     small = {"build_pictures": 12, "query_store": 50, "rounds": 2, "material_pictures": 0}
-    vectors = {"held_out": 4, "growth": (50, 300), "million": 300, "ten_millions": 300, "asks": 6}
+    vectors = {
+        "held_out": 4,
+        "growth": (50, 300),
+        "million": 300,
+        "ten_millions": 300,
+        "queries": 6,
+    }
     vectors |= {"choice": (60, 300)}
     return replace(quick, name="toy", **small, **vectors)
 
@@ -69,7 +75,7 @@ def material(made: Lens) -> tuple[Any, np.ndarray]:
     module = sys.modules["benchmarks.speeds.material"]
     features = np.random.default_rng(5).normal(size=(40, 16)).astype(np.float32)
     values = module.projected(made, features)
-    return module.PairData(made, values[:32], values[32:], "features"), features
+    return module.Material(made, values[:32], values[32:], "features"), features
 
 
 @pytest.mark.slow

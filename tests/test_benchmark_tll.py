@@ -83,7 +83,7 @@ def test_all_files_tell_the_same(
     assert {line.count("|") for line in lines if line.startswith("|")} == {header.count("|")}
 
     # What `tll-index eval` would say: nothing of the study's own, and no remembered projection.
-    options = TrainingOptions(**ours["options"])
+    options = TrainingOptions.of_record(ours["options"])
     material = load_pairs(data, "tiny", options=options)
     for seed, top2 in enumerate(ours["each_seed"]["top2"]):
         again = cross_validate(material, replace(options, seed=seed), count=FOLDS)
@@ -100,7 +100,7 @@ def test_all_files_tell_the_same(
             assert row["top_k"][1] == pytest.approx(row["mean"]["top2"], abs=2e-6)
             assert row["top_k"][4] == pytest.approx(row["mean"]["top5"], abs=2e-6)
     assert rows["plain"]["dimension"] == 16 and rows["pca"]["dimension"] == 8
-    assert ours["dimension"] == 8 and rows["hubs"]["dimension"] == 6
+    assert ours["dimension"] == 8 and rows["csls"]["dimension"] == 6
     assert len(ours["curves"]["loss"]) == len(ours["curves"]["top2"]) == 3
     assert ours["mean"]["top2"] > 0.2  # chance is 0.2 of 10 in a fold
 

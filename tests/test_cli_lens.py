@@ -180,7 +180,7 @@ def test_recipes_and_every_option(data: Path, tll_index: Cli) -> None:
     assert made["options"] == {name: value for name, (_, value) in chosen.items()}
     assert tll_index(*common, "--out", "paper.npz", "--pca", 8, "--epochs", 2).code == 0
     lens = Lens.load("paper.npz")
-    assert lens.provenance["options"] == replace(RECIPES["paper"], pca=8, epochs=2).as_dict()
+    assert lens.provenance["options"] == replace(RECIPES["paper"], pca=8, epochs=2).recorded()
     assert lens.relu and lens.dimension == 1024 and lens.csls is None
 
 

@@ -311,7 +311,7 @@ CURIOUS = """
 import sys, types
 from dataclasses import replace
 import tll_index
-from tll_index.engine import registry, backbones
+from tll_index.engine.backbones import network, registry
 
 class Provider(types.ModuleType):
     def load(self, spec, weights):
@@ -319,7 +319,7 @@ class Provider(types.ModuleType):
         hf_hub_download("somebody/network", "config.json")
 
 sys.modules["curious"] = Provider("curious")
-backbones.load_network(replace(registry.spec_of(registry.DEFAULT), provider="curious"), None)
+network.load_network(replace(registry.spec_of(registry.DEFAULT), provider="curious"), None)
 """
 
 
@@ -340,4 +340,4 @@ def test_one_door_to_onnxruntime() -> None:
         if isinstance(node, (ast.Import, ast.ImportFrom))
         and "onnxruntime" in (getattr(node, "module", None), *(name.name for name in node.names))
     }
-    assert guilty == {"privacy.py"}
+    assert guilty == {"core/privacy.py"}

@@ -136,7 +136,7 @@ def test_what_was_ignored_at_the_start_stays_ignored(here: Path) -> None:
     """`nohup`, and a job that a script puts into the background."""
     code = (
         "import os, signal, time\n"
-        "from tll_index import signals\n"
+        "from tll_index.core import signals\n"
         "signals.heed_early()\n"
         "with signals.heeded():\n"
         "    os.kill(os.getpid(), signal.SIGHUP)\n"
@@ -169,7 +169,7 @@ def test_a_shell_sees_which_signal_it_was(here: Path) -> None:
 def test_an_early_interrupt_is_quiet() -> None:
     code = (
         "import os, signal\n"
-        "from tll_index import signals\n"
+        "from tll_index.core import signals\n"
         "signals.heed_early()\n"
         "os.kill(os.getpid(), signal.SIGINT)\n"
     )
@@ -181,7 +181,7 @@ def test_an_early_interrupt_is_quiet() -> None:
 def test_a_second_signal_reaches_a_process_that_is_inside_a_library() -> None:
     code = (
         "import hashlib\n"
-        "from tll_index import signals\n"
+        "from tll_index.core import signals\n"
         "with signals.heeded():\n"
         "    print('ready', flush=True)\n"
         "    hashlib.pbkdf2_hmac('sha256', b'', b'', 1 << 30)\n"  # minutes, and Python is not asked
@@ -294,7 +294,7 @@ def test_no_file_takes_the_place_of_a_closed_stream(here: Path) -> None:
     """The catalog as descriptor 1 would get whatever a library prints."""
     code = (
         "import os\n"
-        "from tll_index import streams\n"
+        "from tll_index.core import streams\n"
         "streams.prepare()\n"
         "file = os.open('file', os.O_RDWR | os.O_CREAT)\n"
         "os.write(1, b'printed'); os.write(2, b'grumbled')\n"

@@ -21,7 +21,7 @@ def peers_vectors(laboratory: Laboratory) -> Finding:
     truth = laboratory.truth(count)
     queries = {
         "vectors": str(laboratory.vectors_file(count)),
-        "asks": str(laboratory.asks_file),
+        "queries": str(laboratory.asks_file),
         "last": truth.last.tolist(),
         "k": K,
         "target": TARGET,
@@ -58,7 +58,7 @@ def ours(laboratory: Laboratory, count: int, queries: dict[str, Any]) -> dict[st
     """The same figures of the tool's own store; and, as it sets itself, what a query takes."""
     known = measured(laboratory, count)
     store = str(known.filled.path)
-    as_set = apart("ours:ask", store=store, queries=queries["asks"], k=K, memory=MEMORY).result
+    as_set = apart("ours:ask", store=store, queries=queries["queries"], k=K, memory=MEMORY).result
     return {
         "build_seconds": known.build["seconds"],
         "bytes_per_vector": known.build["index_bytes"] / count,

@@ -58,7 +58,7 @@ def measured(laboratory: Laboratory, count: int) -> Measured:
         arguments = {"store": str(filled.path), "memory": MEMORY}
         laboratory.progress.note(f"the index of {count:,} vectors")
         built, limit = in_limits(filled, "ours:build_index", arguments)
-        queries = {"asks": str(laboratory.asks_file), "k": K}
+        queries = {"queries": str(laboratory.asks_file), "k": K}
         laboratory.progress.note(f"asking {count:,} vectors")
         asked, limit = in_limits(filled, "ours:ask", {**arguments, **queries})
         recall = laboratory.truth(count).recall(asked.result["found"])

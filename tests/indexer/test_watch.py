@@ -70,7 +70,7 @@ class Heard(Listener):
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watching, "QUIET_SECONDS", 0.1)
-    monkeypatch.setattr(watching, "_LOOK", 0.1)
+    monkeypatch.setattr(watching, "_WAKES", 0.1)
     monkeypatch.setattr(watching, "_BUSY", 0.1)
     monkeypatch.setattr(watching, "_FIRST_REST", 0.1)
 

@@ -195,7 +195,7 @@ def test_stores_without_words_say_what_to_build(here: Path) -> None:
     build(["photos"], store="tiny", recipe=Recipe("tiny"))
     build(["photos"], store="clip", recipe=Recipe(VIT))
     for name, match in (
-        ("tiny", r"tiny knows no words; .*clip_rn50x4.*--text --backbone clip_rn50x4"),
+        ("tiny", r"tiny reads no texts; .*clip_rn50x4.*--text --backbone clip_rn50x4"),
         ("clip", rf"was built without --text; .*--text --backbone {VIT} --store NEW"),
     ):
         with Store.open(name) as store:
@@ -204,7 +204,7 @@ def test_stores_without_words_say_what_to_build(here: Path) -> None:
             assert store.info()["words"] is None
         with pytest.raises(UsageError, match=match):
             build(["photos"], store=name, recipe=Recipe(text=True))
-    with pytest.raises(UsageError, match="tiny knows no words"):
+    with pytest.raises(UsageError, match="tiny reads no texts"):
         build(["photos"], store="new", recipe=Recipe("tiny", text=True))
     assert not (here / "new/store.json").exists()
     with pytest.raises(WeightsError, match=f"the weights of {RESNET} are not here"):
@@ -228,7 +228,7 @@ def test_auto_takes_a_backbone_that_knows_words(here: Path, home: Path) -> None:
             },
         }
     (home / "weights" / f"{VIT}.safetensors").unlink()
-    with pytest.raises(UsageError, match="no weights of a backbone that knows words"):
+    with pytest.raises(UsageError, match="no weights of a backbone that reads texts"):
         build(["photos"], store="new", recipe=Recipe(text=True))
 
 
@@ -285,7 +285,7 @@ def test_the_command_says_what_to_build(here: Path, tll_index: Callable[..., Res
     for arguments in (("query", "--text", "a door"), ("build", "--text")):
         said = tll_index(*arguments)
         assert said.code == 2 and len(said.err.splitlines()) == 1
-        assert "knows no words" in said.err and "--text --backbone clip_rn50x4" in said.err
+        assert "reads no texts" in said.err and "--text --backbone clip_rn50x4" in said.err
 
 
 # -- kept in step -----------------------------------------------------------------
