@@ -342,11 +342,14 @@ def test_ctrl_c_in_training_keeps_the_best_epoch(
     assert scored(tll_index("eval", data, "--split", "all", "--lens", "my.npz", "--json"))
 
 
-def test_ctrl_c_in_cross_validation_keeps_the_lens(
-    data: Path, spawn: Spawn, interrupt: Callable[..., tuple[int, str, str]]
-) -> None:
+def test_ctrl_c_in_cross_validation_keeps_the_lens(data: Path, spawn: Spawn) -> None:
     process = spawn("train", data, "--out", "my.npz", *SMALL, "--epochs", 400, "--json")
-    code, out, err = interrupt(process, b"fold 1 of 5")
+    while not Path("my.npz").exists():  # it is written before the folds begin
+        assert process.poll() is None
+        time.sleep(0.002)
+    process.send_signal(signal.SIGINT)
+    told, said = process.communicate(timeout=300)
+    code, out, err = process.returncode, os.fsdecode(told), os.fsdecode(said)
     assert code == 130 and "Traceback" not in err
     assert "stopped; the lens in my.npz is whole, but not cross-validated\n" in err
     facts = json.loads(out)
