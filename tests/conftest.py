@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, settings
 from threadpoolctl import threadpool_limits
 
 import tiny
+import user_home
 from tll_index.cli import main
 
 if TYPE_CHECKING:
@@ -27,8 +28,11 @@ if TYPE_CHECKING:
 # cores: where tests run side by side, that would be half of all computing.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-# A machine that others use as well may take any time over an example.
-settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A machine that others use as well may take any time over an example. One that fails is printed
+# with the line that repeats it.
+settings.register_profile(
+    "busy", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("busy")
 
 # A shell that puts the tests into the background makes them deaf to Ctrl-C, and their children.
@@ -51,25 +55,14 @@ class Rooms:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Rooms())
+    if not hasattr(config, "workerinput"):  # xdist's workers get what this process has
+        config.pluginmanager.register(user_home.UserHome())
 
 
 def of_all_workers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that the temporary folders of all processes of the tests are in."""
     own = tmp_path_factory.getbasetemp()  # of one of xdist's workers, where there are several
     return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
-
-
-@pytest.fixture(scope="session", autouse=True)
-def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A home folder that is empty at first: what is in a developer's changes no test, and no test
-    writes there. It is one for all tests, since matplotlib lists all fonts anew for each."""
-    (folder := of_all_workers(tmp_path_factory) / "user").mkdir(exist_ok=True)
-    with pytest.MonkeyPatch.context() as patch:
-        for name in list(os.environ):
-            if name.startswith(("XDG_", "AWS_")):
-                patch.delenv(name)
-        patch.setenv("HOME", str(folder))
-        yield
 
 
 @pytest.fixture(scope="session")
