@@ -18,6 +18,7 @@ import click
 import pytest
 from PIL import Image
 
+import tiny
 from conftest import Result
 from pictures import encoded, fill_folder, noise, png_claiming
 from tll_index import commands
@@ -360,8 +361,7 @@ def test_debug_shows_the_traceback(photos: list[Path], tll_index: Cli, spawn: Sp
 
 
 def test_a_closed_pipe_is_no_error(photos: list[Path]) -> None:
-    here = Path(__file__).parent
-    tool = shlex.join([sys.executable, str(here / "tiny.py")])
+    tool = shlex.join([sys.executable, tiny.__file__])
     command = f"{tool} query --sample 8 --json | head -n 1"
     ended = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True
@@ -389,7 +389,7 @@ def test_a_folder_that_can_be_listed_but_not_entered(
 
 def shell(command: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
     """Run a shell command in which `$T` is the command line with the tiny backbone."""
-    tool = shlex.join([sys.executable, str(Path(__file__).parent / "tiny.py")])
+    tool = shlex.join([sys.executable, tiny.__file__])
     return subprocess.run(
         ["bash", "-c", f'tool() {{ {tool} "$@"; }}; {command}'],
         env={**os.environ, "T": "tool"},

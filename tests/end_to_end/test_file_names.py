@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import tiny
 from conftest import Result
 from pictures import encoded, noise
 
@@ -127,7 +128,7 @@ def test_asking_by_any_name(
     # As in a shell; and in a locale that knows none of these characters.
     shell = 'find . -type f -print0 | xargs -0 "$@" query -k 1 -0 --include-self --'
     found = subprocess.run(
-        ["bash", "-c", shell, "bash", sys.executable, Path(__file__).parent / "tiny.py"],
+        ["bash", "-c", shell, "bash", sys.executable, tiny.__file__],
         capture_output=True,
         env={**os.environ, "LC_ALL": "C", "TLL_STORE": "../.tll-index"},
     )

@@ -20,7 +20,7 @@ from tll_index.core.errors import DecoderFailedError, PictureError, TooLargePict
 from tll_index.engine.images.decode import Geometry, Limits, decode
 from tll_index.indexer.decoding.decoder_process import Decoder
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 GEOMETRY = Geometry(32, "squash")
 GOOD = encoded(noise(1), "PNG")
 

@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
-from conftest import HERE, Result
+import tiny
+from conftest import Result
 from pictures import fill_folder
 from tll_index import Recipe, build
 
 Run = Callable[..., Result]
-TLL = f'tll() {{ {shlex.quote(sys.executable)} {shlex.quote(str(HERE / "tiny.py"))} "$@"; }}'
+TLL = f'tll() {{ {shlex.quote(sys.executable)} {shlex.quote(tiny.__file__)} "$@"; }}'
 
 
 @pytest.fixture

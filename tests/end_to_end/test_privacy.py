@@ -22,7 +22,7 @@ from pictures import fill_folder, noise
 from tll_index.core import privacy
 from wiretap import Tapped, python, run, tapped
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 OWN = "home/.local/share/tll-index"
 """Where a user's weights, lenses and cache are on Linux, by default."""
 EXPECTED = (
@@ -228,7 +228,7 @@ def ask(url: str) -> None:
             assert answer.headers["content-security-policy"].startswith("default-src 'none'")
             if "html" in answer.headers["content-type"]:
                 assert loaded_by(answer.text) == set()
-        upload = Path(__file__).parent.parent / "docs/images/page_phone.jpg"
+        upload = ROOT / "docs/images/page_phone.jpg"
         kind = {"content-type": "image/jpeg"}
         found = client.post("api/query", content=upload.read_bytes(), headers=kind)
         assert found.status_code == 200, found.text

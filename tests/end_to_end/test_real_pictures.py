@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tll_index import Recipe, Store, build
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_gallery_families_find_each_other(here: Path) -> None:

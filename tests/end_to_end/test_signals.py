@@ -25,7 +25,7 @@ Process = "subprocess.Popen[bytes]"
 
 ENTRY = f"""
 import sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
+sys.path.insert(0, {str(Path(tiny.__file__).parent)!r})
 from tll_index.core.signals import heed_early
 import tiny
 tiny.install()

@@ -94,7 +94,8 @@ def test_a_clone_of_any_name(clone: Clone, tmp_path: Path) -> None:
     assert (clone.folder / "site/index.html").is_file()
     assert package_of(clone, elsewhere) == clone.folder
     assert works(clone, elsewhere)
-    clone.run(clone.python, "-m", "pytest", "tests/test_wording.py")  # pytest finds its way, too
+    # pytest finds its way, too
+    clone.run(clone.python, "-m", "pytest", "tests/core/test_wording.py")
     clone.uninstall()
 
     clone.install()

@@ -9,7 +9,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-NOTEBOOK = Path(__file__).resolve().parent.parent / "examples/tour.ipynb"
+NOTEBOOK = Path(__file__).resolve().parents[2] / "examples/tour.ipynb"
 
 
 def shown(cell: Any, kind: str) -> list[str]:

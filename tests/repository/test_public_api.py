@@ -14,7 +14,7 @@ import pytest
 import tll_index
 from tll_index.core import errors
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 API = (ROOT / "docs/api.md").read_text()
 PUBLIC = [name for name in tll_index.__all__ if not name.startswith("_")]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -12,7 +12,7 @@ import pytest
 
 import tll_index
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ("commands", "core", "engine", "indexer", "rendering", "web")
 
 

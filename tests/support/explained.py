@@ -1,4 +1,4 @@
-"""What tests of `reasons` share: two pictures of random numbers, compared by a backbone."""
+"""What tests of `explain` share: two pictures of random numbers, compared by a backbone."""
 
 from __future__ import annotations
 
@@ -21,6 +21,6 @@ def of_noise(backbone: str, **options: object) -> Explanation:
         for name in "ab"
     )
     found = explain(embedder, a, b, settings=load_settings())
-    looks = embedder.embed(np.stack([a.picture.pixels, b.picture.pixels]))
-    assert abs(found.cosine - looks[0] @ looks[1]) < 1e-5
+    vectors = embedder.embed(np.stack([a.picture.pixels, b.picture.pixels]))
+    assert abs(found.cosine - vectors[0] @ vectors[1]) < 1e-5
     return found

@@ -1,7 +1,7 @@
 """What a store answers, written down so that it can be held against what one answered earlier.
 
-Used by `data/old_stores/make.py`, which records, and by `test_old_stores.py`, which compares. Both
-speak to a store only as a user does: through the command line and the names of `tll_index`.
+Used by `tests/data/old_stores/make.py`, which records, and by `test_old_stores.py`, which compares.
+Both speak to a store only as a user does: through the command line and the names of `tll_index`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 
 from tll_index import Store, verify
 
-DATA = Path(__file__).parent / "data/old_stores"
+DATA = Path(__file__).parent.parent / "data/old_stores"
 STORE = "store"
 """Name of a store's folder, beside that of its pictures."""
 HITS = 8

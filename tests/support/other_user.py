@@ -26,7 +26,7 @@ UID = 54321
 """Nobody's: it is in no list of users."""
 
 HERE = Path(__file__).parent
-_NEEDED = (sys.base_prefix, sys.prefix, os.fspath(HERE.parent))
+_NEEDED = (sys.base_prefix, sys.prefix, os.fspath(HERE.parent.parent))
 """What its Python must read."""
 
 

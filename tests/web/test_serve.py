@@ -17,9 +17,9 @@ from typing import Any
 import httpx
 import pytest
 
+import tiny
 from pictures import noise
 
-HERE = Path(__file__).parent.parent
 Spawn = Callable[..., "subprocess.Popen[bytes]"]
 
 
@@ -130,7 +130,7 @@ def test_a_short_token_in_the_environment(
 def test_without_the_extra(photos: list[Path], here: Path) -> None:
     (here / "fastapi.py").write_text("raise ModuleNotFoundError('no', name='fastapi')")
     process = subprocess.run(
-        [sys.executable, HERE / "tiny.py", "serve", "--port", "0"],
+        [sys.executable, tiny.__file__, "serve", "--port", "0"],
         env={**os.environ, "PYTHONPATH": f"{here}:{os.environ.get('PYTHONPATH', '')}"},
         capture_output=True,
         text=True,

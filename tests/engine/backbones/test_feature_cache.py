@@ -30,7 +30,7 @@ from tll_index.engine.backbones.registry import register
 from tll_index.engine.images.decode import decode
 from tll_index.rendering.progress import Bars
 
-TESTS = Path(__file__).resolve().parent.parent
+SUPPORT = Path(tiny.__file__).parent
 
 
 class Heard(Progress):
@@ -343,7 +343,7 @@ def started(folder: Path) -> subprocess.Popen[str]:
     """`gather` of all pictures in `folder`, in a process of its own."""
     return subprocess.Popen(
         [sys.executable, "-c", SCRIPT, str(folder)],
-        env={**os.environ, "PYTHONPATH": f"{TESTS}:{os.environ.get('PYTHONPATH', '')}"},
+        env={**os.environ, "PYTHONPATH": f"{SUPPORT}:{os.environ.get('PYTHONPATH', '')}"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

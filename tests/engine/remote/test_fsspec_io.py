@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from served import Website, website
+from remote_hosts import Website, website
 from tll_index.core.errors import (
     AddressError,
     EmptyPictureError,

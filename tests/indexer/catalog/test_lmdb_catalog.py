@@ -260,7 +260,7 @@ def test_it_grew_elsewhere_while_open_here(tmp_path: Path) -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[2])\n"
         "from pathlib import Path\n"
-        "from test_catalog import Catalog, add\n"
+        "from test_lmdb_catalog import Catalog, add\n"
         "catalog = Catalog(Path(sys.argv[1]), b'/')\n"
         "for n in range(30): catalog.write(lambda w: add(w, b'/p/%d.png' % n, n, 1 << 20))\n"
     )

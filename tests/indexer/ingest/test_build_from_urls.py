@@ -14,7 +14,7 @@ import pytest
 
 from conftest import Result
 from pictures import encoded, fill_folder, noise
-from served import Website, s3, website
+from remote_hosts import Website, s3, website
 from tll_index import BuildReport, Recipe, Store, build
 from tll_index.core.errors import MissingPictureError, TllError, UsageError
 from tll_index.engine.remote import fsspec_io as remote

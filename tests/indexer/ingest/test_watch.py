@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+import tiny
 from conftest import the_store
 from pictures import encoded, fill_folder, noise
 from tll_index import BuildReport, Listener, Recipe, Store, build, watch
@@ -375,7 +376,7 @@ def test_where_the_system_cannot_listen(here: Path) -> None:
     fill_folder(here / "photos", 1)
     code = f"""
 import sys
-sys.path.insert(0, {str(Path(__file__).parent.parent)!r})
+sys.path.insert(0, {str(Path(tiny.__file__).parent)!r})
 import tiny
 tiny.install()
 from tll_index.indexer.ingest import watch as watching

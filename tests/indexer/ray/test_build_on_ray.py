@@ -45,7 +45,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 TINY = Recipe(backbone="tiny")
 BATCH = 4
 BLOCK = 2 * BATCH
-HERE = Path(__file__).parent.parent
+SUPPORT = Path(tiny.__file__).parent
 
 
 @dataclass
@@ -78,7 +78,7 @@ def nodes() -> Iterator[Nodes]:
     patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     patch.setenv("TLL_HOME", f"{folder}/home")
     patch.setenv("TLL_RUNTIME", "torch")
-    patch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]))
+    patch.setenv("PYTHONPATH", os.pathsep.join([str(SUPPORT), os.environ.get("PYTHONPATH", "")]))
     from ray.cluster_utils import Cluster
 
     cluster = Cluster()
@@ -355,7 +355,7 @@ def test_on_this_machine_alone(
 ) -> None:
     fill_folder(here / "photos", 160)
     environment = with_job(job)
-    environment["PYTHONPATH"] = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
+    environment["PYTHONPATH"] = os.pathsep.join([str(SUPPORT), os.environ.get("PYTHONPATH", "")])
     environment["TMPDIR"] = folder = tempfile.mkdtemp(prefix="t-", dir="/tmp")
     process = spawn("build", "photos", *OPTIONS, env=environment)
     until(lambda: len(passes(log)) >= 5)

@@ -17,8 +17,9 @@ import open_clip
 import pytest
 import torch
 
+import clips
 from clips import JOINT, RESNET, VIT, install, random_network, write_weights
-from conftest import HERE, Result
+from conftest import Result
 from pictures import fill_folder
 from tll_index import Recipe, Store, backup, build, forget, merge, repair, verify
 from tll_index.core.config import Settings
@@ -35,7 +36,7 @@ from tll_index.indexer.vector_index.faiss_file import glance
 pytestmark = pytest.mark.usefixtures("by_torch")
 
 STORE = Path(".tll-index")
-CLI = HERE / "clips.py"
+CLI = clips.__file__
 COUNT = 12
 
 

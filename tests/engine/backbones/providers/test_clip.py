@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-import why
+import explained
 from clips import NAMES, RESNET, VIT, install, pixels_for, random_network, write_weights
 from tll_index import load_backbone
 from tll_index.core.config import load_settings
@@ -109,5 +109,5 @@ def test_missing_weights_say_how_to_get_them() -> None:
 def test_why_is_asked_with_masks(name: str, home: Path) -> None:
     """The joint embedding is of the whole picture."""
     write_weights(random_network(name), home / "weights" / f"{name}.safetensors")
-    found = why.of_noise(name)
+    found = explained.of_noise(name)
     assert found.method == "mask" and found.heatmap_a.shape == (7, 7) and found.heatmap_b.std() > 0

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional
 
-import why
+import explained
 from tll_index import load_backbone
 from tll_index.core.errors import WeightsError
 from tll_index.engine.backbones.backbone import normalised
@@ -192,5 +192,5 @@ def test_never_a_partly_random_network(tensors: Tensors, tmp_path: Path) -> None
 
 
 def test_why_is_asked_with_masks(file: Path) -> None:
-    found = why.of_noise("facenet", weights=file)
+    found = explained.of_noise("facenet", weights=file)
     assert found.method == "mask" and min(found.heatmap_a.std(), found.heatmap_b.std()) > 0

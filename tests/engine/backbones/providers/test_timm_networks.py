@@ -17,7 +17,7 @@ import torchvision
 from safetensors.torch import save_file
 from torchvision.models.resnet import Bottleneck, ResNet
 
-import why
+import explained
 from tll_index import load_backbone
 from tll_index.core.errors import WeightsError
 from tll_index.engine.backbones.backbone import normalised
@@ -339,7 +339,7 @@ def test_a_resnets_dimension_is_its_four_stages() -> None:
 )
 def test_why_is_a_sum_where_all_layers_have_places(name: str, method: str, home: Path) -> None:
     saved(random_network(name).state_dict(), home / "weights" / f"{name}.safetensors")
-    found = why.of_noise(name)
+    found = explained.of_noise(name)
     assert found.method == method and min(found.heatmap_a.std(), found.heatmap_b.std()) > 0
     if method == "sum":
         assert abs(found.heatmap_a.sum(dtype=np.float64) - found.cosine) < 1e-5

@@ -304,7 +304,7 @@ def test_reasons_are_the_truth() -> None:
 )
 def test_without_an_extra_it_says_what_to_install(missing: str, make: str, said: str) -> None:
     code = (
-        f"import sys; sys.modules[{missing!r}] = None; sys.path.insert(0, 'tests')\n"
+        f"import sys; sys.modules[{missing!r}] = None; sys.path.insert(0, 'tests/support')\n"
         "import numpy as np; from pictures import noise; from tiffs import *\n"
         "from tll_index.engine.images.decode import Geometry, decode\n"
         f"decode({make}, Geometry(16))"

@@ -13,7 +13,7 @@ from PIL import Image
 from pictures import encoded
 from tll_index import Recipe, build, dupes
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[4]
 PICTURES = 3
 
 Kinds = dict[str, Callable[[np.random.Generator, int], list[Image.Image]]]
