@@ -12,7 +12,7 @@ from lookalikes import pairs as made_up
 from pictures import fill_folder
 from tll_index.engine.lens.lens import Lens
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)

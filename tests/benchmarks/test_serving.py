@@ -14,18 +14,18 @@ from tll_index import Recipe, build
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
 def serving(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The benchmark, whose processes know the tiny network."""
     monkeypatch.syspath_prepend(ROOT)
-    folders = (ROOT / "tests", ROOT, os.environ.get("PYTHONPATH", ""))
+    folders = (ROOT / "tests/support", ROOT, os.environ.get("PYTHONPATH", ""))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, folders)))
     import benchmarks.serving
 
-    monkeypatch.setattr(benchmarks.serving, "SERVE", (str(ROOT / "tests/tiny.py"), "serve"))
+    monkeypatch.setattr(benchmarks.serving, "SERVE", (str(ROOT / "tests/support/tiny.py"), "serve"))
     monkeypatch.setattr(benchmarks.serving, "CROWD", ("-c", CROWD))
     monkeypatch.setattr(benchmarks.serving, "ROUNDS", 1)
     return benchmarks.serving

@@ -21,7 +21,7 @@ from tll_index.engine.lens.embedder import load_embedder
 from tll_index.engine.lens.lens import Lens
 from tll_index.engine.search.normalize import unit
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 EVERY = (
     *("model", "build", "memory", "nothing_to_do", "help", "cold_query", "warm_query", "shrink"),
     *("choice", "vectors_1m", "vectors_10m", "growth", "peers_vectors", "peers_images"),

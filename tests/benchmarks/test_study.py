@@ -30,7 +30,7 @@ from tll_index.engine.lens.trainer import train_lens
 
 pytestmark = pytest.mark.usefixtures("by_torch")
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PAIRS, TEST = 44, 6
 QUICK = ("--epochs", "3", "--classifier-pairs", "12", "--classifier-epochs", "2", "1", "1")
 Study = Callable[..., tuple[int, str, str]]

@@ -18,7 +18,7 @@ from pictures import noise
 from tll_index.engine.lens.experiment import cross_validate, load_pairs
 from tll_index.engine.lens.options import TrainingOptions
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SMALL = {"pca": 8, "outputs": 6, "batch": 0, "epochs": 3}
 PAIRS, UNLABELLED, FOLDS, SEEDS = 30, 8, 3, 2
 

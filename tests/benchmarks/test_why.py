@@ -14,7 +14,7 @@ from pictures import noise
 
 pytestmark = pytest.mark.usefixtures("one_thread", "by_torch")
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
