@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Result
-from tll_index.core.errors import (
-    UsageError,
-)
+from tll_index.core.errors import UsageError
 from tll_index.core.location import Milvus, located
 
 

@@ -16,17 +16,10 @@ from milvus_server import Served
 from pictures import fill_folder, noise
 from queries import hits_of
 from tll_index import Recipe, Store, build, forget
-from tll_index.core.errors import (
-    StoreError,
-    StoreMismatchError,
-    UsageError,
-)
+from tll_index.core.errors import StoreError, StoreMismatchError, UsageError
 from tll_index.core.location import Milvus, located
 from tll_index.indexer.backends.milvus.connection import connect
-from tll_index.indexer.backends.milvus.schema import (
-    Names,
-    notes_shape,
-)
+from tll_index.indexer.backends.milvus.schema import Names, notes_shape
 from tll_index.indexer.store.resolve import folder_in_use
 
 TINY = Recipe("tiny")

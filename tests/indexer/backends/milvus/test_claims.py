@@ -13,16 +13,11 @@ from milvus_server import Served
 from pictures import fill_folder
 from queries import hits_of
 from tll_index import Recipe, build
-from tll_index.core.errors import (
-    StoreBusyError,
-)
+from tll_index.core.errors import StoreBusyError
 from tll_index.core.location import located
 from tll_index.indexer.backends.milvus.claims import claimed
 from tll_index.indexer.backends.milvus.connection import connect
-from tll_index.indexer.backends.milvus.schema import (
-    Names,
-    note_row,
-)
+from tll_index.indexer.backends.milvus.schema import Names, note_row
 from tll_index.indexer.store.resolve import only_writer
 
 TINY = Recipe("tiny")

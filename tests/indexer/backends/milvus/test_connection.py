@@ -15,11 +15,7 @@ from conftest import Result
 from milvus_server import Served, milvus, self_signed
 from pictures import fill_folder, noise
 from tll_index import Recipe, Store, build
-from tll_index.core.errors import (
-    NoStoreError,
-    TllError,
-    UsageError,
-)
+from tll_index.core.errors import NoStoreError, TllError, UsageError
 from tll_index.core.location import located
 from tll_index.indexer.backends.milvus.connection import connect
 

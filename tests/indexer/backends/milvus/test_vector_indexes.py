@@ -11,9 +11,7 @@ from pictures import fill_folder, noise
 from queries import hits_of
 from tll_index import Recipe, Store, build
 from tll_index.core.config import load_settings
-from tll_index.core.errors import (
-    UsageError,
-)
+from tll_index.core.errors import UsageError
 
 TINY = Recipe("tiny")
 
