@@ -1,8 +1,7 @@
-"""train, eval and submit as people meet them, with the tiny backbone and drawn pictures."""
+"""train as people meet it, with the tiny backbone and drawn pictures; a store with its lens."""
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import signal
@@ -11,94 +10,25 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import tiny
 from conftest import Result
-from pictures import fill_folder, noise
+from pictures import fill_folder
 from tll_index.commands.train import train
 from tll_index.core.config import load_settings
 from tll_index.engine.backbones.registry import DEFAULT
-from tll_index.engine.evaluation.metrics import evaluate_pairs
 from tll_index.engine.evaluation.tll import read_pairs
-from tll_index.engine.images.decode import decode
-from tll_index.engine.images.file_bytes import read_bytes
 from tll_index.engine.lens.embedder import load_embedder
 from tll_index.engine.lens.lens import Lens
 from tll_index.engine.lens.options import RECIPES, TrainingOptions
+from training import PAIRS, SMALL, UNPAIRED, one_line, pixels, scored
 
 Cli = Callable[..., Result]
+
 Spawn = Callable[..., "subprocess.Popen[bytes]"]
-
-PAIRS, UNPAIRED, OFFERED = 24, 6, 5
-SMALL = ("--backbone", "tiny", "--pca", 8, "--outputs", 4, "--epochs", 2)
-KEYS = ["pairs", "top1", "top2", "top5", "top2_ci95", "mrr", "recall_at_1", "recall_at_5"]
-KEYS += ["recall_at_10", "backbone", "lens"]
-
-
-def write_csv(path: Path, rows: list[list[str]]) -> None:
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows(rows)
-
-
-@pytest.fixture
-def data(here: Path) -> Path:
-    """A folder in Kaggle's layout, whose right pictures show through that they were left ones."""
-    root = here / "data"
-    for split, first, count in (("train", 0, PAIRS), ("test", 100, UNPAIRED)):
-        for side in ("left", "right"):
-            (root / split / side).mkdir(parents=True)
-        for seed in range(first, first + count):
-            noise(seed).save(root / split / f"left/l{seed}.png")
-            mixed = Image.blend(noise(seed), noise(1000 + seed), 0.6)
-            mixed.save(root / split / f"right/r{seed}.png")
-    pairs = [[f"l{seed}", f"r{seed}"] for seed in range(PAIRS)]
-    write_csv(root / "train.csv", [["left", "right"], *pairs])
-    header = ["left", *(f"c{number}" for number in range(OFFERED))]
-    lists, sample = [header], [header]
-    for seed in range(100, 100 + UNPAIRED):
-        offered = [f"r{100 + (seed + step) % UNPAIRED}" for step in range(OFFERED)]
-        lists.append([f"l{seed}", *offered])
-        sample.append([f"l{seed}", *(["0.5"] * OFFERED)])
-    write_csv(root / "test_candidates.csv", lists)
-    write_csv(root / "sample-submission.csv", sample)
-    return root
-
-
-@pytest.fixture
-def lens(data: Path, tll_index: Cli, here: Path) -> Path:
-    """A lens of the pairs, with a hub penalty."""
-    assert tll_index("train", data, "--out", "my.npz", *SMALL, "--folds", 0, "-q").code == 0
-    return here / "my.npz"
-
-
-def one_line(result: Result, code: int) -> str:
-    """The only line of a failure."""
-    assert result.code == code, result
-    assert "Traceback" not in result.err and result.err.count("\n") == 1, result.err
-    assert result.err.startswith("tll-index: ")
-    return result.err.strip()
-
-
-def scored(result: Result) -> dict[str, Any]:
-    """What `eval --json` printed."""
-    assert result.code == 0, result
-    assert result.out.count("\n") == 1
-    facts: dict[str, Any] = json.loads(result.out)
-    assert list(facts) == KEYS
-    return facts
-
-
-def pixels(*paths: Path) -> np.ndarray:
-    """(n, size, size, 3): what the tiny backbone is shown of pictures."""
-    return np.stack([decode(read_bytes(path), tiny.SPEC.geometry).pixels for path in paths])
-
-
-# train
 
 
 def test_train_writes_a_lens_and_says_how_good_it_is(data: Path, tll_index: Cli) -> None:
@@ -214,9 +144,6 @@ def test_features_are_extracted_once(
     assert not (here / "log").exists()
 
 
-# What train refuses
-
-
 def test_options_that_make_no_sense(data: Path, tll_index: Cli, here: Path) -> None:
     for more, message in [
         (("--pca", -1), "pca is -1; it must be 0 to"),
@@ -295,14 +222,11 @@ def test_too_few_pairs_for_the_folds(data: Path, tll_index: Cli) -> None:
     assert Lens.load("my.npz").trained
 
 
-# Ctrl-C
-
-
-def read_until(process: subprocess.Popen[bytes], words: bytes) -> bytes:
-    """Standard error up to `words`."""
+def read_until(process: subprocess.Popen[bytes], text: bytes) -> bytes:
+    """Standard error up to `text`."""
     assert process.stderr is not None
     seen = b""
-    while words not in seen:
+    while text not in seen:
         some = os.read(process.stderr.fileno(), 4096)
         assert some, seen
         seen += some
@@ -315,10 +239,10 @@ def interrupt() -> Iterator[Callable[..., tuple[int, str, str]]]:
     processes = []
 
     def run(
-        process: subprocess.Popen[bytes], words: bytes, seconds: float = 0
+        process: subprocess.Popen[bytes], text: bytes, seconds: float = 0
     ) -> tuple[int, str, str]:
         processes.append(process)
-        read_until(process, words)
+        read_until(process, text)
         time.sleep(seconds)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
@@ -378,241 +302,18 @@ def test_ctrl_c_while_pictures_are_looked_at(
     assert not (here / "my.npz").exists() and not (here / "s.csv").exists()
 
 
-# eval
-
-
-def test_eval_by_cross_validation(data: Path, lens: Path, tll_index: Cli) -> None:
-    common = ("eval", data, "--lens", lens, "--json", "-q")
-    facts = scored(tll_index(*common))
-    assert facts["pairs"] == PAIRS and facts["backbone"] == "tiny"
-    assert facts["lens"] == f"cross-validated, 5 folds, options of {lens}"
-    assert facts["top2_ci95"][0] <= facts["top2"] <= facts["top2_ci95"][1]
-    trained = tll_index("train", data, "--out", "b.npz", *SMALL, "--seed", 4, "-q", "--json")
-    judged = json.loads(trained.out)["cross_validation"]
-    assert scored(tll_index("eval", data, "--lens", "b.npz", "--json"))["top2"] == judged["top2"]
-    three = scored(tll_index(*common, "--folds", 3))
-    assert three["lens"].startswith("cross-validated, 3 folds") and three["top2"] != facts["top2"]
-    assert scored(tll_index(*common, "--folds", 3, "--seed", 8))["mrr"] != three["mrr"]
-
-
-def test_eval_with_a_recipe(data: Path, tll_index: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    small = replace(RECIPES["paper"], pca=8, outputs=6, epochs=2)
-    monkeypatch.setitem(RECIPES, "paper", small)
-    result = tll_index("eval", data, "--backbone", "tiny", "--recipe", "paper", "--json")
-    assert scored(result)["lens"] == "cross-validated, 5 folds, recipe paper"
-    message = one_line(tll_index("eval", data, "--backbone", "tiny", "-q"), 2)
-    assert "PCA can't keep 384 dimensions" in message
-
-
-def test_eval_of_all_pairs(data: Path, lens: Path, tll_index: Cli, home: Path) -> None:
-    common = ("eval", data, "--split", "all", "--json", "-q")
-    given = tll_index(*common, "--lens", lens)
-    assert scored(given)["lens"] == str(lens)
-    assert scored(tll_index(*common, "--lens", "none", "--backbone", "tiny"))["lens"] == "none"
-    assert scored(tll_index(*common, "--backbone", "tiny"))["lens"] == "none"
-    own = home / "lenses/tiny.npz"
-    own.parent.mkdir()
-    own.write_bytes(lens.read_bytes())
-    found = scored(tll_index(*common, "--backbone", "tiny"))
-    assert found == {**scored(given), "lens": str(own)}
-
-
-def test_the_shipped_lens_is_called_so(
-    data: Path, lens: Path, tll_index: Cli, here: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (here / "engine/lens/shipped").mkdir(parents=True)
-    lens.rename(here / "engine/lens/shipped/tiny.npz")
-    monkeypatch.setattr("tll_index.engine.lens.lens.__file__", str(here / "engine/lens/lens.py"))
-    facts = scored(tll_index("eval", data, "--split", "all", "--backbone", "tiny", "--json"))
-    assert (
-        facts["lens"] == f"shipped sha256:{Lens.load('engine/lens/shipped/tiny.npz').digest[:12]}"
-    )
-
-
-def test_eval_notes_the_lens_s_own_pairs(data: Path, lens: Path, tll_index: Cli) -> None:
-    common = ("eval", data, "--split", "all", "--lens", lens)
-    note = "the lens was trained on these very pairs"
-    assert note in tll_index(*common).err
-    assert note not in tll_index("eval", data, "--lens", lens).err
-    rows = (data / "train.csv").read_text().splitlines()
-    (data / "train.csv").write_text("\n".join(rows[:-1]))
-    assert note not in tll_index(*common).err
-
-
-def test_eval_of_plain_cosine(data: Path, tll_index: Cli) -> None:
-    """Fold by fold, so that it has as many foils as the lenses that it is compared with."""
-    common = ("eval", data, "--backbone", "tiny", "--lens", "none", "--json")
-    by_folds, of_all = scored(tll_index(*common)), scored(tll_index(*common, "--split", "all"))
-    assert by_folds["lens"] == of_all["lens"] == "none"
-    assert by_folds["recall_at_5"] == of_all["recall_at_5"]
-    assert by_folds["top2"] > of_all["top2"]  # among 5 candidates, not 20
-
-
-def test_eval_table(data: Path, lens: Path, tll_index: Cli) -> None:
-    result = tll_index("eval", data, "--split", "all", "--lens", "my.npz", "-q")
-    lines = result.out.splitlines()
-    words = ["pairs", "top-1", "top-2", "top-5", "MRR", "recall@1", "recall@5", "recall@10"]
-    assert [line.split()[0] for line in lines] == [*words, "backbone", "lens"]
-    assert lines[0] == "pairs     24" and lines[-1] == "lens      my.npz"
-    assert "(95% interval 0." in lines[2]
-
-
-def test_eval_of_candidates(data: Path, lens: Path, tll_index: Cli, here: Path) -> None:
-    rows = [["left", "c0", "c1", "c2"]]
-    rows += [[f"l{i}", f"r{(i + 1) % PAIRS}", f"r{i}", f"r{(i + 2) % PAIRS}"] for i in range(20)]
-    write_csv(here / "lists.csv", rows)
-    common = ("eval", data, "--candidates-file", "lists.csv", "--json", "--lens")
-    for lens_of, more in (
-        (lens, ("--split", "all")),
-        (lens, ()),
-        ("none", ("--backbone", "tiny")),
-    ):
-        facts = scored(tll_index(*common, lens_of, *more))
-        assert facts["pairs"] == 20 and facts["top5"] == 1.0
-        assert facts["recall_at_1"] is facts["recall_at_5"] is facts["recall_at_10"] is None
-    table = tll_index("eval", data, "--candidates-file", "lists.csv", "--lens", lens)
-    assert "recall" not in table.out
-    rows[3][2] = "r9"
-    write_csv(here / "lists.csv", rows)
-    message = one_line(tll_index(*common, lens), 1)
-    assert message.startswith("tll-index: lists.csv, line 4: r2, the match of l2, is not")
-    assert "absent.csv can't be read" in one_line(
-        tll_index("eval", data, "--candidates-file", "absent.csv"), 1
-    )
-
-
-def test_eval_refuses(data: Path, lens: Path, tll_index: Cli, here: Path) -> None:
-    for more, message in [
-        (("--split", "all", "--folds", 5), "--folds is for --split val"),
-        (("--split", "all", "--seed", 1), "--seed is for --split val"),
-        (("--split", "all", "--recipe", "ours"), "--recipe is for --split val"),
-        (("--lens", lens, "--recipe", "ours"), "--recipe and --lens exclude each other"),
-        (("--split", "most"), "is not one of 'val', 'all'"),
-        (("--folds", 1), "1 is not in the range x>=2"),
-    ]:
-        result = tll_index("eval", data, "--backbone", "tiny", *more)
-        assert result.code == 2 and message in result.err, result
-    for more, message in [
-        (("--lens", "absent.npz"), "no lens file absent.npz"),
-        (("--lens", data / "train.csv"), "is not a lens file"),
-        (("--lens", lens, "--backbone", "tiny2"), "trained for tiny (16 features), not for tiny2"),
-    ]:
-        for split in ("val", "all"):
-            result = tll_index("eval", data, "--backbone", "tiny", "--split", split, *more)
-            assert message in one_line(result, 1)
-    held = Lens.load(lens)
-    recorded = held.provenance["options"]
-    for options, message in [
-        (None, "does not say with which options"),
-        ({**recorded, "magic": 1}, "was trained with an unknown option: magic"),
-        ({"pca": 8}, "does not say adaptation"),
-        ({**recorded, "pca": -8}, "what can't be: pca is -8"),
-        ({**recorded, "pca": "8"}, "what can't be"),
-    ]:
-        replace(held, provenance={**held.provenance, "options": options}).save("odd.npz")
-        message_of = one_line(tll_index("eval", data, "--lens", "odd.npz"), 1)
-        assert message in message_of
-        assert scored(tll_index("eval", data, "--lens", "odd.npz", "--split", "all", "--json"))
-
-
-def test_other_weights_are_refused_before_pictures_are_looked_at(
-    data: Path, lens: Path, tll_index: Cli, here: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    other = tiny.write_weights(here / "other.safetensors", seed=8)
-    tiny.watch(monkeypatch, here / "log")
-    result = tll_index("eval", data, "--split", "all", "--lens", lens, "--weights", other)
-    assert "trained for other weights of tiny" in one_line(result, 1)
-    assert not (here / "log").exists()
-
-
-def test_a_grey_lens_is_judged_by_grey_pictures(data: Path, tll_index: Cli) -> None:
-    common = ("train", data, "--out", "grey.npz", *SMALL, "--folds", 0, "--grey")
-    common = (*common, "--no-unlabelled", "--no-candidates")
-    assert tll_index(*common).code == 0
-    lens = Lens.load("grey.npz")
-    assert lens.grey and lens.provenance["unlabelled"] == 0
-    facts = scored(tll_index("eval", data, "--split", "all", "--lens", "grey.npz", "--json"))
-    embedder, pairs = load_embedder("tiny", load_settings(), lens=lens), read_pairs(data)
-    wanted = evaluate_pairs(
-        embedder.encode_query(pixels(*pairs.left)), embedder.encode_gallery(pixels(*pairs.right))
-    )
-    assert facts["top2"] == pytest.approx(wanted.top2, abs=1e-3)
-    assert facts["mrr"] == pytest.approx(wanted.mrr, abs=1e-3)
-    validated = scored(tll_index("eval", data, "--lens", "grey.npz", "--json"))
-    assert "options of grey.npz" in validated["lens"]
-
-
-# submit
-
-
-def test_submit(data: Path, lens: Path, tll_index: Cli) -> None:
-    result = tll_index("submit", data, "--out", "s.csv", "--lens", lens)
-    assert result.code == 0, result
-    assert result.out == f"wrote s.csv: {UNPAIRED} rows, the format of sample-submission.csv\n"
-    with Path("s.csv").open() as file:
-        rows = list(csv.reader(file))
-    assert rows[0] == ["left", *(f"c{number}" for number in range(OFFERED))]
-    embedder = load_embedder("tiny", load_settings(), lens=lens)
-    ask = embedder.encode_query(pixels(data / "test/left/l101.png"))
-    answer = embedder.encode_gallery(pixels(data / "test/right/r103.png"))
-    lists = (data / "test_candidates.csv").read_text().splitlines()
-    column = lists[2].split(",").index("r103")
-    score = embedder.lens.scale * float(ask[0] @ answer[0])
-    assert rows[2][0] == "l101" and float(rows[2][column]) == pytest.approx(score, abs=2e-3)
-    plain = tll_index("submit", data, "--out", "s.csv", "--lens", "none", "--backbone", "tiny")
-    assert plain.code == 0 and all(
-        0.5 < float(value) <= 1.000001
-        for line in Path("s.csv").read_text().splitlines()[1:]
-        for value in line.split(",")[1:]
-    )
-
-
-def test_submit_other_candidates(data: Path, lens: Path, tll_index: Cli, here: Path) -> None:
-    write_csv(here / "few.csv", [["left", "c0", "c1"], ["l102", "r100", "r101"]])
-    result = tll_index(
-        "submit", data, "--out", "s.csv", "--lens", lens, "--candidates-file", "few.csv"
-    )
-    assert result.out == "wrote s.csv: 1 row\n"
-    (data / "sample-submission.csv").unlink()
-    result = tll_index("submit", data, "--out", "s.csv", "--lens", lens)
-    assert result.out == f"wrote s.csv: {UNPAIRED} rows\n"
-
-
-def test_submit_refuses(data: Path, lens: Path, tll_index: Cli, here: Path) -> None:
-    sample = (data / "sample-submission.csv").read_text()
-    common = ("submit", data, "--lens", lens, "--out")
-    for name in ("sample-submission.csv", "test_candidates.csv"):
-        result = tll_index(*common, data / name)
-        assert result.code == 2 and "is read here, not written" in result.err
-    assert (data / "sample-submission.csv").read_text() == sample
-    assert "there is no folder" in one_line(tll_index(*common, "no/such/s.csv"), 1)
-    assert "Missing option '--out'" in tll_index("submit", data).err
-    nowhere = tll_index("submit", "nowhere", "--out", "s.csv", "--backbone", "tiny")
-    assert "nowhere/test_candidates.csv can't be read" in one_line(nowhere, 1)
-    (data / "sample-submission.csv").write_text(sample.replace("l103", "l999"))
-    message = one_line(tll_index(*common, "s.csv", "-q"), 1)
-    assert "s.csv, line 5: is about l103" in message and "has l999" in message
-    (data / "test/right/r104.png").unlink()
-    message = one_line(tll_index(*common, "other.csv"), 1)
-    assert "test_candidates.csv, line 2: there is no picture r104 in" in message
-    assert not (here / "other.csv").exists()
-
-
-# A lens in a store
-
-
 def test_a_store_made_with_a_lens(data: Path, lens: Path, tll_index: Cli) -> None:
     made = ("build", data / "train/right", "--backbone", "tiny", "--lens", lens, "-q")
     assert tll_index(*made, "--store", "store").code == 0
-    asked = data / "train/left/l5.png"
-    result = tll_index("query", asked, "--store", "store", "-k", PAIRS, "--json")
+    picture = data / "train/left/l5.png"
+    result = tll_index("query", picture, "--store", "store", "-k", PAIRS, "--json")
     assert result.code == 0, result
     hits = [json.loads(line) for line in result.out.splitlines()]
     embedder = load_embedder("tiny", load_settings(), lens=lens)
-    answers = embedder.encode_gallery(pixels(*(Path(hit["path"]) for hit in hits)))
-    ask = embedder.encode_query(pixels(asked))
-    assert not np.allclose(ask, embedder.encode_gallery(pixels(asked)), atol=1e-3)
-    scores = embedder.lens.scale * (answers @ ask[0])
+    gallery = embedder.encode_gallery(pixels(*(Path(hit["path"]) for hit in hits)))
+    query = embedder.encode_query(pixels(picture))
+    assert not np.allclose(query, embedder.encode_gallery(pixels(picture)), atol=1e-3)
+    scores = embedder.lens.scale * (gallery @ query[0])
     assert len(hits) == PAIRS and embedder.lens.scale > 1.4
     np.testing.assert_allclose([hit["score"] for hit in hits], scores, atol=1e-5)
     assert [hit["score"] for hit in hits] == sorted((hit["score"] for hit in hits), reverse=True)
