@@ -49,8 +49,3 @@ def flip(value: bytes) -> bytes:
     """With one bit changed in the middle."""
     middle = len(value) // 2
     return value[:middle] + bytes([value[middle] ^ 4]) + value[middle + 1 :]
-
-
-def files_with(wanted: bytes, store: Path = STORE) -> list[str]:
-    """The files of a store that hold these bytes."""
-    return sorted(path.name for path in store.iterdir() if wanted in path.read_bytes())
