@@ -34,7 +34,7 @@ class KilledError(BaseException):
     """As no code of ours raises."""
 
 
-def test_builds_keep_both_require_both_spaces(photos: list[Path], here: Path) -> None:
+def test_builds_keep_both_in_step(photos: list[Path], here: Path) -> None:
     fill_folder(here / "photos", 4, first=50)
     photos[0].unlink()
     photos[1].rename(here / "photos/moved.png")
