@@ -94,6 +94,7 @@ def test_a_whole_store(photos: list[Path]) -> None:
 @pytest.mark.parametrize(
     "table", ["images", "vectors", "places", "place_of", "folders", "contents", "rejects", "meta"]
 )
+@pytest.mark.slow_after_first
 def test_one_flipped_bit_in_any_table_is_noticed_and_mended(photos: list[Path], table: str) -> None:
     wanted = answers(photos)
 
@@ -120,6 +121,7 @@ def test_one_flipped_bit_in_any_table_is_noticed_and_mended(photos: list[Path], 
 
 
 @pytest.mark.parametrize("table", ["images", "vectors", "places", "place_of", "folder_numbers"])
+@pytest.mark.slow_after_first
 def test_a_lost_record_is_noticed_and_mended(photos: list[Path], table: str) -> None:
     wanted = answers(photos)
 
@@ -208,6 +210,7 @@ def test_the_catalog_of_another_store_is_not_taken_for_ones_own(photos: list[Pat
         assert store.about.made_by.backbone == "tiny2"
 
 
+@pytest.mark.slow
 def test_a_lens_is_put_back_or_asked_for(photos: list[Path], home: Path) -> None:
     random_ = np.random.default_rng(1)
     lens = Lens("tiny", 16, adaptation=random_.normal(size=(6, 16)).astype(np.float32))
@@ -318,6 +321,7 @@ def test_a_backup_is_a_store(photos: list[Path], here: Path) -> None:
             backup(name)
 
 
+@pytest.mark.slow
 def test_a_backup_while_another_writes(photos: list[Path], here: Path) -> None:
     done = threading.Event()
 
@@ -390,6 +394,7 @@ def test_not_a_byte_is_kept(here: Path, index: str) -> None:
 
 
 @pytest.mark.usefixtures("anywhere")
+@pytest.mark.slow_after_first
 def test_folders_copies_and_what_is_not_indexed(photos: list[Path], here: Path) -> None:
     copy = here / "photos/copy.png"
     shutil.copy(photos[12], copy)

@@ -277,6 +277,7 @@ def test_a_claim_is_renewed(here: Path, server: Served, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("fails_at", range(1, 9))
+@pytest.mark.slow_after_first
 def test_a_write_that_fails_anywhere_loses_nothing(
     fails_at: int, here: Path, server: Served
 ) -> None:
@@ -345,6 +346,7 @@ def test_long_reasons_in_any_letters_fit(here: Path, server: Served) -> None:
 # -- more than one question can answer ------------------------------------------
 
 
+@pytest.mark.slow
 def test_more_rows_than_a_question_gives(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Milvus Lite gives rows of one segment after the other, not in order of their keys: none may
     be passed over, nor the paths of a picture with many copies."""
@@ -422,6 +424,7 @@ def test_a_newer_format(here: Path, server: Served) -> None:
         Store.open(server.address())
 
 
+@pytest.mark.slow
 def test_a_lite_is_for_one_process(here: Path, spawn: Any) -> None:
     fill_folder(here / "photos", 1)
     build(["photos"], store="milvus-lite:s.db", recipe=TINY)
@@ -578,6 +581,7 @@ def test_what_is_forgotten_is_found_no_more(here: Path, server: Served) -> None:
     assert {"Compact", "ManualCompaction"} & set(server.called)
 
 
+@pytest.mark.slow
 def test_a_build_that_is_stopped_goes_on(
     here: Path, server: Served, spawn: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -403,6 +403,7 @@ def test_indexes_are_not_taken_for_each_other(here: Path) -> None:
     assert verify().whole
 
 
+@pytest.mark.slow
 def test_a_killed_build_has_both_or_none(here: Path, architectures: Path) -> None:
     fill_folder(here / "photos", 40)
     command = [sys.executable, CLI, architectures, "build", "photos", "--text", "-q"]
@@ -469,6 +470,7 @@ def too_many(rows: dict[bytes, bytes]) -> None:
 
 
 @pytest.mark.parametrize("harm", [flip, lose, too_many])
+@pytest.mark.slow_after_first
 def test_a_damaged_place_is_noticed_and_mended(
     photos: list[Path], harm: Callable[[dict[bytes, bytes]], None]
 ) -> None:
