@@ -15,9 +15,7 @@ READY  := $(subst $(none) $(none),\ ,$(VENV))/ready-$(shell (cat setup.cfg; pwd)
 PEERS  := $(READY)-peers
 RUN    := run
 IMAGES ?= $(RUN)/gallery
-# Markers of what needs more than five minutes, or a program or server beside Python.
-FAST   := not (slow or browser or ray or milvus_server)
-ORDER  ?= $(shell date +%s)
+ORDER  := $(or $(ORDER),$(shell date +%s))
 WORKERS := -n auto --maxprocesses 4 --dist worksteal
 STORE  = $(RUN)/store-$(shell echo "$(IMAGES)" | cksum | cut -d' ' -f1)
 
@@ -46,17 +44,17 @@ endif
 	@echo "now open lookalikes.html"
 
 test: $(READY) lint  ## lint, type-check, and the tests of five minutes
-	$(PY) -m pytest $(WORKERS) -m "$(FAST)"
+	$(PY) -m pytest $(WORKERS)
 
 test-all: $(READY)  ## every test, in an order of chance: half an hour; ORDER=number: in that one again
 	@echo "make test-all ORDER=$(ORDER) repeats this order"
-	$(PY) -m pytest $(WORKERS) -p randomly --randomly-seed=$(ORDER)
+	$(PY) -m pytest $(WORKERS) -m "" -p randomly --randomly-seed=$(ORDER)
 
 test-busy: $(READY)  ## every test, three times, beside eight busy loops: hours
 	$(PY) tests/busy.py $(MAKE) --no-print-directory test-all
 
 coverage: $(READY)  ## which lines of the package no test runs: htmlcov/index.html
-	$(PY) -m pytest $(WORKERS) --cov --cov-report=html --cov-report=term:skip-covered
+	$(PY) -m pytest $(WORKERS) -m "" --cov --cov-report=html --cov-report=term:skip-covered
 
 test-pythons:  ## the fast suite on Python 3.10 to 3.13, as far as they are here; PYTHONS="3.10 3.13": those
 	.ci/test-pythons $(PYTHONS)

@@ -1,7 +1,7 @@
 """Runs a command beside busy loops: `python tests/busy.py [--loops 8] [--times 3] COMMAND...`.
 
-Each loop takes a whole core, so a command that waits for a guess of seconds fails here. The loops
-are ended with the command, whatever its end is; the status is that of the first run that fails.
+Each loop takes a whole core: what waits for a guess of seconds fails here. The loops end
+with the command, however it ends; the status is that of the first run that fails.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--loops", type=int, default=8, help="busy processes beside the command")
-    parser.add_argument("--times", type=int, default=3, help="runs of the command, one by one")
+    parser.add_argument("--times", type=int, default=3, help="runs of the command")
     parser.add_argument("command", nargs=argparse.REMAINDER)
     arguments = parser.parse_args()
     if not arguments.command:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -59,6 +60,18 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(user_home.UserHome())
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of a test with the mark `slow_after_first`, all cases but the first get the mark `slow`."""
+    seen: set[tuple[Path, str]] = set()
+    for item in items:
+        if item.get_closest_marker("slow_after_first"):
+            test = (item.path, getattr(item, "originalname", item.name))
+            if test in seen:
+                item.add_marker(pytest.mark.slow)
+            seen.add(test)
+
+
 def of_all_workers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that the temporary folders of all processes of the tests are in."""
     own = tmp_path_factory.getbasetemp()  # of one of xdist's workers, where there are several
@@ -66,12 +79,19 @@ def of_all_workers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home whose cache has networks as ONNX, made once for all processes of the tests."""
+def furnished(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Path:
+    """A home whose cache has networks as ONNX, for all processes of the tests. pytest's cache keeps
+    it for the next run, until what exports it changes."""
     folder = of_all_workers(tmp_path_factory) / "furnished"
     with FileLock(f"{folder}.lock"):
         if not folder.exists():
-            tiny.export_into(made := folder.with_name("furnished.new"))
+            kept = Path(pytestconfig.cache.mkdir("networks")) / tiny.version_of_exports()
+            with FileLock(f"{kept.parent}.lock"):
+                if not kept.exists():
+                    shutil.rmtree(kept.parent)  # those of other versions
+                    tiny.export_into(made := kept.with_name("new"))
+                    made.rename(kept)
+                shutil.copytree(kept, made := folder.with_name("furnished.new"))
             made.rename(folder)
     return folder
 
@@ -87,6 +107,8 @@ def home(
             monkeypatch.delenv(name)
     folder = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("TLL_HOME", str(folder))
+    # One decoder: to start another takes more than the few small pictures of a test.
+    monkeypatch.setenv("TLL_WORKERS", "1")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HUB_CACHE", str(folder / "hub"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(folder / "hub"))

@@ -150,6 +150,7 @@ def test_ctrl_c_ends_in_order(
     assert out == b"" and err.strip().endswith(b"stopped")
 
 
+@pytest.mark.slow
 def test_mirrored_and_turned_copies_are_marked_in_every_format(here: Path, tll_index: Run) -> None:
     (here / "photos").mkdir()
     photo = Image.fromarray(load_sample_image("china.jpg")).resize((320, 214))

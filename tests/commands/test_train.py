@@ -253,6 +253,7 @@ def interrupt() -> Iterator[Callable[..., tuple[int, str, str]]]:
         process.kill()
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_training_keeps_the_best_epoch(
     data: Path, spawn: Spawn, interrupt: Callable[..., tuple[int, str, str]], tll_index: Cli
 ) -> None:
@@ -266,6 +267,7 @@ def test_ctrl_c_in_training_keeps_the_best_epoch(
     assert scored(tll_index("eval", data, "--split", "all", "--lens", "my.npz", "--json"))
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_cross_validation_keeps_the_lens(data: Path, spawn: Spawn) -> None:
     process = spawn("train", data, "--out", "my.npz", *SMALL, "--epochs", 400, "--json")
     while not Path("my.npz").exists():  # it is written before the folds begin
@@ -282,6 +284,7 @@ def test_ctrl_c_in_cross_validation_keeps_the_lens(data: Path, spawn: Spawn) -> 
     assert lens.digest == facts["sha256"] and lens.provenance["epochs"] == 400
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_pictures_are_looked_at(
     data: Path,
     spawn: Spawn,

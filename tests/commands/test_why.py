@@ -67,6 +67,7 @@ def test_json_and_methods(photos: list[Path], tll_index: Cli) -> None:
         assert facts["a"]["picture"] == str(photos[0])
 
 
+@pytest.mark.slow
 def test_one_from_standard_input(photos: list[Path], spawn: Spawn) -> None:
     arguments = ("why", photos[0], "-", "--backbone", "tiny", "--json")
     process = spawn(*arguments, stdin=subprocess.PIPE)

@@ -119,6 +119,7 @@ def test_pixels_that_are_only_claimed(
     assert outcome(decoder, tortures.bombs.ALL["pixels"][name]()) == wanted
 
 
+@pytest.mark.slow
 def test_a_picture_may_use_the_memory_of_its_size(tortures: ModuleType) -> None:
     """Two million strips of a pixel: Pillow keeps half a kilobyte of each."""
     count, decoder = 2_000_000, Decoder(GEOMETRY, Limits(), 300)

@@ -45,7 +45,7 @@ def only_written(here: Path) -> dict[str, bytes]:
 
 def kinds() -> list[Any]:
     """Their names; those of large networks are slow, and like others in all but these."""
-    slow = ("format_2_bundled", "format_3", "format_3_first")
+    slow = ("format_1_first", "format_2_bundled", "format_2_hnsw", "format_3", "format_3_first")
     marks = {name: [pytest.mark.slow] * (name in slow) for name in old_stores.names()}
     return [pytest.param(name, marks=marks[name], id=name) for name in marks]
 

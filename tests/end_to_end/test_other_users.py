@@ -65,9 +65,8 @@ HOMES = {
 }
 
 
-@pytest.mark.parametrize(
-    "kind", ["unset", *(pytest.param(kind, marks=pytest.mark.slow) for kind in [*HOMES][1:])]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", HOMES)
 def test_every_command_works_without_a_home(place: Path, kind: str) -> None:
     picture, other = (place / f"photos/picture000{at}.png" for at in (1, 2))
     store = ("--store", place / "S")
@@ -97,6 +96,7 @@ def test_every_command_works_without_a_home(place: Path, kind: str) -> None:
     assert not (place / "~").exists()
 
 
+@pytest.mark.slow
 def test_serve_without_a_home(place: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -121,6 +121,7 @@ def test_serve_without_a_home(place: Path) -> None:
     assert list((place / f"tmp/tll-index-{UID}/thumbnails").rglob(f"{one['id']}-*"))
 
 
+@pytest.mark.slow
 def test_what_is_in_a_closed_folder_is_said_to_be(place: Path) -> None:
     """Of each command: the line says that it is closed, not that nothing is there."""
     picture, closed, own = place / "photos/picture0001.png", place / "closed", place / "own"

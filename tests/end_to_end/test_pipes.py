@@ -65,6 +65,7 @@ def in_shell(
         "tll query <(cat $A) --paths -k 2 --html page.html",
     ],
 )
+@pytest.mark.slow_after_first
 def test_pictures_out_of_pipes(photos: list[Path], line: str) -> None:
     done = in_shell(line)
     assert done.returncode == 0 and done.stdout, done

@@ -171,13 +171,20 @@ COMMANDS = {
 }
 
 
-@pytest.mark.parametrize("arguments", COMMANDS.values(), ids=COMMANDS)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(arguments, id=name, marks=[pytest.mark.slow] * (name in ("train", "why")))
+        for name, arguments in COMMANDS.items()
+    ],
+)
 def test_commands_tell_nobody(built: Path, arguments: list[object]) -> None:
     told_nobody(run(tll_index(*arguments), built))
     if "--html" in arguments:
         assert loaded_by((built / "work/page.html").read_text()) == set()
 
 
+@pytest.mark.slow
 def test_a_milvus_of_this_machine_tells_nobody(tmp_path: Path, furnished: Path) -> None:
     pytest.importorskip("milvus_lite", reason="the extra 'milvus' is not installed")
     folder = person(tmp_path, furnished)

@@ -52,6 +52,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Any:
     return importlib.import_module("benchmarks.tortures.model")
 
 
+@pytest.mark.slow
 def test_the_store_is_what_the_model_says(model: Any) -> None:
     run_state_machine_as_test(
         machine(model.World, list(model.WEIGHTS)),

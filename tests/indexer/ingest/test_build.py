@@ -440,6 +440,7 @@ def test_a_copy_from_an_absent_disk_is_no_move(here: Path) -> None:
 
 
 @pytest.mark.usefixtures("anywhere")
+@pytest.mark.slow_after_first
 def test_roots_that_an_outer_walk_would_not_reach(here: Path) -> None:
     fill_folder(here / "photos", 1)
     fill_folder(here / "photos/.hidden", 2, first=1)
@@ -702,6 +703,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
 
 # Not at an address: there, the claim of who was killed is good for another minute.
 @pytest.mark.parametrize("anywhere", PLACES, indirect=True)
+@pytest.mark.slow
 def test_kill_in_the_middle_then_go_on(
     anywhere: str, here: Path, log: Path, spawn: Spawn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -728,6 +730,7 @@ def test_kill_in_the_middle_then_go_on(
 
 
 @pytest.mark.usefixtures("anywhere")
+@pytest.mark.slow_after_first
 def test_interrupt_then_go_on(
     here: Path, log: Path, spawn: Spawn, monkeypatch: pytest.MonkeyPatch
 ) -> None:

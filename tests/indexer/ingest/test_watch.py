@@ -129,6 +129,7 @@ def test_follows_what_changes(here: Path, home: Path) -> None:
 
 
 @pytest.mark.usefixtures("anywhere")
+@pytest.mark.slow_after_first
 def test_follows_what_changes_wherever_the_store_is(here: Path) -> None:
     fill_folder(here / "photos", 3)
     fill_folder(here / "photos/album", 2, first=10)
@@ -304,6 +305,7 @@ def test_a_file_that_is_still_being_copied(here: Path, poll: float | None) -> No
 
 @pytest.mark.usefixtures("anywhere")
 @pytest.mark.parametrize("poll", [None, 0.1])
+@pytest.mark.slow_after_first
 def test_a_disk_that_goes_and_comes(here: Path, poll: float | None) -> None:
     fill_folder(here / "disk/photos", 2)
     with watched("disk/photos", store=the_store(), poll=poll) as heard:

@@ -29,6 +29,7 @@ def test_a_backup_is_a_store(photos: list[Path], here: Path) -> None:
             backup(name)
 
 
+@pytest.mark.slow
 def test_a_backup_while_another_writes(photos: list[Path], here: Path) -> None:
     done = threading.Event()
 

@@ -55,6 +55,7 @@ def test_not_a_byte_is_kept(here: Path, index: str) -> None:
 
 
 @pytest.mark.usefixtures("anywhere")
+@pytest.mark.slow_after_first
 def test_folders_copies_and_what_is_not_indexed(photos: list[Path], here: Path) -> None:
     copy = here / "photos/copy.png"
     shutil.copy(photos[12], copy)

@@ -50,6 +50,7 @@ def test_the_catalog_of_another_store_is_not_taken_for_ones_own(photos: list[Pat
         assert store.about.made_by.backbone == "tiny2"
 
 
+@pytest.mark.slow
 def test_a_lens_is_put_back_or_asked_for(photos: list[Path], home: Path) -> None:
     random_ = np.random.default_rng(1)
     lens = Lens("tiny", 16, adaptation=random_.normal(size=(6, 16)).astype(np.float32))

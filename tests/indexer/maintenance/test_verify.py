@@ -37,6 +37,7 @@ def test_a_whole_store(photos: list[Path]) -> None:
 @pytest.mark.parametrize(
     "table", ["images", "vectors", "places", "place_of", "folders", "contents", "rejects", "meta"]
 )
+@pytest.mark.slow_after_first
 def test_one_flipped_bit_in_any_table_is_noticed_and_mended(photos: list[Path], table: str) -> None:
     wanted = hits_of(photos)
 
@@ -63,6 +64,7 @@ def test_one_flipped_bit_in_any_table_is_noticed_and_mended(photos: list[Path], 
 
 
 @pytest.mark.parametrize("table", ["images", "vectors", "places", "place_of", "folder_numbers"])
+@pytest.mark.slow_after_first
 def test_a_lost_record_is_noticed_and_mended(photos: list[Path], table: str) -> None:
     wanted = hits_of(photos)
 

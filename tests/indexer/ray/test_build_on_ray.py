@@ -40,7 +40,7 @@ from tll_index.indexer.ray.worker import require_alike
 from tll_index.indexer.scan.walk import FileState
 
 pytest.importorskip("ray")
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 
 TINY = Recipe(backbone="tiny")
 BATCH = 4

@@ -134,6 +134,7 @@ def test_indexes_are_not_taken_for_each_other(here: Path) -> None:
     assert verify().whole
 
 
+@pytest.mark.slow
 def test_a_killed_build_has_both_or_none(here: Path, architectures: Path) -> None:
     fill_folder(here / "photos", 40)
     command = [sys.executable, CLI, architectures, "build", "photos", "--text", "-q"]

@@ -53,6 +53,7 @@ def too_many(rows: dict[bytes, bytes]) -> None:
 
 
 @pytest.mark.parametrize("harm", [flip, lose, too_many])
+@pytest.mark.slow_after_first
 def test_a_damaged_place_is_noticed_and_mended(
     photos: list[Path], harm: Callable[[dict[bytes, bytes]], None]
 ) -> None:

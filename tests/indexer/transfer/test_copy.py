@@ -112,6 +112,7 @@ def test_what_was_forgotten_goes_from_the_copy(photos: list[Path]) -> None:
     assert said(LITE) == said("store")
 
 
+@pytest.mark.slow
 def test_a_killed_copy_goes_on(
     here: Path, server: Served, spawn: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,6 +193,7 @@ def test_more_than_a_write(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert said("copy") == said("store")
 
 
+@pytest.mark.slow
 def test_within_one_milvus(photos: list[Path], server: Served) -> None:
     for first, second in ((LITE, f"{LITE}#other"), (server.address("a"), server.address("b"))):
         copy_store("store", first)
@@ -201,6 +203,7 @@ def test_within_one_milvus(photos: list[Path], server: Served) -> None:
         assert said(second) == said("store")
 
 
+@pytest.mark.slow
 def test_settings_go_over(photos: list[Path]) -> None:
     """Also of an index that only folders can have: a Milvus keeps to its own kind beside it."""
     for index, kind in (("hnsw", "HNSW"), ("HNSW16,Flat", "FLAT")):
@@ -255,6 +258,7 @@ def test_killed_before_it_was_marked(
     assert said(destination) == said("store")
 
 
+@pytest.mark.slow
 def test_a_source_that_changes_meanwhile(
     photos: list[Path],
     here: Path,

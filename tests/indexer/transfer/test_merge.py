@@ -181,6 +181,7 @@ def test_the_command(here: Path, tll_index: Callable[..., Result]) -> None:
     max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(owners=st.lists(st.integers(0, 7), min_size=1, max_size=6))
+@pytest.mark.slow
 def test_any_split_merges_to_the_whole(
     tmp_path_factory: pytest.TempPathFactory, home: Path, owners: list[int]
 ) -> None:

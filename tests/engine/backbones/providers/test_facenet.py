@@ -191,6 +191,7 @@ def test_never_a_partly_random_network(tensors: Tensors, tmp_path: Path) -> None
             load_backbone("facenet", weights=path)
 
 
+@pytest.mark.slow
 def test_why_is_asked_with_masks(file: Path) -> None:
     found = explained.of_noise("facenet", weights=file)
     assert found.method == "mask" and min(found.heatmap_a.std(), found.heatmap_b.std()) > 0

@@ -55,6 +55,7 @@ def index() -> None:
 
 
 @pytest.mark.usefixtures("anywhere")
+@pytest.mark.slow_after_first
 def test_copies_of_all_kinds_are_one_group_the_best_first(photos: Path) -> None:
     first = scene(0)
     first.resize((320, 240)).save(photos / "larger.png")
@@ -114,6 +115,7 @@ def test_nothing_is_deleted_or_changed(photos: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_chains_are_cut(here: Path) -> None:
     """Each frame of a pan is like the next; the last has nothing of the first."""
     folder = here / "photos"

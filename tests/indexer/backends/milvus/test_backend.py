@@ -96,6 +96,7 @@ def test_a_batch_takes_few_calls(here: Path, server: Served) -> None:
 
 
 @pytest.mark.parametrize("fails_at", range(1, 9))
+@pytest.mark.slow_after_first
 def test_a_write_that_fails_anywhere_loses_nothing(
     fails_at: int, here: Path, server: Served
 ) -> None:
@@ -161,6 +162,7 @@ def test_what_is_forgotten_is_found_no_more(here: Path, server: Served) -> None:
     assert {"Compact", "ManualCompaction"} & set(server.called)
 
 
+@pytest.mark.slow
 def test_a_build_that_is_stopped_goes_on(
     here: Path, server: Served, spawn: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

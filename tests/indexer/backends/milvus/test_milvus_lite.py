@@ -19,6 +19,7 @@ from tll_index import Recipe, Store, build
 TINY = Recipe("tiny")
 
 
+@pytest.mark.slow
 def test_more_rows_than_a_question_gives(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Milvus Lite gives rows of one segment after the other, not in order of their keys: none may
     be passed over, nor the paths of a picture with many copies."""
@@ -55,6 +56,7 @@ def test_more_rows_than_a_question_gives(here: Path, monkeypatch: pytest.MonkeyP
         assert store.catalog.remove_orphans() == 0 and len(store) == 28
 
 
+@pytest.mark.slow
 def test_a_lite_is_for_one_process(here: Path, spawn: Any) -> None:
     fill_folder(here / "photos", 1)
     build(["photos"], store="milvus-lite:s.db", recipe=TINY)
