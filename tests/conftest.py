@@ -132,7 +132,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-PLACES = {"folder": "store", "milvus": "milvus-lite:store.db"}
+LOCATIONS = {"folder": "store", "milvus": "milvus-lite:store.db"}
 AT_AN_ADDRESS = "address"
 MILVUS = os.environ.get("MILVUS", "")
 """HOST:PORT of a Milvus to take for tests at an address, not a Milvus Lite behind a port."""
@@ -164,14 +164,14 @@ def address(
     served.drop(name)
 
 
-@pytest.fixture(params=[*PLACES, AT_AN_ADDRESS])
+@pytest.fixture(params=[*LOCATIONS, AT_AN_ADDRESS])
 def anywhere(request: pytest.FixtureRequest, here: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Once in a folder, once in a Milvus Lite and once at an address: the store that `the_store`
     names. The three differ in whether the store has a folder here, and whose."""
     if request.param == AT_AN_ADDRESS:
         return request.getfixturevalue("address")
-    monkeypatch.setenv("TLL_STORE", PLACES[request.param])
-    return PLACES[request.param]
+    monkeypatch.setenv("TLL_STORE", LOCATIONS[request.param])
+    return LOCATIONS[request.param]
 
 
 def the_store() -> str:

@@ -52,13 +52,13 @@ def test_only_equal_files_are_called_equal(photos: Path, tll_index: Run) -> None
     with Image.open(photos / "picture0002.png") as image:
         image.resize((80, 60), Image.Resampling.NEAREST).save(photos / "large.png")
     build(["photos"])
-    words = [line.split() for line in tll_index("dupes").out.splitlines()]
-    assert [word[-1] for word in words] == [
+    cells = [line.split() for line in tll_index("dupes").out.splitlines()]
+    assert [word[-1] for word in cells] == [
         "photos/large.png",
         "photos/again.png",
         "photos/picture0002.png",
     ]
-    assert words[0][-2] == "best" and all(float(word[-2]) > 0.92 for word in words[1:])
+    assert cells[0][-2] == "best" and all(float(word[-2]) > 0.92 for word in cells[1:])
 
 
 def test_dupes_as_json(photos: Path, tll_index: Run) -> None:

@@ -107,8 +107,10 @@ def test_standard_input_among_several(photos: list[Path], spawn: Spawn) -> None:
     lines = [json.loads(line) for line in out.splitlines()]
     assert lines[0]["query"] == f"{photos[0]} - 0.5 -"
     with Store.open() as store:
-        looks = [store.encode_query(photos[0]), store.encode_query(photos[1]).weighing(-0.5)]
-        assert scores(store.query_blend(looks)) == [(line["path"], line["score"]) for line in lines]
+        embeddings = [store.encode_query(photos[0]), store.encode_query(photos[1]).weighing(-0.5)]
+        assert scores(store.query_blend(embeddings)) == [
+            (line["path"], line["score"]) for line in lines
+        ]
 
 
 def test_a_question_with_an_unusable_picture_is_not_asked(

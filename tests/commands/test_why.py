@@ -13,7 +13,7 @@ from PIL import Image
 import tiny_layers
 from conftest import Result
 from pictures import fill_folder
-from tiny import asked_and_answered
+from tiny import lens_with_csls
 from tll_index import why
 
 pytestmark = pytest.mark.usefixtures("one_thread", "by_torch")
@@ -48,7 +48,7 @@ def test_it_says_where_and_draws_it(photos: list[Path], tll_index: Cli) -> None:
 
 
 def test_what_is_lost_to_hubs_is_said(photos: list[Path], tll_index: Cli) -> None:
-    asked_and_answered().save("hubs.npz")
+    lens_with_csls().save("hubs.npz")
     result = tll_index("why", *photos[:2], "--backbone", "tiny", "--lens", "hubs.npz")
     found = why(*photos[:2], backbone="tiny", lens="hubs.npz")
     assert abs(found.score - found.cosine) > 0.01

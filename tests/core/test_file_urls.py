@@ -100,7 +100,7 @@ def test_each_command_takes_one(odd: Path, here: Path, tll_index: Run) -> None:
     first, second = (odd / f"picture000{at}.png" for at in range(2))
     store = ("--store", url_of(str(here / f"S {ODD}")))
     again = here / f"S {ODD}"
-    tiny.asked_and_answered().save(here / "lens.npz")
+    tiny.lens_with_csls().save(here / "lens.npz")
 
     def done(*arguments: object) -> str:
         result = tll_index(*arguments)
@@ -183,7 +183,7 @@ def test_in_python(odd: Path, here: Path) -> None:
         (only,) = opened.query(pictures[1], filter=[pictures[0]])
         assert only.path == opened.encode_query(pictures[0]).name == str(odd / "picture0000.png")
         assert why(*pictures, store=opened).facts()
-    tiny.asked_and_answered().save(here / "lens.npz")
+    tiny.lens_with_csls().save(here / "lens.npz")
     assert Lens.load(url_of(str(here / "lens.npz"))).backbone == "tiny"
     assert forget([pictures[0]], store=store).paths == 1
     assert hit.path

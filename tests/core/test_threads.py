@@ -5,9 +5,12 @@ from __future__ import annotations
 import threading
 
 import faiss
+import pytest
 from threadpoolctl import threadpool_info
 
 from tll_index.core.threads import calm_blas, one_faiss_thread
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def threads() -> list[int]:

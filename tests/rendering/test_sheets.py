@@ -191,15 +191,15 @@ def test_query_draws_a_sheet(here: Path, tll_index: Cli) -> None:
     photos = fill_folder(here / "photos", 5)
     build(["photos"], recipe=Recipe("tiny"))
     photos[3].unlink()  # indexed, but gone since
-    asked = ("query", photos[0], photos[1], "-k", 3, "--sheet", "out.jpg")
-    result = tll_index(*asked, "--json")
+    command = ("query", photos[0], photos[1], "-k", 3, "--sheet", "out.jpg")
+    result = tll_index(*command, "--json")
     assert result.code == 0 and result.err == "wrote out.jpg\n" and result.out.count("\n") == 6
     image = Image.open(here / "out.jpg")
     assert image.format == "JPEG" and image.size == (
         SheetLayout(3).width,
         SheetLayout(3).height([SheetLayout(3).row] * 2),
     )
-    one_question = tll_index(*asked[:5], "--together", "--sheet", "one.png", "--html", "one.html")
+    one_question = tll_index(*command[:5], "--together", "--sheet", "one.png", "--html", "one.html")
     assert one_question.code == 0
     assert Image.open(here / "one.png").height < image.height
     page = (here / "one.html").read_text()

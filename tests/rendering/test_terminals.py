@@ -101,30 +101,30 @@ def test_a_bar_has_its_width(share: float, width: int) -> None:
 
 
 def test_plain_text_has_nothing_in_it(here: Path) -> None:
-    words = (PLAIN.faint("a"), PLAIN.strong("b"), PLAIN.warm("c"), PLAIN.path(str(here / "d/e")))
-    assert words == ("a", "b", "c", "d/e")
+    styled = (PLAIN.faint("a"), PLAIN.strong("b"), PLAIN.warm("c"), PLAIN.path(str(here / "d/e")))
+    assert styled == ("a", "b", "c", "d/e")
 
 
 def test_a_table_on_a_terminal(photos: list[Path]) -> None:
-    ask = ("query", photos[0], "-k", "2")
-    code, plain = on_terminal(*ask, environ={"NO_COLOR": "1"})
+    query = ("query", photos[0], "-k", "2")
+    code, plain = on_terminal(*query, environ={"NO_COLOR": "1"})
     assert code == 0 and b"\x1b" not in plain
     assert re.search(
         r"^ +1  [ -]\d\.\d{3}  [━╾─]{10}  photos/picture\d+\.png$", plain.decode(), re.M
     )
-    code, coloured = on_terminal(*ask)
+    code, coloured = on_terminal(*query)
     assert code == 0 and not LINK.search(coloured)  # nobody knows what this terminal does
     assert COLOUR.search(coloured) and COLOUR.sub(b"", coloured) == plain
-    code, dumb = on_terminal(*ask, environ={"TERM": "dumb"})
+    code, dumb = on_terminal(*query, environ={"TERM": "dumb"})
     assert b"\x1b" not in dumb and "━" not in dumb.decode()
 
 
 def test_paths_on_a_terminal_that_makes_hyperlinks(photos: list[Path]) -> None:
-    ask = ("query", photos[0], "-k", "2")
-    _, linked = on_terminal(*ask, environ={"NO_COLOR": "1", "TERM": "alacritty"})  # no colour
+    query = ("query", photos[0], "-k", "2")
+    _, linked = on_terminal(*query, environ={"NO_COLOR": "1", "TERM": "alacritty"})  # no colour
     links = [link for link in LINK.findall(linked) if link]
     assert len(links) == 2 and links[0].startswith(b"file://") and not COLOUR.search(linked)
-    _, never = on_terminal(*ask, environ={"TERM": "alacritty", "TLL_HYPERLINKS": "never"})
+    _, never = on_terminal(*query, environ={"TERM": "alacritty", "TLL_HYPERLINKS": "never"})
     assert not LINK.search(never) and COLOUR.sub(b"", never) == LINK.sub(b"", linked)
 
 
@@ -135,8 +135,8 @@ def test_a_hyperlink_to_a_strange_name(here: Path) -> None:
         encoded(noise(1), "PNG")
     )
     build(["photos"], recipe=Recipe("tiny"))
-    ask = ("query", "--sample", "1", "--include-self", "--hyperlinks", "always")
-    _, written = on_terminal(*ask)
+    query = ("query", "--sample", "1", "--include-self", "--hyperlinks", "always")
+    _, written = on_terminal(*query)
     (link,) = (link for link in LINK.findall(written) if link)
     assert unquote_to_bytes(link).endswith(b"/photos/" + name)
     assert rb"a\x1b]8;;evil \xff\n.png" in written

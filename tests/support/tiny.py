@@ -108,8 +108,8 @@ def watch(monkeypatch: pytest.MonkeyPatch, log: Path | None = None, seconds: flo
     monkeypatch.setenv("TINY_SECONDS", str(seconds))
 
 
-def asked_and_answered(**rest: Any) -> Lens:
-    """A lens with a hubness correction that is large enough to change places."""
+def lens_with_csls(**rest: Any) -> Lens:
+    """A lens with a hubness correction that is large enough to change ranks."""
     random = np.random.default_rng(4)
     adaptation = random.normal(size=(6, 16)).astype(np.float32)
     bank = unit(random.normal(size=(9, 6)).astype(np.float32))

@@ -103,18 +103,18 @@ def test_every_command_with_json_has_formats() -> None:
 def test_the_same_hits_in_each_format(here: Path, tll_index: Cli) -> None:
     photos = fill_folder(here / "photos", 5)
     build(["photos"], recipe=Recipe("tiny"))
-    ask = ("query", photos[0], photos[1], "-k", 3)
-    rows = [json.loads(line) for line in tll_index(*ask, "--json").out.splitlines()]
+    query = ("query", photos[0], photos[1], "-k", 3)
+    rows = [json.loads(line) for line in tll_index(*query, "--json").out.splitlines()]
     assert len(rows) == 6
-    assert json.loads(tll_index(*ask, "--format", "json").out) == rows
-    read = list(csv.DictReader(io.StringIO(tll_index(*ask, "--format", "csv").out)))
+    assert json.loads(tll_index(*query, "--format", "json").out) == rows
+    read = list(csv.DictReader(io.StringIO(tll_index(*query, "--format", "csv").out)))
     assert [{**row, "paths": json.loads(row["paths"])} for row in read] == [
         {name: value if name == "paths" else str(value) for name, value in row.items()}
         for row in rows
     ]
     paths = [row["path"] for row in rows]
-    assert tll_index(*ask, "--format", "paths").out.splitlines() == paths
-    assert tll_index(*ask, "--format", "paths0").out == "".join(f"{path}\0" for path in paths)
+    assert tll_index(*query, "--format", "paths").out.splitlines() == paths
+    assert tll_index(*query, "--format", "paths0").out == "".join(f"{path}\0" for path in paths)
     none = ("query", photos[0], "--min-score", 2, "--format")
     assert json.loads(tll_index(*none, "json").out) == []
     assert tll_index(*none, "csv").out.startswith("query,rank,score,path,")

@@ -45,14 +45,14 @@ def small_architectures(tmp_path_factory: pytest.TempPathFactory) -> None:
     install(tmp_path_factory.mktemp("configs"))
 
 
-def words_of(name: str, folder: Path) -> TextEncoder:
+def encoder_of(name: str, folder: Path) -> TextEncoder:
     path = write_weights(random_network(name), folder / f"{name}.safetensors")
     return load_text_encoder(spec_of(name), Weights(path, digest(path)))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_texts_are_where_open_clip_puts_them(name: str, tmp_path: Path) -> None:
-    found = words_of(name, tmp_path).vectors(TEXTS)
+    found = encoder_of(name, tmp_path).vectors(TEXTS)
     assert found.shape == (len(TEXTS), JOINT) and found.dtype == np.float32
     tokens = open_clip.get_tokenizer(name)(TEXTS)
     with torch.inference_mode():
@@ -69,14 +69,14 @@ def test_pictures_are_where_open_clip_puts_them(name: str, runtime: str, home: P
     write_weights(network, home / "weights" / f"{name}.safetensors")
     embedder = load_embedder(name, replace(loaded(home), runtime=runtime), lens="none")
     pixels = pixels_for(name)
-    gallery, words = embedder.encode_gallery_with_text(pixels)
+    gallery, text_rows = embedder.encode_gallery_with_text(pixels)
     assert (gallery == embedder.encode_gallery(pixels)).all()
     with torch.inference_mode():
         batch = torch.from_numpy(normalised(pixels, embedder.backbone.spec))
         wanted = network.encode_image(batch, normalize=True).numpy()
-    assert words.dtype == np.float32 and np.allclose(words, wanted, atol=2e-4)
+    assert text_rows.dtype == np.float32 and np.allclose(text_rows, wanted, atol=2e-4)
     embeddings, again = embedder.embed_with_text(pixels)
-    assert (embeddings == embedder.embed(pixels)).all() and (again == words).all()
+    assert (embeddings == embedder.embed(pixels)).all() and (again == text_rows).all()
 
 
 def loaded(home: Path) -> Settings:
@@ -94,26 +94,26 @@ def test_a_lens_without_colours_leaves_them_to_texts(home: Path) -> None:
 
 
 def test_what_is_no_text_to_search_with(tmp_path: Path) -> None:
-    words = words_of(VIT, tmp_path)
+    encoder = encoder_of(VIT, tmp_path)
     for text in ("", " \n\t"):
         with pytest.raises(UsageError, match="is empty"):
-            words.vectors(["a red door", text])
+            encoder.vectors(["a red door", text])
     with pytest.raises(UsageError, match="not UTF-8"):
-        words.vectors(["\udcff"])
+        encoder.vectors(["\udcff"])
     long = " ".join(["door"] * (CONTEXT - 2))
-    assert words.vectors([long]).shape == (1, JOINT)
+    assert encoder.vectors([long]).shape == (1, JOINT)
     with pytest.raises(UsageError, match=f"reads {CONTEXT - 2} tokens .* has {CONTEXT - 1}: short"):
-        words.vectors([f"{long} door"])
+        encoder.vectors([f"{long} door"])
 
 
 def test_any_text_is_answered_or_refused(tmp_path: Path) -> None:
-    words = words_of(VIT, tmp_path)
+    encoder = encoder_of(VIT, tmp_path)
 
     @settings(max_examples=60, deadline=None)
     @given(st.text(max_size=30))
     def check(text: str) -> None:
         try:
-            (vector,) = words.vectors([text])
+            (vector,) = encoder.vectors([text])
         except UsageError as error:
             assert len(str(error).splitlines()) == 1
         else:

@@ -51,10 +51,10 @@ def test_standing_is_that_of_the_matrix_product(n: int, extra: int, seed: int) -
     queries, gallery = corners(n, seed), corners(n + extra, seed + 1000)
     products = queries @ gallery.T
     match = np.diag(products)[:, None]
-    place = standing(queries, gallery)
-    assert (place.better == (products > match).sum(axis=1)).all()
-    assert (place.ties == (products == match).sum(axis=1) - 1).all()
-    assert place.others == n + extra - 1
+    position = standing(queries, gallery)
+    assert (position.better == (products > match).sum(axis=1)).all()
+    assert (position.ties == (products == match).sum(axis=1) - 1).all()
+    assert position.others == n + extra - 1
 
 
 @settings(max_examples=40, deadline=None)
@@ -65,9 +65,9 @@ def test_standing_is_that_of_the_matrix_product_within_rounding(
     queries, gallery = pairs(n, seed, noise)
     products = queries.astype(np.float64) @ gallery.T.astype(np.float64)
     match = np.diag(products)[:, None]
-    place = standing(queries, gallery)
-    assert (place.better >= (products > match + 2e-6).sum(axis=1)).all()
-    assert (place.better + place.ties <= (products > match - 2e-6).sum(axis=1) - 1).all()
+    position = standing(queries, gallery)
+    assert (position.better >= (products > match + 2e-6).sum(axis=1)).all()
+    assert (position.better + position.ties <= (products > match - 2e-6).sum(axis=1) - 1).all()
 
 
 def test_standing_does_not_depend_on_blocks(monkeypatch: pytest.MonkeyPatch) -> None:

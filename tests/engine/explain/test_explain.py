@@ -79,10 +79,10 @@ def test_the_parts_of_all_places_add_up_to_the_cosine(name: str, kind: str) -> N
     embedder = embedder_of(name, random_lens(name, kind))
     geometry = embedder.backbone.spec.geometry
     squares = np.stack([from_image(noise(seed), geometry).pixels for seed in (1, 2)])
-    looks = embedder.embed(squares)
+    vectors = embedder.embed(squares)
     found = compared(embedder, noise(1), noise(2))
     assert found.method == "sum" and found.backbone == name
-    cosine = float(looks[0] @ looks[1])
+    cosine = float(vectors[0] @ vectors[1])
     assert abs(found.cosine - cosine) < 1e-5 and abs(cosine) < 0.9999
     for heatmap in (found.heatmap_a, found.heatmap_b):
         assert heatmap.shape == (28, 28) and heatmap.dtype == np.float32
@@ -213,7 +213,7 @@ class _Counting(Progress):
 
 @pytest.mark.parametrize("batch", [1, 20, 64])
 def test_masks_say_what_is_lost_without_each_cell(batch: int) -> None:
-    embedder, progress = embedder_of("tiny", tiny.asked_and_answered()), _Counting()
+    embedder, progress = embedder_of("tiny", tiny.lens_with_csls()), _Counting()
     a, b = (from_image(noise(seed), embedder.backbone.spec.geometry) for seed in (1, 2))
     found = explain(
         embedder,
@@ -223,12 +223,12 @@ def test_masks_say_what_is_lost_without_each_cell(batch: int) -> None:
         progress=progress,
     )
     assert found.method == "mask" and progress.done == progress.total == 98
-    looks = embedder.embed(np.stack([a.pixels, b.pixels]))
-    assert abs(found.cosine - looks[0] @ looks[1]) < 1e-6
+    vectors = embedder.embed(np.stack([a.pixels, b.pixels]))
+    assert abs(found.cosine - vectors[0] @ vectors[1]) < 1e-6
     # By hand: paint a cell of the middle with the mean of a wide neighbourhood.
     hidden = a.pixels.copy()
     hidden[14:18, 14:18] = a.pixels[8:24, 8:24].mean((0, 1))
-    lost = float(looks[0] @ looks[1] - embedder.embed(hidden[None])[0] @ looks[1])
+    lost = float(vectors[0] @ vectors[1] - embedder.embed(hidden[None])[0] @ vectors[1])
     assert found.heatmap_a.shape == (7, 7) and found.heatmap_a.std() > 0
     assert (
         np.sign(found.heatmap_a[3, 3]) == np.sign(lost)

@@ -50,8 +50,8 @@ def test_hiding_the_hottest_places_costs_more_than_others(tll: Path) -> None:
         pixels, hiding = b.picture.pixels, Hiding(b.picture.pixels)
         masked = [hiding.under(hottest), hiding.under(others)]
         masked += [filled(pixels, hottest), filled(pixels, others)]
-        looks = embedder.embed(np.stack([a.picture.pixels, *masked]))
-        cosines = (looks[1:] @ looks[0]).reshape(2, 2)
+        vectors = embedder.embed(np.stack([a.picture.pixels, *masked]))
+        cosines = (vectors[1:] @ vectors[0]).reshape(2, 2)
         more.append(cosines[:, 1] - cosines[:, 0])
     mean, error = np.mean(more, axis=0), np.std(more, axis=0, ddof=1) / len(more) ** 0.5
     assert (mean > 0.03).all() and (mean > 3 * error).all()

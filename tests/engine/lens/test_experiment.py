@@ -40,7 +40,7 @@ from tll_index.engine.lens.training import PairFeatures
 from tll_index.engine.search.search import nearest, new_index
 
 COUNT = 24
-HUBS = 0.5
+CSLS = 0.5
 
 
 def options(**chosen: Any) -> TrainingOptions:
@@ -217,7 +217,7 @@ def test_the_same_whether_kept_or_extracted(data: Path, material: PairData, home
 def test_folds_cover_all_pairs_each_judged_by_a_lens_that_has_not_seen_it(
     made_up: PairData,
 ) -> None:
-    chosen = options(csls=HUBS, pca=40, seed=3)
+    chosen = options(csls=CSLS, pca=40, seed=3)
     validated = cross_validate(made_up, chosen, count=4)
     parts = folds(400, 4, 3)
     assert validated.scores.pairs == 400
@@ -243,7 +243,7 @@ def test_folds_cover_all_pairs_each_judged_by_a_lens_that_has_not_seen_it(
 
 def test_no_lens_sees_the_fold_that_judges_it(made_up: PairData) -> None:
     """Whatever happens to the pairs of a fold, its own lens stays the same; all others change."""
-    chosen = options(csls=HUBS, pca=40, epochs=2)
+    chosen = options(csls=CSLS, pca=40, epochs=2)
     before = cross_validate(made_up, chosen, count=4)
     held_out = before.rows[0]
     features = made_up.features
@@ -291,7 +291,7 @@ def test_ctrl_c_ends_cross_validation(material: PairData) -> None:
 # Scores
 
 
-@pytest.mark.parametrize("csls", [0.0, HUBS])
+@pytest.mark.parametrize("csls", [0.0, CSLS])
 def test_the_index_ranks_as_the_matrix_product(made_up: PairData, csls: float) -> None:
     """Of asks and answers; and as the formula of the penalty."""
     lens = train_made_up(made_up, csls)
@@ -343,11 +343,11 @@ def assert_ranked(
     scores: Scores, by_hand: np.ndarray, left: np.ndarray, offered: np.ndarray
 ) -> None:
     """`by_hand` (pairs, pairs): the scores of all left pictures with all right ones."""
-    for place, (row, some) in enumerate(zip(left, offered, strict=True)):
+    for position, (row, some) in enumerate(zip(left, offered, strict=True)):
         rank = (by_hand[row, some] > by_hand[row, row]).sum()
         for k in (1, 2, 5):
-            assert scores.per_pair[f"top{k}"][place] == (rank < k)
-        assert scores.per_pair["mrr"][place] == pytest.approx(1 / (rank + 1))
+            assert scores.per_pair[f"top{k}"][position] == (rank < k)
+        assert scores.per_pair["mrr"][position] == pytest.approx(1 / (rank + 1))
 
 
 def test_fixed_candidates(data: Path, material: PairData, tmp_path: Path) -> None:
@@ -386,7 +386,7 @@ def test_candidates_that_are_no_pairs(material: PairData, tmp_path: Path) -> Non
         score_candidates(few, file, Lens.plain(material.backbone.spec))
 
 
-@pytest.mark.parametrize("chosen", [{"csls": 0.0}, {"csls": HUBS}, {"csls": HUBS, "grey": True}])
+@pytest.mark.parametrize("chosen", [{"csls": 0.0}, {"csls": CSLS}, {"csls": CSLS, "grey": True}])
 def test_candidates_of_the_test_split_are_rated(data: Path, chosen: dict[str, Any]) -> None:
     material = load_pairs(data, "tiny", options=options(**chosen))
     lens = fit_lens(material, options(**chosen)).lens

@@ -53,8 +53,8 @@ def test_one_to_one_among_what_is_offered(seed: int, count: int, spare: int) -> 
     found = guess(offered, scores)
     assert sorted(found.queries) == list(offered.queries)
     assert len(set(found.gallery)) == count
-    for ask, answer, weight in zip(found.queries, found.gallery, found.weights, strict=True):
-        assert answer in offered.gallery[ask - 10]
+    for query, partner, weight in zip(found.queries, found.gallery, found.weights, strict=True):
+        assert partner in offered.gallery[query - 10]
         assert 0 <= weight <= 1
     chances = likelihoods(scores, columns, count)
     assert np.allclose(chances.sum(axis=1), 1)

@@ -61,10 +61,10 @@ def test_near_a_border_an_index_stays() -> None:
     count=st.integers(0, 10**9),
     dimension=st.sampled_from([1, 2, 3, 16, 126, 128, 512, 640, 5440, 26_736]),
     memory=st.integers(1, 1 << 45),
-    asked=st.sampled_from(["auto", "flat", "ivf", "hnsw"]),
+    choice=st.sampled_from(["auto", "flat", "ivf", "hnsw"]),
 )
-def test_every_plan_can_be_made(count: int, dimension: int, memory: int, asked: str) -> None:
-    planned = plan(count, dimension, memory, asked)
+def test_every_plan_can_be_made(count: int, dimension: int, memory: int, choice: str) -> None:
+    planned = plan(count, dimension, memory, choice)
     assert 0 <= planned.training <= count
     # Like FAISS's own parser, but without the memory for it.
     faiss.index_factory(min(dimension, 1024), planned.factory, faiss.METRIC_INNER_PRODUCT)

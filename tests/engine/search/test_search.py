@@ -24,13 +24,13 @@ def test_index_ranks_as_the_matrix_product(
 ) -> None:
     random = np.random.default_rng(seed)
     stored = unit(random.normal(size=(rows, dimension)).astype(np.float32))
-    asked = unit(random.normal(size=(queries, dimension)).astype(np.float32))
+    vectors = unit(random.normal(size=(queries, dimension)).astype(np.float32))
     ids = random.permutation(1000)[:rows].astype(np.int64)
     index = new_index(dimension)
     index.add_with_ids(stored, ids)
-    found = nearest(index, asked, k)
+    found = nearest(index, vectors, k)
     assert found.ids.shape == (queries, min(k, rows))
-    products = asked.astype(np.float64) @ stored.T.astype(np.float64)
+    products = vectors.astype(np.float64) @ stored.T.astype(np.float64)
     best = -np.sort(-products, axis=1)[:, : min(k, rows)]
     assert np.allclose(found.scores, best, atol=2e-6)
     position = {number: row for row, number in enumerate(ids.tolist())}

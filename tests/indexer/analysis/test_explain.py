@@ -11,7 +11,7 @@ from sklearn.datasets import load_sample_image
 
 import tiny_layers
 from pictures import encoded, fill_folder, noise
-from tiny import asked_and_answered
+from tiny import lens_with_csls
 from tll_index import Explanation, Recipe, Store, build, why
 from tll_index.core.config import load_settings
 from tll_index.core.errors import MissingPictureError, NotAPictureError, UsageError
@@ -44,7 +44,7 @@ def test_a_picture_by_whatever_name(here: Path) -> None:
 
 def test_a_stores_own_backbone_and_lens(here: Path) -> None:
     paths = fill_folder(here / "photos", 3)
-    build(["photos"], recipe=Recipe("tiny", lens=asked_and_answered()))
+    build(["photos"], recipe=Recipe("tiny", lens=lens_with_csls()))
     with Store.open() as store:
         hit = store.query(paths[0], k=1)[0]
         found = why(paths[0], hit.path, store=store)
@@ -80,8 +80,8 @@ def test_the_bundled_backbone(lens: str | None) -> None:
     found = why(flower, china, lens=lens)
     embedder = load_embedder("efficientnet_lite0", load_settings(), lens=lens)
     squares = np.stack([side.subject.picture.pixels for side in (found.a, found.b)])
-    looks = embedder.embed(squares)
-    cosine = float(looks[0] @ looks[1])
+    vectors = embedder.embed(squares)
+    cosine = float(vectors[0] @ vectors[1])
     assert found.method == "sum" and found.cosine == pytest.approx(cosine, abs=1e-5)
     for heatmap in (found.heatmap_a, found.heatmap_b):
         assert heatmap.sum(dtype=np.float64) == pytest.approx(cosine, abs=1e-5)

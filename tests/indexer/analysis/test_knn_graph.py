@@ -41,7 +41,7 @@ def embedder(tmp_path_factory: pytest.TempPathFactory) -> Embedder:
     return load_embedder("tiny", load_settings(), weights=weights, lens=LENS)
 
 
-def look(content: int) -> np.ndarray:
+def vector_of(content: int) -> np.ndarray:
     """How made-up picture `content` looks: every fourth as the one before, so that some tie."""
     seed = content - (content % 4 == 3)
     return unit(np.random.default_rng(seed).normal(size=(1, WIDTH)).astype(np.float32))
@@ -70,7 +70,7 @@ class WeightsHolder:
             sha256 = content.to_bytes(32, "big")
             record = ImageRecord(sha256.hex(), 1, 1, "PNG", 1)
             assert LENS.csls is not None
-            image = writer.add_image(sha256, record, LENS.csls.gallery(look(content))[0])
+            image = writer.add_image(sha256, record, LENS.csls.gallery(vector_of(content))[0])
             writer.set_entry(writer.folder(b"/p"), b"%d" % content, (1, 1), image)  # type: ignore[arg-type]
             return image
 
@@ -89,8 +89,10 @@ class WeightsHolder:
         """What is found is what brute force finds."""
         contents = sorted(self.numbers, key=self.numbers.__getitem__)
         images = np.array([self.numbers[content] for content in contents], np.int64)
-        looks = np.concatenate([look(content) for content in contents] or [np.empty((0, WIDTH))])
-        cosines = (looks @ looks.T).astype(float).round(6)
+        vectors = np.concatenate(
+            [vector_of(content) for content in contents] or [np.empty((0, WIDTH))]
+        )
+        cosines = (vectors @ vectors.T).astype(float).round(6)
         parts = list(neighbourhoods(self.store, k, block=block))
         assert all(len(part.images) <= block for part in parts)
         found = [image for part in parts for image in part.images.tolist()]

@@ -175,12 +175,12 @@ def test_the_map_grows_while_others_read(tmp_path: Path) -> None:
     )
     assert elsewhere.stdin is not None and elsewhere.stdout is not None
 
-    def ask() -> str:
+    def read_again() -> str:
         elsewhere.stdin.write("?\n")
         elsewhere.stdin.flush()
         return elsewhere.stdout.readline().strip()
 
-    assert ask() == "1 0.0"
+    assert read_again() == "1 0.0"
     stop = threading.Event()
     failures: list[BaseException] = []
 
@@ -204,7 +204,7 @@ def test_the_map_grows_while_others_read(tmp_path: Path) -> None:
                 )
 
         catalog.write(fill)
-        assert ask() == f"{9 + 8 * batch} {8.0 + 8 * batch}"
+        assert read_again() == f"{9 + 8 * batch} {8.0 + 8 * batch}"
     stop.set()
     for thread in threads:
         thread.join()

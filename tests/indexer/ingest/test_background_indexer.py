@@ -99,8 +99,8 @@ def test_killed_it_has_done_nothing(store: Store) -> None:
         os.kill(indexer._process.pid, signal.SIGKILL)
         indexer._process.wait()
         assert filed(store) == 300
-        ask = unit(np.ones((1, DIMENSION), np.float32))
-        assert len(store.search(ask, 900)) == 900
+        query = unit(np.ones((1, DIMENSION), np.float32))
+        assert len(store.search(query, 900)) == 900
         indexer.finish(Progress())
     assert filed(store) == 900
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from builds import embedded, everything, run, wait_for
-from conftest import PLACES, Result, the_store
+from conftest import LOCATIONS, Result, the_store
 from pictures import fill_folder, noise
 from tll_index import Store
 from tll_index.core.errors import StoreError
@@ -24,7 +24,7 @@ BUILD = ("build", "photos", "--backbone", "tiny", "--batch-size", "4")
 
 
 # Not at an address: there, the claim of who was killed is good for another minute.
-@pytest.mark.parametrize("anywhere", PLACES, indirect=True)
+@pytest.mark.parametrize("anywhere", LOCATIONS, indirect=True)
 @pytest.mark.slow
 def test_kill_in_the_middle_then_go_on(
     anywhere: str, here: Path, log: Path, spawn: Spawn, monkeypatch: pytest.MonkeyPatch

@@ -180,8 +180,8 @@ def test_what_rings_and_what_does_not(here: Path) -> None:
         build([], store=store, allow_empty=True)
         (here / "photos/notes.txt").write_text("words")
         (here / "photos/.hidden").mkdir()
-        for place in (".hidden/a.png", ".b.png", "out/c.png"):
-            noise(9).save(here / "photos" / place)
+        for hidden in (".hidden/a.png", ".b.png", "out/c.png"):
+            noise(9).save(here / "photos" / hidden)
         (here / "photos/notes.txt").rename(here / "photos/words.txt")
         assert len(rings) == 1
         for change in (
@@ -205,17 +205,17 @@ def settled(rings: list[float]) -> None:
 
 
 def test_a_bell_waits_for_quiet_but_not_for_ever() -> None:
-    bell = ChangeSignal(quiet=5, patience=8)
-    assert bell.due() == float("inf")
-    bell.ring()
-    first = bell.due()
+    change_signal = ChangeSignal(quiet=5, patience=8)
+    assert change_signal.due() == float("inf")
+    change_signal.ring()
+    first = change_signal.due()
     assert 4.9 < first - time.monotonic() <= 5
-    bell.ring()
-    assert first <= bell.due()  # quiet again, from now on
-    bell._first -= 7.5  # as if it had gone on for so long
-    assert bell.due() - time.monotonic() < 1
-    bell.hush()
-    assert bell.due() == float("inf")
+    change_signal.ring()
+    assert first <= change_signal.due()  # quiet again, from now on
+    change_signal._first -= 7.5  # as if it had gone on for so long
+    assert change_signal.due() - time.monotonic() < 1
+    change_signal.hush()
+    assert change_signal.due() == float("inf")
 
 
 def test_a_busy_store_is_waited_for(here: Path) -> None:

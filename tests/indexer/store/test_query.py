@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from conftest import PLACES
+from conftest import LOCATIONS
 from pictures import fill_folder, noise
-from tiny import asked_and_answered
+from tiny import lens_with_csls
 from tll_index import Lens, Recipe, Store, build
 from tll_index.core.errors import NotIndexedError, OutsidePictureError, UsageError
 from tll_index.engine.images.crops import Crop
@@ -35,13 +35,13 @@ def photos(
     """Twenty pictures in five folders; their store is `.tll-index` in the current folder, or in a
     Milvus."""
     if request.param == "milvus":
-        monkeypatch.setenv("TLL_STORE", PLACES["milvus"])
+        monkeypatch.setenv("TLL_STORE", LOCATIONS["milvus"])
     paths = [
         path
         for at, folder in enumerate(FOLDERS)
         for path in fill_folder(here / "photos" / folder, 4, first=4 * at)
     ]
-    lens: Lens | str = "none" if request.param == "plain" else asked_and_answered()
+    lens: Lens | str = "none" if request.param == "plain" else lens_with_csls()
     build(["photos"], recipe=Recipe("tiny", lens=lens))
     return paths
 
@@ -55,18 +55,18 @@ def test_a_sum_of_looks_is_asked(photos: list[Path]) -> None:
             [one.weighing(2), two, three.weighing(-0.5)], 20, include_self=True, name="mine"
         )
         assert hits.query == "mine" and hits.hits == wanted
-        asked = {str(path) for path in photos[:3]}
+        queried = {str(path) for path in photos[:3]}
         without = store.query_blend([one.weighing(2), two, three.weighing(-0.5)], 20)
         assert [hit.path for hit in without] == [
-            hit.path for hit in wanted if hit.path not in asked
+            hit.path for hit in wanted if hit.path not in queried
         ]
         assert [hit.rank for hit in without] == list(range(1, 18))
 
 
 def test_query_takes_several_and_minus(photos: list[Path]) -> None:
     with Store.open() as store:
-        looks = [store.encode_query(path) for path in photos[:3]]
-        wanted = store.query_blend([looks[0], looks[1], looks[2].weighing(-1)], 5)
+        embeddings = [store.encode_query(path) for path in photos[:3]]
+        wanted = store.query_blend([embeddings[0], embeddings[1], embeddings[2].weighing(-1)], 5)
         hits = store.query([photos[0], photos[1].read_bytes()], 5, minus=[photos[2]])
         assert hits.hits == wanted.hits
         assert hits.query == f"{photos[0]} + - - {photos[2]}"  # bytes have no name
@@ -83,16 +83,16 @@ def test_less_like_it_scores_less(photos: list[Path]) -> None:
 
 def test_looks_that_cancel_each_other_out(photos: list[Path]) -> None:
     with Store.open() as store:
-        look = store.encode_query(photos[0])
-        for looks in ([look, look.weighing(-1)], [look.weighing(0)]):
+        embedding = store.encode_query(photos[0])
+        for embeddings in ([embedding, embedding.weighing(-1)], [embedding.weighing(0)]):
             with pytest.raises(UsageError, match="cancel each other out"):
-                store.query_blend(looks)
+                store.query_blend(embeddings)
         with pytest.raises(UsageError, match="at least one picture"):
             store.query_blend([])
         with pytest.raises(UsageError, match="must be a number"):
-            store.query_blend([look.weighing(float("nan"))])
+            store.query_blend([embedding.weighing(float("nan"))])
         with pytest.raises(UsageError, match="k is 0"):
-            store.query_blend([look], 0)
+            store.query_blend([embedding], 0)
 
 
 def test_an_indexed_picture_asks_without_its_file(photos: list[Path]) -> None:
@@ -100,8 +100,8 @@ def test_an_indexed_picture_asks_without_its_file(photos: list[Path]) -> None:
         wanted = store.query(photos[3], 8)
         sha256 = hashlib.sha256(photos[3].read_bytes()).hexdigest()
         photos[3].unlink()
-        look = store.encode_indexed(sha256)
-        found = store.query_blend([look], 8)
+        embedding = store.encode_indexed(sha256)
+        found = store.query_blend([embedding], 8)
         assert [hit.path for hit in found] == [hit.path for hit in wanted]
         assert np.allclose([hit.score for hit in found], [hit.score for hit in wanted], atol=5e-6)
         known = store.picture(sha256)
@@ -114,9 +114,9 @@ def test_what_is_not_indexed(here: Path, sha256: str) -> None:
     fill_folder(here / "photos", 1)
     build(["photos"], recipe=Recipe("tiny"))
     with Store.open() as store:
-        for ask in (store.picture, store.encode_indexed):
+        for call in (store.picture, store.encode_indexed):
             with pytest.raises(NotIndexedError, match="the store has no picture"):
-                ask(sha256)
+                call(sha256)
 
 
 def test_a_picture_that_no_path_shows_is_not_indexed(here: Path) -> None:
@@ -258,27 +258,27 @@ def test_a_path_is_let_through_by_itself_and_by_each_folder_above(
 @given(weights=st.lists(st.floats(-3, 3), min_size=1, max_size=5), seed=st.integers(0, 2**32 - 1))
 def test_a_blend_has_length_one_and_knows_no_scale(weights: list[float], seed: int) -> None:
     rows = unit(np.random.default_rng(seed).normal(size=(len(weights), 7)).astype(np.float32))
-    looks = [
+    embeddings = [
         QueryEmbedding("x", row[None], None, weight)
         for row, weight in zip(rows, weights, strict=True)
     ]
     try:
-        mixed = blend(looks)
+        mixed = blend(embeddings)
     except UsageError:
         assert np.linalg.norm(rows.T @ weights) < 2e-3
         return
     assert mixed.shape == (1, 7) and mixed.dtype == np.float32
     assert abs(np.linalg.norm(mixed) - 1) < 1e-5
-    doubled = blend([look.weighing(2 * look.weight) for look in looks])
+    doubled = blend([embedding.weighing(2 * embedding.weight) for embedding in embeddings])
     assert np.allclose(mixed, doubled, atol=1e-5)
 
 
 def test_what_a_question_is_called() -> None:
     row = np.ones((1, 1), np.float32)
-    looks = [
+    embeddings = [
         QueryEmbedding("a", row),
         QueryEmbedding("b", row, None, 0.5),
         QueryEmbedding("c", row, None, -1),
     ]
-    assert names_of(looks) == "a + 0.5 b - c"
-    assert names_of([looks[2]]) == "- c"
+    assert names_of(embeddings) == "a + 0.5 b - c"
+    assert names_of([embeddings[2]]) == "- c"

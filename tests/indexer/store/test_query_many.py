@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import PLACES
+from conftest import LOCATIONS
 from pictures import fill_folder, noise
-from tiny import asked_and_answered
+from tiny import lens_with_csls
 from tll_index import Lens, Recipe, Store, build
 from tll_index.core.config import load_settings
 from tll_index.core.errors import MissingPictureError, UsageError
@@ -27,7 +27,7 @@ def photos(
 ) -> list[Path]:
     """30 pictures in two folders, five of them again in other files: those tie with each other."""
     if request.param == "milvus":
-        monkeypatch.setenv("TLL_STORE", PLACES["milvus"])
+        monkeypatch.setenv("TLL_STORE", LOCATIONS["milvus"])
     paths = fill_folder(here / "photos/a", 15) + fill_folder(here / "photos/b", 10, first=15)
     for path in paths[:5]:
         again = here / "photos/b" / f"again-{path.name}"
@@ -35,7 +35,7 @@ def photos(
             image.save(again, compress_level=0)
         assert again.read_bytes() != path.read_bytes()
         paths.append(again)
-    lens: Lens | str = asked_and_answered() if request.param in ("csls", "milvus") else "none"
+    lens: Lens | str = lens_with_csls() if request.param in ("csls", "milvus") else "none"
     build(["photos"], recipe=Recipe("tiny", lens=lens))
     if request.param.startswith("IVF"):
         with Store.open(settings=replace(load_settings(), index=request.param)) as store:

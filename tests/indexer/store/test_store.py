@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from pictures import encoded, fill_folder, noise
-from tiny import SPEC, asked_and_answered
+from tiny import SPEC, lens_with_csls
 from tll_index import Recipe, Store, build
 from tll_index.core.errors import (
     MissingPictureError,
@@ -53,7 +53,7 @@ def test_ranking_is_the_matrix_product(photos: list[Path]) -> None:
 
 def test_stored_vectors_answer_and_queries_ask(here: Path) -> None:
     paths = fill_folder(here / "photos", 12)
-    lens = asked_and_answered()
+    lens = lens_with_csls()
     assert lens.csls is not None
     build(["photos"], recipe=Recipe("tiny", lens=lens))
     changed = 0
@@ -69,15 +69,15 @@ def test_stored_vectors_answer_and_queries_ask(here: Path) -> None:
             stored = reader.vectors(np.array(numbers))
         assert np.allclose(stored, lens.encode_gallery(features), atol=1e-5)
         assert not np.allclose(stored, lens.encode_query(features), atol=0.1)
-        looks = lens.transform(features)
-        cosines = (looks @ looks.T).astype(float)
+        adapted = lens.transform(features)
+        cosines = (adapted @ adapted.T).astype(float)
         for row, path in enumerate(paths):
             hits = store.query(path, k=12, include_self=True)
             scores = {hit.path: hit.score for hit in hits}
             found = np.array([scores[str(path)] for path in paths])
             product = lens.scale * (lens.encode_query(features[row, None]) @ stored.T)[0]
             assert np.allclose(found, product, atol=3e-6)
-            assert np.allclose(found, cosines[row] - 0.8 * lens.csls.crowding(looks), atol=1e-5)
+            assert np.allclose(found, cosines[row] - 0.8 * lens.csls.crowding(adapted), atol=1e-5)
             assert all(score == round(score, 6) for score in scores.values())
             assert [hit.score for hit in hits] == sorted(scores.values(), reverse=True)
             assert [hit.rank for hit in hits] == list(range(1, 13))
@@ -93,7 +93,7 @@ def test_a_grey_lens_sees_no_colour_in_either(here: Path) -> None:
     for number, image in enumerate(coloured):
         shown = image.convert("L") if number % 2 else image
         shown.save(here / f"photos/{number}.png")
-    lens = asked_and_answered(grey=True)
+    lens = lens_with_csls(grey=True)
     build(["photos"], recipe=Recipe("tiny", lens=lens))
     with Store.open() as store:
         assert store.embedder.lens.grey
@@ -110,7 +110,7 @@ def test_a_grey_lens_sees_no_colour_in_either(here: Path) -> None:
         assert np.allclose(stored, lens.encode_gallery(features), atol=1e-5)
         colours = store.embedder.backbone.features(np.stack([np.asarray(one) for one in coloured]))
         assert not np.allclose(stored, lens.encode_gallery(colours), atol=0.05)
-    build(["photos"], store="in colour", recipe=Recipe("tiny", lens=asked_and_answered()))
+    build(["photos"], store="in colour", recipe=Recipe("tiny", lens=lens_with_csls()))
     with Store.open("in colour") as store:
         scores = [
             store.query(some, k=1)[0].score for some in (coloured[0], coloured[0].convert("L"))
@@ -270,13 +270,13 @@ def test_many_threads_ask_one_store(photos: list[Path]) -> None:
         wanted = [store.query(path) for path in photos]
         failures: list[BaseException] = []
 
-        def ask() -> None:
+        def query_often() -> None:
             try:
                 assert [store.query(path) for path in photos] == wanted
             except BaseException as error:
                 failures.append(error)
 
-        threads = [threading.Thread(target=ask) for _ in range(6)]
+        threads = [threading.Thread(target=query_often) for _ in range(6)]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -15,7 +15,7 @@ import pytest
 from conftest import Result
 from milvus_server import Served, milvus
 from pictures import fill_folder, noise
-from tiny import asked_and_answered
+from tiny import lens_with_csls
 from tll_index import Recipe, Store, build, copy_store, forget
 from tll_index.core.config import load_settings
 from tll_index.core.errors import StoreError, UsageError
@@ -33,7 +33,7 @@ def photos(here: Path) -> list[Path]:
     shutil.copy(paths[0], here / "photos/sub/copy.png")
     noise(40).save(os.fsdecode(os.fsencode(here) + b"/photos/\xff\xfe.png"))
     (here / "photos/broken.png").write_bytes(b"no picture")
-    build(["photos"], store="store", recipe=Recipe("tiny", lens=asked_and_answered()))
+    build(["photos"], store="store", recipe=Recipe("tiny", lens=lens_with_csls()))
     return paths
 
 
@@ -56,7 +56,7 @@ def said(address: str | Path) -> dict[str, Any]:
             pictures[record.sha256] = (record, reader.paths_of(number), vectors)
         files = {
             path: (
-                {name: place.state for name, place in reader.entries_in(number).items()},
+                {name: entry.state for name, entry in reader.entries_in(number).items()},
                 reader.rejects_in(number),
             )
             for number, path in reader.folders()
@@ -237,8 +237,10 @@ def test_a_copy_that_was_cut_short(
         build(["photos"], store=destination)
     with pytest.raises(StoreError, match="is a copy that is not whole; end it first"):
         forget([photos[0]], store=destination)
-    asked = tll_index("query", photos[0], "--store", destination)
-    assert asked.code == 0 and "is a copy that is not whole; 'tll-index copy' ends it" in asked.err
+    queried = tll_index("query", photos[0], "--store", destination)
+    assert (
+        queried.code == 0 and "is a copy that is not whole; 'tll-index copy' ends it" in queried.err
+    )
     monkeypatch.setattr(copying, "_verify", verify)
     assert copy_store("store", destination).sent == 0
     assert tll_index("query", photos[0], "--store", destination).err == ""

@@ -156,9 +156,9 @@ def test_looks_are_without_the_hub_penalty(hubbed: Path) -> None:
     export("stored.npz", store=hubbed, vectors="stored")
     assert same(npz_rows(Path("stored.npz")), stored(hubbed))
     build(["photos"], store="plain.tll", recipe=Recipe("tiny", lens="none"))
-    looks, plain = npz_rows(Path("looks.npz")), stored(Path("plain.tll"))
-    assert looks.keys() == plain.keys()
-    for key, (_, vector) in looks.items():
+    query_rows, plain = npz_rows(Path("looks.npz")), stored(Path("plain.tll"))
+    assert query_rows.keys() == plain.keys()
+    for key, (_, vector) in query_rows.items():
         assert np.allclose(vector, plain[key][1], atol=1e-6)
         assert abs(np.linalg.norm(vector) - 1) < 1e-6
 
@@ -310,9 +310,9 @@ def test_out_and_in_again_gives_the_same_answers(
     assert came == Imported(images=7, paths=8)
     mine, theirs = tops("b.tll"), tops(store)
     assert mine.keys() == theirs.keys() and len(mine) == 7
-    for path, answers in mine.items():
-        assert [one for one, _ in answers] == [one for one, _ in theirs[path]]
-        assert [score for _, score in answers] == pytest.approx(
+    for path, found_here in mine.items():
+        assert [one for one, _ in found_here] == [one for one, _ in theirs[path]]
+        assert [score for _, score in found_here] == pytest.approx(
             [score for _, score in theirs[path]], abs=1e-5
         )
     assert stored(Path("b.tll")).keys() == stored(store).keys()  # contents, read from the files
@@ -333,9 +333,9 @@ def test_an_imported_store_says_what_it_cannot(store: Path, here: Path) -> None:
         assert opened.query(data)[0].path == before[str(here / "photos/picture0001.png")][0][0]
         vector = stored(Path("b.tll"))[opened.query(data)[0].sha256][1]
         assert opened.search(vector)[0].sha256 == opened.query(data)[0].sha256
-        for stranger in (encoded(noise(99), "PNG"), "nowhere.png", noise(1)):
+        for unknown in (encoded(noise(99), "PNG"), "nowhere.png", noise(1)):
             with pytest.raises(NotIndexedError, match="made elsewhere"):
-                opened.query(stranger)
+                opened.query(unknown)
         with pytest.raises(StoreMismatchError, match="made elsewhere"):
             _ = opened.embedder
     with pytest.raises(StoreMismatchError, match="no picture can be embedded"):
@@ -387,9 +387,9 @@ def test_a_backbone_is_believed_only_after_a_look(store: Path, here: Path) -> No
     export("out", store=store, layout="clip-retrieval")
     import_embeddings("out", store="b.tll", backbone="tiny")
     with Store.open("b.tll") as opened, Store.open(store) as before:
-        stranger = noise(99)
-        assert [hit.path for hit in opened.query(stranger)] == [
-            hit.path for hit in before.query(stranger)
+        unknown = noise(99)
+        assert [hit.path for hit in opened.query(unknown)] == [
+            hit.path for hit in before.query(unknown)
         ]
     noise(40).save("photos/new.png")
     assert build(["photos"], store="b.tll").embedded == 1  # a store like any other
@@ -445,11 +445,11 @@ def test_the_import_command(store: Path, here: Path, tll_index: Callable[..., Re
     assert (done.code, done.out) == (
         0, "8 paths added (7 new pictures), 0 known, 0 without a file here\n"
     )  # fmt: skip
-    asked = tll_index("query", here / "photos/picture0000.png", "--store", "b.tll", "--paths")
-    assert asked.code == 0 and asked.out.count("\n") == 6
+    queried = tll_index("query", here / "photos/picture0000.png", "--store", "b.tll", "--paths")
+    assert queried.code == 0 and queried.out.count("\n") == 6
     noise(99).save(here / "other.png")
-    asked = tll_index("query", here / "other.png", "--store", "b.tll")
-    assert asked.code == 1 and "made elsewhere" in asked.err and asked.err.count("\n") == 1
+    queried = tll_index("query", here / "other.png", "--store", "b.tll")
+    assert queried.code == 1 and "made elsewhere" in queried.err and queried.err.count("\n") == 1
     said = tll_index("info", "--store", "b.tll").out
     assert "none here: mine" in said and "imported from out in clip-retrieval's layout" in said
     assert tll_index("build", "photos", "--store", "b.tll").code == 1
@@ -460,9 +460,9 @@ def test_addresses_on_the_command_line(here: Path, tll_index: Callable[..., Resu
     rows = [{"image_path": "1", "url": address}, {"image_path": "/gone.jpg", "url": None}]
     layout(here / "in", np.eye(2, dtype=np.float32), rows)
     tll_index("import", "in", "--store", "s.tll")
-    asked = tll_index("query", address, "--store", "s.tll", "--paths")
-    assert (asked.code, asked.out) == (0, "/gone.jpg\n")
-    asked = tll_index("query", "/gone.jpg", "--store", "s.tll", "--paths")
-    assert asked.out == "https://example.org/a/b.jpg?x=\n"
+    queried = tll_index("query", address, "--store", "s.tll", "--paths")
+    assert (queried.code, queried.out) == (0, "/gone.jpg\n")
+    queried = tll_index("query", "/gone.jpg", "--store", "s.tll", "--paths")
+    assert queried.out == "https://example.org/a/b.jpg?x=\n"
     assert tll_index("forget", address, "--store", "s.tll").code == 0
     assert tll_index("query", "/gone.jpg", "--store", "s.tll", "--paths").out == ""

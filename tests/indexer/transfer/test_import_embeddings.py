@@ -241,9 +241,9 @@ def older(here: Path) -> str:
 
         def sign(writer: Any) -> None:
             for number, address in enumerate(SIGNED):
-                place = writer.file_in(writer.folder(os.fsencode(here)), str(number).encode())
+                entry = writer.file_in(writer.folder(os.fsencode(here)), str(number).encode())
                 folder, name = os.path.split(address.encode())
-                writer.set_entry(writer.folder(folder), name, FileState(0, 0), place.image)
+                writer.set_entry(writer.folder(folder), name, FileState(0, 0), entry.image)
                 writer.remove_path(os.fsencode(here / str(number)))
 
         store.catalog.write(sign)

@@ -26,7 +26,7 @@ from tll_index.indexer.maintenance.forget import forget
 TINY = Recipe("tiny")
 
 
-def answers(store: Path | str, k: int = 1000) -> list[tuple[float, tuple[str, ...]]]:
+def hits_of(store: Path | str, k: int = 1000) -> list[tuple[float, tuple[str, ...]]]:
     """All pictures of a store, as they answer one question: score and paths, best first."""
     with Store.open(store) as opened:
         hits = opened.query(noise(12345), k)
@@ -46,14 +46,14 @@ def test_two_stores_become_one(here: Path, monkeypatch: pytest.MonkeyPatch) -> N
     merged = merge(["deep/a.tll", "deep/b.tll"], store="other/all.tll")
     assert merged == Merged(images=7, added=9, unusable=1)
     assert not (here / "log").exists()  # nothing was embedded
-    assert answers("other/all.tll") == answers("both.tll")
+    assert hits_of("other/all.tll") == hits_of("both.tll")
     assert verify("other/all.tll").whole
     with Store.open("other/all.tll") as store:
         assert store.roots() == [os.fsencode(here / "a"), os.fsencode(here / "b")]
     # Again, nothing happens; and a build finds all as it was.
     assert merge(["deep/a.tll", "deep/b.tll"], store="other/all.tll") == Merged(known=9)
     assert build(store="other/all.tll").embedded == 0
-    assert answers("other/all.tll") == answers("both.tll")
+    assert hits_of("other/all.tll") == hits_of("both.tll")
 
 
 def test_sources_are_only_read(here: Path) -> None:
@@ -66,7 +66,7 @@ def test_sources_are_only_read(here: Path) -> None:
     merge(["a.tll"], store="b.tll")
     with Store.open("a.tll") as store, store.catalog.reading() as reader:
         assert before == (reader.generation, reader.entries, reader.roots())
-    assert len(answers("b.tll")) == 6
+    assert len(hits_of("b.tll")) == 6
 
 
 def test_the_disk_says_which_of_two_is_right(here: Path) -> None:
@@ -80,12 +80,12 @@ def test_the_disk_says_which_of_two_is_right(here: Path) -> None:
     shutil.copytree("old.tll", "again.tll")
 
     assert merge(["new.tll"], store="again.tll") == Merged(images=1, known=2, replaced=1)
-    assert answers("again.tll") == answers("new.tll")  # the picture of before is gone
+    assert hits_of("again.tll") == hits_of("new.tll")  # the picture of before is gone
     with Store.open("again.tll") as store, store.catalog.reading() as reader:
         assert (reader.images, reader.orphans) == (3, 0)
     shutil.copytree("new.tll", "stays.tll")
     assert merge(["old.tll"], store="stays.tll") == Merged(known=2, kept=1)
-    assert answers("stays.tll") == answers("new.tll")
+    assert hits_of("stays.tll") == hits_of("new.tll")
     paths[0].unlink()  # neither is right: the store's own stays
     assert merge(["new.tll"], store="old.tll") == Merged(known=2, kept=1)
     assert verify("old.tll").whole and verify("again.tll").whole
@@ -101,7 +101,7 @@ def test_a_picture_is_better_than_none(here: Path) -> None:
     build(["photos"], store="cannot.tll", recipe=TINY, settings=cannot)
     build(["photos"], store="can.tll")
     assert merge(["can.tll"], store="cannot.tll") == Merged(images=1, known=2, replaced=1)
-    assert answers("cannot.tll") == answers("can.tll")
+    assert hits_of("cannot.tll") == hits_of("can.tll")
     assert merge(["cannot.tll"], store="can.tll") == Merged(known=3)
 
 
@@ -120,7 +120,7 @@ def test_what_cannot_be_merged(here: Path) -> None:
         merge([], store="a.tll")
     with pytest.raises(NoStoreError):
         merge(["nowhere"], store="a.tll")
-    assert len(answers("a.tll")) == 2
+    assert len(hits_of("a.tll")) == 2
 
 
 def test_a_relative_root_and_a_hidden_past(here: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_relative_root_and_a_hidden_past(here: Path) -> None:
     forget(["x/photos/picture0001.png"], store="x/a.tll")
     merge(["x/a.tll"], store="y/b.tll")
     wanted = {str(here / f"x/photos/picture000{n}.png") for n in (0, 2, 3)}
-    assert {paths[0] for _, paths in answers("y/b.tll")} == wanted
+    assert {paths[0] for _, paths in hits_of("y/b.tll")} == wanted
 
 
 @pytest.mark.parametrize("after", [1, 3])
@@ -155,10 +155,10 @@ merging.merge(["a.tll"], store="b.tll")
 """
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True)
     assert ended.returncode == -signal.SIGKILL, ended.stderr
-    assert 0 < len(answers("b.tll")) < 30
+    assert 0 < len(hits_of("b.tll")) < 30
     merged = merge(["a.tll"], store="b.tll")
     assert merged.known and merged.added and merged.known + merged.added == 30
-    assert answers("b.tll") == answers("a.tll")
+    assert hits_of("b.tll") == hits_of("a.tll")
     assert verify("b.tll").whole
 
 
@@ -187,19 +187,19 @@ def test_any_split_merges_to_the_whole(
 ) -> None:
     """Each folder is in any of three stores (or several, or none): their merge answers as a store
     that was built of the same folders."""
-    place = tmp_path_factory.mktemp("split")
+    base = tmp_path_factory.mktemp("split")
     folders = []
     for number, owner in enumerate(owners):
-        fill_folder(folder := place / f"f{number}", 2, first=number)  # neighbours share a picture
+        fill_folder(folder := base / f"f{number}", 2, first=number)  # neighbours share a picture
         folders.append((folder, owner))
     sources = []
     for bit in range(3):
         if mine := [folder for folder, owner in folders if owner >> bit & 1]:
-            build(mine, store=place / f"{bit}.tll", recipe=TINY)
-            sources.append(place / f"{bit}.tll")
+            build(mine, store=base / f"{bit}.tll", recipe=TINY)
+            sources.append(base / f"{bit}.tll")
     if not sources:
         return
-    build([f for f, owner in folders if owner], store=place / "whole.tll", recipe=TINY)
-    merge(sources, store=place / "merged.tll")
-    assert answers(place / "merged.tll") == answers(place / "whole.tll")
-    assert verify(place / "merged.tll").whole
+    build([f for f, owner in folders if owner], store=base / "whole.tll", recipe=TINY)
+    merge(sources, store=base / "merged.tll")
+    assert hits_of(base / "merged.tll") == hits_of(base / "whole.tll")
+    assert verify(base / "merged.tll").whole

@@ -74,13 +74,13 @@ class Kept:
     def check(self, contents: set[int], live: LiveIndex | None = None) -> None:
         """What it finds is what is there, with exact scores in the right order."""
         live = live or self.live
-        ask = vector(-1 & 0xFFFF)[None]
+        query = vector(-1 & 0xFFFF)[None]
         with self.catalog.reading() as reader:
             live.follow(reader)
-            (found,) = live.nearest(ask, max(1, len(contents)), reader)
+            (found,) = live.nearest(query, max(1, len(contents)), reader)
             numbers = {reader.image_of(one.to_bytes(32, "big")): one for one in contents}
         assert {int(number) for number in found.ids[0]} == set(numbers)
-        wanted = [float(vector(numbers[int(number)]) @ ask[0]) for number in found.ids[0]]
+        wanted = [float(vector(numbers[int(number)]) @ query[0]) for number in found.ids[0]]
         assert np.allclose(found.scores[0], wanted, atol=2e-6)
         assert (np.diff(found.scores[0]) <= 0).all()
 
@@ -138,9 +138,9 @@ def test_damage_is_noticed_and_mended(kept: Kept, damage: str, index: str) -> No
     kept.arrange(index)
     whole = kept.path.read_bytes()
     owner = b"another store..." if damage == "foreign" else ID
-    for place in range(0, len(whole), 97) if damage == "flipped" else [0]:
+    for at in range(0, len(whole), 97) if damage == "flipped" else [0]:
         flipped = bytearray(whole)
-        flipped[place] ^= 1
+        flipped[at] ^= 1
         replaced = {
             "empty": b"",
             "torn": whole[:-200],
@@ -255,8 +255,8 @@ def test_lists_are_mapped_not_read(kept: Kept) -> None:
     assert isinstance(lists, faiss.OnDiskInvertedLists)
     kept.path.unlink()  # as when a newer file takes its place
     assert vectors.stamp_of(kept.path) is None
-    ask = vector(5)[None]
-    assert file.index.search(ask, 1)[1].shape == (1, 1)
+    query = vector(5)[None]
+    assert file.index.search(query, 1)[1].shape == (1, 1)
 
 
 def test_growth_and_loss_make_it_anew(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def ask(client: httpx.Client, a: str, b: str) -> httpx.Response:
+def get_heatmap(client: httpx.Client, a: str, b: str) -> httpx.Response:
     return client.get("/api/why", params={"a": a, "b": b})
 
 
@@ -46,15 +46,15 @@ def drawn(store: Store, a: bytes, b: bytes) -> np.ndarray:
 def test_of_two_indexed_pictures(client: httpx.Client, store: Store, photos: list[Path]) -> None:
     assert client.get("/api/info").json()["why"] is True
     a, b = photos[:2]
-    image = shown(ask(client, digest(a), digest(b)))
+    image = shown(get_heatmap(client, digest(a), digest(b)))
     assert (image == drawn(store, a.read_bytes(), b.read_bytes())).all()
-    other = shown(ask(client, digest(b), digest(a)))
+    other = shown(get_heatmap(client, digest(b), digest(a)))
     assert other.shape == image.shape and (other != image).any()
 
 
 def test_of_an_upload(client: httpx.Client, store: Store, photos: list[Path]) -> None:
     data = encoded(noise(77), "PNG")
-    image = shown(ask(client, str(upload(client, data)["upload"]), digest(photos[0])))
+    image = shown(get_heatmap(client, str(upload(client, data)["upload"]), digest(photos[0])))
     assert (image == drawn(store, data, photos[0].read_bytes())).all()
 
 
@@ -65,26 +65,30 @@ def test_an_upload_that_is_indexed_is_read_from_its_file(
     told = upload(client, a.read_bytes())
     assert told["known"] == digest(a)
     by_upload, by_id = (
-        shown(ask(client, str(one), digest(b))) for one in (told["upload"], digest(a))
+        shown(get_heatmap(client, str(one), digest(b))) for one in (told["upload"], digest(a))
     )
     assert (by_upload == by_id).all()
 
 
 @pytest.mark.parametrize("strange", ["nobody", "../../etc/passwd", ""])
 def test_names_that_nobody_goes_by(client: httpx.Client, photos: list[Path], strange: str) -> None:
-    response = ask(client, strange, digest(photos[0]))
+    response = get_heatmap(client, strange, digest(photos[0]))
     assert (response.status_code, response.json()["error"]) == (
         410,
         "that picture is no longer remembered: upload it again",
     )
-    assert ask(client, digest(photos[0]), strange).status_code == 422
+    assert get_heatmap(client, digest(photos[0]), strange).status_code == 422
 
 
 def test_pictures_that_are_not_there(client: httpx.Client, photos: list[Path]) -> None:
     a, b = digest(photos[0]), digest(photos[1])
-    assert ask(client, "0" * 64, b).status_code == ask(client, a, "0" * 64).status_code == 404
+    assert (
+        get_heatmap(client, "0" * 64, b).status_code
+        == get_heatmap(client, a, "0" * 64).status_code
+        == 404
+    )
     photos[1].write_bytes(encoded(noise(5), "PNG"))
-    response = ask(client, a, b)
+    response = get_heatmap(client, a, b)
     assert response.status_code == 404
     assert (
         response.json()["error"] == "the picture is no longer where it was indexed, or has changed"
