@@ -213,7 +213,7 @@ def spawn() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
 
     def start(*arguments: object, **options: object) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
-            [sys.executable, HERE / "tiny.py", *map(str, arguments)],
+            [sys.executable, tiny.__file__, *map(str, arguments)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             **options,  # type: ignore[call-overload]
