@@ -9,6 +9,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from tll_index import Recipe, Store, build
 
 ROOT = Path(__file__).resolve().parents[2]
