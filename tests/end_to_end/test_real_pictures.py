@@ -9,11 +9,14 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from tll_index import Recipe, Store, build
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.slow
 def test_gallery_families_find_each_other(here: Path) -> None:
     """`make run`'s gallery: photographs of a flower find the flower's others, not the temple's."""
     subprocess.run([sys.executable, ROOT / "examples/gallery", "gallery"], check=True)
@@ -35,6 +38,7 @@ def test_gallery_families_find_each_other(here: Path) -> None:
             assert str(Path("gallery").resolve() / lookalike) in [hit.path for hit in hits]
 
 
+@pytest.mark.slow
 def test_tll_pairs_are_nearer_than_chance(tll: Path, here: Path) -> None:
     """200 real pairs: without any lens, the match of a left picture is among the two best of 20
     far more often than the 0.10 of chance (these give 0.53)."""

