@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import runpy
 import sys
+import warnings
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -76,6 +79,25 @@ def test_the_command_line_is_that_of_all(
     assert parser.parse_args([]).out == ROOT / "benchmarks/out"
     shown = parser.format_help()
     assert "What it does." in shown and "More." not in shown and "benchmarks/out" in shown
+
+
+def test_every_benchmark_has_a_command_line(
+    harness: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those that the Makefile names, and there are no others."""
+    named = re.findall(r"-m (benchmarks[.\w]*)", (ROOT / "Makefile").read_text())
+    assert len(named) == len(set(named)) == 10
+    for module in (*named, "benchmarks"):
+        monkeypatch.setattr(sys, "argv", [module, "--help"])
+        with warnings.catch_warnings(), pytest.raises(SystemExit) as ended:
+            warnings.simplefilter("ignore")  # other tests may have imported it already
+            runpy.run_module(module, run_name="__main__")
+        shown = capsys.readouterr().out
+        assert ended.value.code == 0 and "--out" in shown and "benchmarks/out" in shown, module
+    files = [file for file in (ROOT / "benchmarks").rglob("*.py") if "parser(" in file.read_text()]
+    parts = {".".join(file.relative_to(ROOT).with_suffix("").parts) for file in files}
+    starts = {name.removesuffix(".__main__") for name in parts} - {"benchmarks.harness"}
+    assert starts == set(named)
 
 
 def test_tables(harness: ModuleType) -> None:

@@ -235,8 +235,4 @@ def in_python(told: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    clients()
-
-
-if __name__ == "__main__":
     main()
