@@ -20,7 +20,7 @@ WORKERS := -n auto --maxprocesses 4 --dist worksteal
 STORE  = $(RUN)/store-$(shell echo "$(IMAGES)" | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench bench-tll bench-serve bench-why bench-collection bench-cluster torture study lens docs clean test-all test-busy test-pythons coverage
+.PHONY: help setup run test lint bench bench-compare bench-tll bench-serve bench-why bench-collection bench-cluster torture study lens docs clean test-all test-busy test-pythons coverage
 
 help:  ## list these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 18
@@ -77,29 +77,32 @@ $(PEERS): $(READY)
 	@touch "$@"
 
 bench: $(PEERS)  ## speed and size, next to other tools: an hour; ARGS=--quick: minutes
-	$(PY) benchmarks/speed.py $(ARGS)
+	$(PY) -m benchmarks.speed $(ARGS)
+
+bench-compare: $(READY)  ## the last `make bench` against the newest release, as ratios; ARGS=0.2.0: that one
+	$(PY) -m benchmarks.compare $(ARGS)
 
 bench-tll: $(READY)  ## the lens against simpler ways, hours on two cores; ARGS=--quick: minutes
-	$(PY) -m benchmarks.tll $(ARGS)
+	$(PY) -m benchmarks.lens $(ARGS)
 
 bench-why: $(READY)  ## whether the regions that why shows matter: minutes; ARGS=--help lists choices
-	$(PY) -m benchmarks.why $(ARGS)
+	$(PY) -m benchmarks.lens.why $(ARGS)
 
 bench-collection: $(READY)  ## what dupes finds of made-up copies, and how pairs should rank: half an hour
-	$(PY) -m benchmarks.copies
-	$(PY) -m benchmarks.striking
+	$(PY) -m benchmarks.lens.copies
+	$(PY) -m benchmarks.lens.striking
 
 bench-serve: $(READY)  ## 50 clients at once ask tll-index serve, beside as many threads in Python; ARGS=--quick
-	$(PY) -m benchmarks.serving $(ARGS)
+	$(PY) -m benchmarks.scale.serving $(ARGS)
 
 bench-cluster: $(READY)  ## what a build on Ray costs: 5 minutes; ARGS="--pictures 500": fewer pictures
-	$(PY) -m benchmarks.cluster $(ARGS)
+	$(PY) -m benchmarks.scale.cluster $(ARGS)
 
 torture: $(READY)  ## kills, failing writes, damage, crowds, hostile files: 20 minutes; ARGS=--help lists choices
-	$(PY) benchmarks/torture.py $(ARGS)
+	$(PY) -m benchmarks.reliability $(ARGS)
 
 study: $(READY)  ## every system of the paper, with whichever backbones are here; ARGS=--help lists choices
-	$(PY) -m benchmarks.study $(ARGS)
+	$(PY) -m benchmarks.paper $(ARGS)
 
 lens: $(READY)  ## train the shipped lens on TLL_ROOT (default ../shared/data/tll)
 	$(TLL) train "$(or $(TLL_ROOT),../shared/data/tll)" --out engine/lens/shipped/efficientnet_lite0.npz
@@ -112,5 +115,5 @@ docs: $(READY)  ## the documentation as a site: site/index.html
 	@echo "now open site/index.html"
 
 clean:  ## remove what these commands made (not your stores)
-	rm -rf "$(VENV)" .venv-3.* $(RUN) lookalikes.html benchmarks/results build site *.egg-info
+	rm -rf "$(VENV)" .venv-3.* $(RUN) lookalikes.html benchmarks/out build site *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

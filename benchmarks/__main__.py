@@ -1,8 +1,8 @@
-"""Run the benchmark of speed: `python -m benchmarks [--quick]`."""
+"""The speed benchmark, as `python -m benchmarks.speed` runs it."""
 
 from __future__ import annotations
 
-from .speeds.__main__ import main
+from .speed.__main__ import main
 
 if __name__ == "__main__":
     main()

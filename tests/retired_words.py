@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("core", "engine", "indexer", "rendering", "web", "commands")
+PACKAGES = ("core", "engine", "indexer", "rendering", "web", "commands", "benchmarks")
 
 RETIRED = {
     **dict.fromkeys(("ask", "asks", "asked", "asking"), "query"),

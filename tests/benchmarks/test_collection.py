@@ -21,7 +21,7 @@ def benchmarks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_copies_are_counted(here: Path) -> None:
-    from benchmarks import copies
+    from benchmarks.lens import copies
 
     originals = fill_folder(here / "photos", 4)
     (here / "copies").mkdir()
@@ -51,7 +51,7 @@ def test_copies_are_counted(here: Path) -> None:
 
 
 def test_pairs_of_people_are_counted() -> None:
-    from benchmarks import striking
+    from benchmarks.lens import striking
 
     class PairData:
         features = made_up(40, noise=0.01, shared=60)

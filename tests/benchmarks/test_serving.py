@@ -23,23 +23,24 @@ def serving(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(ROOT)
     folders = (ROOT / "tests/support", ROOT, os.environ.get("PYTHONPATH", ""))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, folders)))
-    import benchmarks.serving
+    import benchmarks.scale.serving
 
-    monkeypatch.setattr(benchmarks.serving, "SERVE", (str(ROOT / "tests/support/tiny.py"), "serve"))
-    monkeypatch.setattr(benchmarks.serving, "CROWD", ("-c", CROWD))
-    monkeypatch.setattr(benchmarks.serving, "ROUNDS", 1)
-    return benchmarks.serving
+    tiny = str(ROOT / "tests/support/tiny.py")
+    monkeypatch.setattr(benchmarks.scale.serving, "SERVE", (tiny, "serve"))
+    monkeypatch.setattr(benchmarks.scale.serving, "CLIENTS", ("-c", CLIENTS))
+    monkeypatch.setattr(benchmarks.scale.serving, "ROUNDS", 1)
+    return benchmarks.scale.serving
 
 
-CROWD = """
-from benchmarks import crowd
-ask = crowd.in_python
+CLIENTS = """
+from benchmarks.scale import serving
+in_python = serving.in_python
 def with_tiny(told):
     import tiny
     tiny.install()
-    return ask(told)
-crowd.in_python = with_tiny
-crowd.main()
+    return in_python(told)
+serving.in_python = with_tiny
+serving.clients()
 """
 
 
@@ -64,4 +65,4 @@ def test_answers_that_fail_end_it(serving: ModuleType, here: Path) -> None:
     build(["photos"], store="store", recipe=Recipe("tiny", lens="none"))
     told = {"kind": "id", "what": ["0" * 64], "clients": 1}
     with serving.served(here / "store") as where, pytest.raises(SystemExit, match="404"):
-        serving.crowd({**told, **where})
+        serving.run_clients({**told, **where})

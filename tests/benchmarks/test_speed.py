@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -30,10 +31,10 @@ CHEAP = ("build", "warm_query", "choice", "vectors_1m", "vectors_10m", "growth")
 
 
 @pytest.fixture
-def speeds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
+def speed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     """The benchmark on forty drawn pictures, half of them left ones."""
     monkeypatch.syspath_prepend(ROOT)
-    import benchmarks.speeds.__main__
+    import benchmarks.speed.__main__
 
     data = tmp_path / "data"
     fill_folder(data / "train/left", 20)
@@ -41,11 +42,11 @@ def speeds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     for path in data.rglob("*.png"):
         path.rename(path.with_suffix(".jpg"))  # what a file holds is decided by its content
     monkeypatch.setenv("TLL_ROOT", str(data))
-    return benchmarks.speeds.__main__
+    return benchmarks.speed.__main__
 
 
 def toy() -> Any:
-    quick = sys.modules["benchmarks.speeds.sizes"].QUICK
+    quick = sys.modules["benchmarks.speed.workload"].QUICK
     small = {"build_pictures": 12, "query_store": 50, "rounds": 2, "material_pictures": 0}
     vectors = {
         "held_out": 4,
@@ -56,6 +57,12 @@ def toy() -> Any:
     }
     vectors |= {"choice": (60, 300)}
     return replace(quick, name="toy", **small, **vectors)
+
+
+def chosen(names: Sequence[str]) -> list[Any]:
+    return sys.modules["benchmarks.harness"].chosen_rows(
+        sys.modules["benchmarks.speed.rows"].ROWS, names
+    )
 
 
 def lens(hubs: bool = True) -> Lens:
@@ -72,7 +79,7 @@ def lens(hubs: bool = True) -> Lens:
 
 def material(made: Lens) -> tuple[Any, np.ndarray]:
     """Material of 40 features, and these; the last 8 are held out."""
-    module = sys.modules["benchmarks.speeds.material"]
+    module = sys.modules["benchmarks.speed.dataset"]
     features = np.random.default_rng(5).normal(size=(40, 16)).astype(np.float32)
     values = module.projected(made, features)
     return module.Material(made, values[:32], values[32:], "features"), features
@@ -80,11 +87,11 @@ def material(made: Lens) -> tuple[Any, np.ndarray]:
 
 @pytest.mark.slow
 def test_each_row_is_told_with_its_goal(
-    speeds: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    speed: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    rows = speeds.chosen_rows(CHEAP)
-    assert speeds.run(rows, toy(), out, backbone="tiny", scratch=tmp_path) == 0
+    rows = chosen(CHEAP)
+    assert speed.run(rows, toy(), out, backbone="tiny", scratch=tmp_path) == 0
     result = json.loads((out / "speed.json").read_text())
     assert result["sizes"] == "toy" and result["note"] and result["machine"]["cores"]
     told = {row["row"]: row for row in result["rows"]}
@@ -104,23 +111,23 @@ def test_each_row_is_told_with_its_goal(
 
 
 def test_failed_rows_and_unmeasurable_ones_keep_no_other(
-    speeds: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    speed: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    findings = sys.modules["benchmarks.speeds.findings"]
-    rows = speeds.chosen_rows(["model", "help", "shrink"])
+    harness = sys.modules["benchmarks.harness"]
+    rows = chosen(["model", "help", "shrink"])
 
     def fails(laboratory: object) -> Any:
         raise ValueError("what happened")
 
     def cannot(laboratory: object) -> Any:
-        raise findings.NotMeasurableError("no such thing")
+        raise harness.NotMeasurableError("no such thing")
 
     def works(laboratory: object) -> Any:
-        return findings.Finding(2.0, True)
+        return harness.Finding(2.0, True)
 
     ways = (fails, cannot, works)
     rows = [replace(row, measure=way) for row, way in zip(rows, ways, strict=True)]
-    assert speeds.run(rows, toy(), tmp_path, backbone="tiny") == 1
+    assert speed.run(rows, toy(), tmp_path, backbone="tiny") == 1
     told = {row["row"]: row for row in json.loads((tmp_path / "speed.json").read_text())["rows"]}
     assert told["model"]["error"] == "ValueError: what happened" and told["model"]["met"] is False
     assert told["help"]["met"] == "not measurable here: no such thing"
@@ -131,24 +138,24 @@ def test_failed_rows_and_unmeasurable_ones_keep_no_other(
         raise KeyboardInterrupt
 
     rows = [rows[2], replace(rows[1], measure=stopped), rows[0]]
-    assert speeds.run(rows, toy(), tmp_path, backbone="tiny") == speeds.INTERRUPTED
+    assert speed.run(rows, toy(), tmp_path, backbone="tiny") == harness.INTERRUPTED
     told = {row["row"]: row for row in json.loads((tmp_path / "speed.json").read_text())["rows"]}
     assert told["shrink"]["met"] is True and told["model"]["met"].startswith("not measured")
 
 
 def test_rows_are_chosen(
-    speeds: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    speed: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert [row.key for row in speeds.chosen_rows([])] == list(EVERY)
-    assert [row.key for row in speeds.chosen_rows(["help", "model"])] == ["model", "help"]
+    assert [row.key for row in chosen([])] == list(EVERY)
+    assert [row.key for row in chosen(["help", "model"])] == ["model", "help"]
     monkeypatch.setattr(sys, "argv", ["speed", "--rows", "model,nonsense"])
     with pytest.raises(SystemExit) as ended:
-        speeds.main()
+        speed.main()
     assert ended.value.code == 2 and "nonsense" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("hubs", [True, False])
-def test_mixes_are_what_the_lens_makes_of_mixed_features(speeds: ModuleType, hubs: bool) -> None:
+def test_mixes_are_what_the_lens_makes_of_mixed_features(speed: ModuleType, hubs: bool) -> None:
     made = lens(hubs)
     some, features = material(made)
     of, weights = some.drawn(0)
@@ -160,8 +167,8 @@ def test_mixes_are_what_the_lens_makes_of_mixed_features(speeds: ModuleType, hub
     assert (weights[32:, 2] == 0).mean() == pytest.approx(0.5, abs=0.02)
 
 
-def test_vectors_are_units_the_same_each_time_and_fewer_are_the_first(speeds: ModuleType) -> None:
-    block = sys.modules["benchmarks.speeds.material"].BLOCK
+def test_vectors_are_units_the_same_each_time_and_fewer_are_the_first(speed: ModuleType) -> None:
+    block = sys.modules["benchmarks.speed.dataset"].BLOCK
     (one, _), (other, _) = material(lens()), material(lens())
     more = np.concatenate(list(one.blocks(block + 500)))
     fewer = np.concatenate(list(other.blocks(100)))
@@ -174,10 +181,10 @@ def test_vectors_are_units_the_same_each_time_and_fewer_are_the_first(speeds: Mo
 
 
 def test_pictures_that_ask_are_in_no_mix(
-    speeds: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    speed: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    embedding = sys.modules["benchmarks.speeds.embedding"]
-    pictures = sys.modules["benchmarks.speeds.pictures"].real_pictures(tmp_path)
+    embedding = sys.modules["benchmarks.speed.dataset"]
+    pictures = sys.modules["benchmarks.speed.workload"].real_pictures(tmp_path)
     settings = load_settings()
     embedder = load_embedder("tiny", settings)
     some = embedding.material_of(pictures, embedder, 4, settings, Progress())
@@ -193,8 +200,8 @@ def test_pictures_that_ask_are_in_no_mix(
     np.testing.assert_array_equal(again.base, some.base)
 
 
-def test_recall_counts_ties_once(speeds: ModuleType) -> None:
-    truth = sys.modules["benchmarks.speeds.truth"]
+def test_recall_counts_ties_once(speed: ModuleType) -> None:
+    truth = sys.modules["benchmarks.speed.dataset"]
     vectors = np.array([[1, 0], [1, 0], [0.6, 0.8], [0, 1]], np.float32)
     exact = truth.exact(vectors, np.array([[1, 0]], np.float32), 1, Progress())
     assert exact.recall([[0]]) == exact.recall([[1]]) == 1.0
@@ -202,29 +209,35 @@ def test_recall_counts_ties_once(speeds: ModuleType) -> None:
     assert truth.exact(vectors, exact.queries, 2, Progress()).recall([[0, 0]]) == 0.5
 
 
-def test_peers_find_the_nearest_or_say_what_they_lack(speeds: ModuleType, tmp_path: Path) -> None:
-    import benchmarks.speeds.duel as duel
+def test_peers_find_the_nearest_or_say_what_they_lack(speed: ModuleType, tmp_path: Path) -> None:
+    import benchmarks.speed.libraries as libraries
 
-    truth = sys.modules["benchmarks.speeds.truth"]
+    truth = sys.modules["benchmarks.speed.dataset"]
     vectors = unit(np.random.default_rng(0).normal(size=(300, 8)).astype(np.float32))
     np.save(tmp_path / "vectors.npy", vectors)
-    np.save(tmp_path / "asks.npy", vectors[:5])
+    np.save(tmp_path / "queries.npy", vectors[:5])
     last = truth.exact(vectors, vectors[:5], 10, Progress()).last.tolist()
     for peer in ("faiss_flat", "numpy", "hnswlib", "usearch"):
-        files = str(tmp_path / "vectors.npy"), str(tmp_path / "asks.npy")
-        told = duel.measure(peer, *files, last, 10, 0.95, str(tmp_path / "saved"))
+        files = str(tmp_path / "vectors.npy"), str(tmp_path / "queries.npy")
+        told = libraries.measure(peer, *files, last, 10, 0.95, str(tmp_path / "saved"))
         assert "missing" in told or (told["recall"] >= 0.95 and told["bytes_per_vector"] >= 32)
     assert not (tmp_path / "saved").exists()
 
 
-def test_the_door_works_as_a_script(tmp_path: Path) -> None:
+@pytest.mark.parametrize("module", ["benchmarks", "benchmarks.speed"])
+def test_it_runs_as_a_module(module: str) -> None:
     import subprocess
 
-    command = [sys.executable, ROOT / "benchmarks/speed.py", "--help"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", module, "--help"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=True,
+    )
     assert "--quick" in done.stdout and "peers_vectors" in done.stdout
 
 
-def test_the_small_network_is_the_tests_in_all_but_width(speeds: ModuleType) -> None:
-    small = sys.modules["benchmarks.speeds.small"].SPEC
+def test_the_small_network_is_the_tests_in_all_but_width(speed: ModuleType) -> None:
+    small = sys.modules["benchmarks.speed.small_network"].SPEC
     assert (small.geometry, small.mean) == (tiny.SPEC.geometry, tiny.SPEC.mean)

@@ -70,13 +70,13 @@ def study(
     tiny one for features, a narrow ResNet for the pair classifier's body."""
     monkeypatch.syspath_prepend(ROOT)
     pytest.importorskip("matplotlib", reason="the extra bench is not installed")
-    import benchmarks.study.__main__ as module
-    from benchmarks.study import stand_ins
+    import benchmarks.paper.__main__ as module
+    from benchmarks.paper.rows import LAST, STAGES
 
     monkeypatch.setenv("TLL_ROOT", str(data))
     monkeypatch.setattr(registry, "_registry", dict(registry._registry))
-    monkeypatch.setattr(stand_ins, "install", lambda: None)
-    for name in (stand_ins.LAST, stand_ins.STAGES):
+    monkeypatch.setattr(module, "install_stand_ins", lambda: None)
+    for name in (LAST, STAGES):
         register(replace(tiny.SPEC, name=name))
         tiny.write_weights(home / "weights" / f"{name}.safetensors")
     small_resnet(registry.DEFAULT, home / "weights")
@@ -144,8 +144,7 @@ def test_offline_every_row_is_measured_or_says_how_to_get_its_weights(
 ) -> None:
     """The whole study, with nothing but what is bundled. A network without weights is never used:
     where they are missing there is no figure at all."""
-    from benchmarks.study.rows import every_row
-    from benchmarks.study.stand_ins import LAST, STAGES
+    from benchmarks.paper.rows import LAST, STAGES, every_row
 
     code, printed, progress = study()
     assert code == 0, progress
@@ -273,9 +272,8 @@ def test_figures_are_what_training_and_evaluation_say(
     study: Study, tmp_path: Path, data: Path
 ) -> None:
     """Nothing of the study's own between the split and the score."""
-    from benchmarks.study.curves import smoothed
-    from benchmarks.study.rows import BASE
-    from benchmarks.study.stand_ins import STAGES
+    from benchmarks.paper.measure import smoothed
+    from benchmarks.paper.rows import BASE, STAGES
 
     from tll_index.engine.evaluation.metrics import folds
 
@@ -302,7 +300,7 @@ def test_figures_are_what_training_and_evaluation_say(
 
 
 def test_smoothing_is_an_average_that_forgets() -> None:
-    from benchmarks.study.curves import smoothed
+    from benchmarks.paper.measure import smoothed
 
     assert smoothed([3.0, 3.0, 3.0]) == pytest.approx([3.0] * 3)
     assert smoothed([1.0, 2.0], weight=0.5) == pytest.approx([1.0, (0.5 + 2) / 1.5])
@@ -322,12 +320,12 @@ def test_unknown_rows_and_absent_pictures_are_said_so(
 
 
 def test_the_real_stand_ins_are_the_bundled_network(home: Path) -> None:
-    from benchmarks.study import stand_ins
+    from benchmarks.paper import rows
 
     from tll_index import load_backbone
 
-    stand_ins.install()
+    rows.install_stand_ins()
     square = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3), dtype=np.uint8)
-    last, stages = (load_backbone(name) for name in (stand_ins.LAST, stand_ins.STAGES))
+    last, stages = (load_backbone(name) for name in (rows.LAST, rows.STAGES))
     assert (last.spec.dimension, stages.spec.dimension) == (1280, 2064)
     assert np.allclose(last.features(square), stages.features(square)[:, -1280:], atol=1e-5)

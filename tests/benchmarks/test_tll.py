@@ -27,9 +27,9 @@ PAIRS, UNLABELLED, FOLDS, SEEDS = 30, 8, 3, 2
 def tll(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(ROOT)
     pytest.importorskip("matplotlib", reason="the extra bench is not installed")
-    import benchmarks.tll.__main__
+    import benchmarks.lens.__main__
 
-    return benchmarks.tll.__main__
+    return benchmarks.lens.__main__
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def done(
     tll: ModuleType, data: Path, tmp_path: Path, one_thread: None
 ) -> tuple[Path, dict[str, Any]]:
     """A folder with what a small study wrote, and its JSON."""
-    systems = sys.modules["benchmarks.tll.systems"]
+    systems = sys.modules["benchmarks.lens.trials"]
     rows = systems.systems(**SMALL)
     for change in ({"csls": 0.0}, {"unlabelled": False}, {"scaling": "none"}):
         options = replace(rows[3].options, **change)
@@ -116,7 +116,7 @@ def test_all_files_tell_the_same(
 
 
 def test_projections_are_shared_only_where_they_are_the_same(tll: ModuleType) -> None:
-    study, systems = sys.modules["benchmarks.tll.trials"], sys.modules["benchmarks.tll.systems"]
+    study, systems = sys.modules["benchmarks.lens.trials"], sys.modules["benchmarks.lens.trials"]
     spec = sys.modules["tiny"].SPEC
     ours = systems.systems(**SMALL)[-1].options
     parts = [np.random.default_rng(0).normal(size=(40, 16)).astype(np.float16)]
@@ -129,7 +129,7 @@ def test_projections_are_shared_only_where_they_are_the_same(tll: ModuleType) ->
 
 
 def test_rows_are_ours_with_one_change(tll: ModuleType) -> None:
-    systems = sys.modules["benchmarks.tll.systems"]
+    systems = sys.modules["benchmarks.lens.trials"]
     ours = systems.systems()[-1].options
     rows = systems.ablations(ours, mirror=True)
     assert len({row.key for row in rows}) == len(rows) >= 10

@@ -22,28 +22,37 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def torture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The torture's modules, a warm process that forks, and a stage with a store."""
+    """The torture's modules, a process that forks, and a stage with a store."""
     sys.path.insert(0, str(ROOT))
-    from benchmarks.tortures import damage, scenes, shim, situations, trial, warm, writes
+    from benchmarks.reliability import (
+        concurrency,
+        damage,
+        fault_injection,
+        faults,
+        fork_server,
+        scenarios,
+        trials,
+    )
 
     folder = tmp_path_factory.mktemp("torture")
     try:
-        with warm.Warm(folder / "warm") as process:
-            tree = scenes.make_tree(folder / "base", process)
+        with fork_server.ForkServer(folder / "server") as server:
+            tree = scenarios.make_tree(folder / "base", server)
             yield SimpleNamespace(
-                **vars(scenes),
-                Fault=shim.Fault,
-                Trial=trial.Trial,
+                **vars(scenarios),
+                Fault=fault_injection.Fault,
+                Trial=trials.Trial,
                 damage=damage,
-                writes=writes,
-                situations=situations,
-                warm=process,
+                faults=faults,
+                concurrency=concurrency,
+                server=server,
+                Tally=trials.Tally,
                 folder=folder,
-                stage=trial.Stage(process, tree, folder / "stage", seed=1),
-                scenes={scene.name: scene for scene in scenes.SCENES},
+                stage=trials.Stage(server, tree, folder / "stage", seed=1),
+                scenes={scene.name: scene for scene in scenarios.SCENES},
                 lengths={},
             )
-    except shim.NoCompilerError as reason:
+    except fault_injection.NoCompilerError as reason:
         pytest.skip(f"failures at chosen calls: {reason}")
     finally:
         sys.path.remove(str(ROOT))
@@ -89,7 +98,7 @@ def test_killed_at_a_call(torture: Any, name: str, part: float, how: str) -> Non
 def test_a_call_that_fails(torture: Any, name: str, part: float, error: int, sticky: bool) -> None:
     scene = torture.scenes[name]
     fault = torture.Fault(call(torture, scene, part), "fail", error, sticky)
-    trial = torture.writes.failed(torture.stage, scene, fault)
+    trial = torture.faults.failed(torture.stage, scene, fault)
     assert trial.struck
     assert trial.survived, trial.told()
 
@@ -97,7 +106,7 @@ def test_a_call_that_fails(torture: Any, name: str, part: float, error: int, sti
 def test_writes_that_are_cut_short(torture: Any) -> None:
     scene = torture.scenes["update"]
     fault = torture.Fault(call(torture, scene, 0.4), "short")
-    trial = torture.writes.failed(torture.stage, scene, fault)
+    trial = torture.faults.failed(torture.stage, scene, fault)
     assert trial.struck
     assert trial.survived, trial.told()
 
@@ -113,7 +122,7 @@ def test_a_store_that_could_not_be_made_is_in_nobodys_way(
     for at in range(1, 40):
         fault = torture.Fault(at, "kill before")
         tree, command, _ = torture.stage.prepare(scene, 0)
-        if torture.warm.run(*command, folder=tree, fault=fault).struck.what == first:
+        if torture.server.run(*command, folder=tree, fault=fault).struck.what == first:
             break
     trial, ended = torture.stage.struck(scene, 0, torture.Fault(at, how), watched=False)
     assert ended.struck.what == first
@@ -122,8 +131,8 @@ def test_a_store_that_could_not_be_made_is_in_nobodys_way(
 
 def test_damage(torture: Any) -> None:
     damage = torture.damage
-    here = damage.ground(torture.warm, torture.folder / "ground", "flat")
-    tally = damage.Tally("damage", "", 1)
+    here = damage.ground(torture.server, torture.folder / "ground", "flat")
+    tally = torture.Tally("damage", "", 1)
     both = {"verify": True, "repair": True}
     for number in range(4):
         trial = damage.harmed(tally, torture.stage, here, number, both)
@@ -134,7 +143,7 @@ def test_a_second_writer(torture: Any) -> None:
     trial = torture.Trial("a second writer", 0, "")
     everything = {"forget", "repair"}
     chance = torture.stage.chance("crowds")
-    torture.situations.second_writer(trial, torture.stage, everything, chance)
+    torture.concurrency.second_writer(trial, torture.stage, everything, chance)
     assert trial.survived, trial.told()
 
 
@@ -146,19 +155,19 @@ def test_the_torture_notices_what_is_lost_and_what_is_wrong(torture: Any, tmp_pa
     trial = torture.Trial("remove", 0, "")
     torture.stage.complete(trial, tree, tree / "store")  # not built yet: more than on the disk
     assert trial.problems
-    assert torture.warm.run(*command, folder=tree).code == 0
+    assert torture.server.run(*command, folder=tree).code == 0
     trial = torture.Trial("remove", 0, "")
-    torture.stage.look(trial, tree, before)
+    torture.stage.check(trial, tree, before)
     assert trial.survived, trial.told()
     shutil.copytree(torture.stage.tree / "photos", tree / "photos", dirs_exist_ok=True)
-    torture.stage.look(trial, tree, before)  # they are on the disk, so they should be in the store
+    torture.stage.check(trial, tree, before)  # they are on the disk, so they should be in the store
     assert len(trial.lost) == len(before) - len(list(kept.rglob("*.png")))
 
 
 def test_the_table_says_how_to_do_it_again(torture: Any) -> None:
-    from benchmarks.tortures.report import document, table
+    from benchmarks.reliability.__main__ import document, table
 
-    tally = torture.damage.Tally("damage", "files go bad", 77)
+    tally = torture.Tally("damage", "files go bad", 77)
     tally.take(torture.Trial("lens.npz", 5, "lens.npz: lost", wrong=["cats"], lost=["ab"]))
     tally.take(torture.Trial("lens.npz", 6, "lens.npz: lost"))
     found = document([tally.told()], 60)

@@ -21,21 +21,23 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     sys.path.insert(0, str(ROOT))
     from types import SimpleNamespace
 
-    from benchmarks.tortures import hostile
-    from benchmarks.tortures.forging import mutated
-    from benchmarks.tortures.trial import Stage, Trial
-    from benchmarks.tortures.warm import Warm
+    from benchmarks.reliability import hostile_files
+    from benchmarks.reliability.forgeries import mutated
+    from benchmarks.reliability.fork_server import ForkServer
+    from benchmarks.reliability.trials import Stage, Trial
 
     folder = tmp_path_factory.mktemp("hostile")
     try:
-        with Warm(folder / "warm", shim=False) as warm:
-            files = hostile.good_files(warm, folder / "files")
+        with ForkServer(folder / "server", shim=False) as server:
+            files = hostile_files.good_files(server, folder / "files")
             yield SimpleNamespace(
-                **vars(hostile),
-                warm=warm,
+                **vars(hostile_files),
+                server=server,
                 files=files,
-                goods={suffix: hostile.result(warm, path) for suffix, path in files.items()},
-                chance=Stage(warm, folder, folder / "stage", 1).chance,
+                goods={
+                    suffix: hostile_files.result(server, path) for suffix, path in files.items()
+                },
+                chance=Stage(server, folder, folder / "stage", 1).chance,
                 marker=folder / "marker",
                 change=mutated,
                 trial=Trial,
@@ -52,7 +54,7 @@ def test_forged(hostile: Any, suffix: str) -> None:
             trial = hostile.trial("forged", 0, name)
             forge(path, data, hostile.chance(name), hostile.marker)
             outcome = hostile.loaded(
-                trial, hostile.warm, path, hostile.marker, hostile.goods[suffix]
+                trial, hostile.server, path, hostile.marker, hostile.goods[suffix]
             )
         if not trial.survived or (outcome != "refused" and name not in hostile.HARMLESS):
             failed.append((name, outcome, trial.problems))
@@ -66,7 +68,7 @@ def test_changed_by_chance(hostile: Any, suffix: str) -> None:
         with hostile.restored(path) as data:
             trial = hostile.trial(f"mutations ({suffix})", number, "changed")
             hostile.change(path, data, hostile.chance("mutation", number), hostile.marker)
-            hostile.loaded(trial, hostile.warm, path, hostile.marker, hostile.goods[suffix])
+            hostile.loaded(trial, hostile.server, path, hostile.marker, hostile.goods[suffix])
         if not trial.survived:
             failed.append(trial.told())
     assert not failed
@@ -76,7 +78,7 @@ def test_code_would_leave_its_mark(hostile: Any, tmp_path: Path) -> None:
     """So that the marker's absence means something."""
     import pickle
 
-    from benchmarks.tortures.forging import Evil
+    from benchmarks.reliability.forgeries import Evil
 
     marker = tmp_path / "marker"
     pickle.loads(pickle.dumps(Evil(marker)))
@@ -84,5 +86,5 @@ def test_code_would_leave_its_mark(hostile: Any, tmp_path: Path) -> None:
     shutil.copy(hostile.files[".pt"], tmp_path / "good.pt")
     trial = hostile.trial("good", 0, "")
     good = hostile.goods[".pt"]
-    outcome = hostile.loaded(trial, hostile.warm, tmp_path / "good.pt", hostile.marker, good)
+    outcome = hostile.loaded(trial, hostile.server, tmp_path / "good.pt", hostile.marker, good)
     assert (outcome, trial.survived) == ("loads, the same", True)

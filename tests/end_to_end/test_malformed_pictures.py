@@ -28,13 +28,12 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 
 @pytest.fixture
-def tortures(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def reliability(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The benchmark that makes malformed pictures."""
     monkeypatch.syspath_prepend(ROOT)
-    import benchmarks.tortures.bombs
-    import benchmarks.tortures.pictures
+    import benchmarks.reliability.malformed_pictures
 
-    return benchmarks.tortures
+    return benchmarks.reliability
 
 
 @pytest.fixture
@@ -59,21 +58,21 @@ def outcome(decoder: Decoder, data: bytes) -> str:
     return found
 
 
-def test_every_format_is_among_the_valid(tortures: ModuleType) -> None:
+def test_every_format_is_among_the_valid(reliability: ModuleType) -> None:
     """What is mutated can be decoded, and put together again as it was."""
     formats = set()
-    for name, data in tortures.valid.valid().items():
+    for name, data in reliability.picture_files.valid().items():
         formats.add(decode(data, GEOMETRY).format)
-        if parts := tortures.parts.apart(data):
-            assert tortures.parts.together(parts, data) == data, name
+        if parts := reliability.picture_files.apart(data):
+            assert reliability.picture_files.together(parts, data) == data, name
     assert formats >= {"JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF"}
 
 
-def test_mutations(tortures: ModuleType, decoder: Decoder) -> None:
-    files = list(tortures.mutations.mutated(600, seed=7))
-    assert {file.kind for file in files} == set(tortures.mutations.MUTATIONS)
+def test_mutations(reliability: ModuleType, decoder: Decoder) -> None:
+    files = list(reliability.mutations.mutated(600, seed=7))
+    assert {file.kind for file in files} == set(reliability.mutations.MUTATIONS)
     assert [file.data for file in files] == [
-        file.data for file in tortures.mutations.mutated(600, seed=7)
+        file.data for file in reliability.mutations.mutated(600, seed=7)
     ]
     found = Counter(outcome(decoder, file.data) for file in files)
     assert min(found["decoded"], found["damaged"], found["not a picture"]) > 50, found
@@ -92,9 +91,9 @@ def test_mutations(tortures: ModuleType, decoder: Decoder) -> None:
         ("not ours", {"not a picture", "empty", "decoded", "too large"}),
     ],
 )
-def test_bombs(tortures: ModuleType, decoder: Decoder, kind: str, wanted: set[str]) -> None:
+def test_bombs(reliability: ModuleType, decoder: Decoder, kind: str, wanted: set[str]) -> None:
     costly = {"tiff of 2 million strips", "zTXt, 256 MB packed", "png, 256 MB packed"}
-    for name, make in tortures.bombs.ALL[kind].items():
+    for name, make in reliability.bombs.ALL[kind].items():
         if name not in costly:
             assert outcome(decoder, make()) in wanted, name
     assert outcome(decoder, GOOD) == "decoded"
@@ -114,13 +113,13 @@ def test_bombs(tortures: ModuleType, decoder: Decoder, kind: str, wanted: set[st
     ],
 )
 def test_pixels_that_are_only_claimed(
-    tortures: ModuleType, decoder: Decoder, name: str, wanted: str
+    reliability: ModuleType, decoder: Decoder, name: str, wanted: str
 ) -> None:
-    assert outcome(decoder, tortures.bombs.ALL["pixels"][name]()) == wanted
+    assert outcome(decoder, reliability.bombs.ALL["pixels"][name]()) == wanted
 
 
 @pytest.mark.slow
-def test_a_picture_may_use_the_memory_of_its_size(tortures: ModuleType) -> None:
+def test_a_picture_may_use_the_memory_of_its_size(reliability: ModuleType) -> None:
     """Two million strips of a pixel: Pillow keeps half a kilobyte of each."""
     count, decoder = 2_000_000, Decoder(GEOMETRY, Limits(), 300)
     at = 14 + 12 * 9
@@ -128,31 +127,31 @@ def test_a_picture_may_use_the_memory_of_its_size(tortures: ModuleType) -> None:
     entries += [(277, 3, 1, 1), (278, 4, 1, 1), (273, 4, count, at), (279, 4, count, at)]
     try:
         with pytest.raises(TooLargePictureError, match="needs more memory"):
-            decoder.decode(tortures.bombs.tiff(entries, struct.pack("<I", 1) * count))
+            decoder.decode(reliability.bombs.tiff(entries, struct.pack("<I", 1) * count))
         assert outcome(decoder, GOOD) == "decoded" and decoder.started == 1
     finally:
         decoder.stop()
 
 
-def test_a_picture_may_use_the_time_of_its_size(tortures: ModuleType) -> None:
+def test_a_picture_may_use_the_time_of_its_size(reliability: ModuleType) -> None:
     """Rows that Pillow fills in pixel by pixel, for half a minute. It is asked for once."""
     decoder = Decoder(GEOMETRY, Limits(), 1)
     try:
         with pytest.raises(DecoderFailedError, match="no answer in time"):
-            decoder.decode(tortures.bombs.ALL["pixels"]["bmp of short rows"]())
+            decoder.decode(reliability.bombs.ALL["pixels"]["bmp of short rows"]())
         assert decoder.started == 1
     finally:
         decoder.stop()
 
 
-def test_up_to_the_limit(tortures: ModuleType) -> None:
+def test_up_to_the_limit(reliability: ModuleType) -> None:
     """In the modes that take most memory; not a pixel more."""
     decoder = Decoder(GEOMETRY, Limits(max_pixels=9_000_000), 30)
     try:
         for colour, bits in ((0, 16), (6, 8), (2, 8), (3, 8)):
-            png = tortures.bombs.png_of(3000, 3000, colour, bits)
+            png = reliability.bombs.png_of(3000, 3000, colour, bits)
             assert outcome(decoder, png) == "decoded"
-        assert outcome(decoder, tortures.bombs.png_of(3000, 3001)) == "too large"
+        assert outcome(decoder, reliability.bombs.png_of(3000, 3001)) == "too large"
     finally:
         decoder.stop()
 
@@ -171,12 +170,12 @@ def _large_decoders(bytes_each: int) -> Iterator[int]:
 
 
 @linux
-def test_a_build_survives_its_decoders(here: Path, tortures: ModuleType) -> None:
+def test_a_build_survives_its_decoders(here: Path, reliability: ModuleType) -> None:
     """Malformed pictures among good ones, and one on which each decoder dies."""
     fill_folder(here / "photos", 40)
     deadly = here / "photos/picture0020a.png"
     deadly.write_bytes(encoded(noise(77, 6000, 6000), "PNG"))
-    for number, file in enumerate(tortures.mutations.mutated(150, seed=3)):
+    for number, file in enumerate(reliability.mutations.mutated(150, seed=3)):
         (here / f"photos/picture{number % 40:04}-{number}.jpg").write_bytes(file.data)
     stop, killed = threading.Event(), []
 
@@ -211,8 +210,8 @@ def test_a_build_survives_its_decoders(here: Path, tortures: ModuleType) -> None
     assert str(deadly) not in paths
 
 
-def test_the_torture_counts(tortures: ModuleType, tmp_path: Path) -> None:
-    figures = tortures.pictures.run(
+def test_the_torture_counts(reliability: ModuleType, tmp_path: Path) -> None:
+    figures = reliability.malformed_pictures.run(
         60, 150, 5, tmp_path, spare=("pixels", "profiles", "text", "frames")
     )
     assert figures["tried"] == 150 == figures["decoded"] + sum(figures["refused"].values())

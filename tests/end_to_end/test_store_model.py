@@ -49,7 +49,7 @@ def machine(world: Callable[[Path], Any], operations: list[str]) -> type[RuleBas
 def model(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.syspath_prepend(ROOT)
 
-    return importlib.import_module("benchmarks.tortures.model")
+    return importlib.import_module("benchmarks.reliability.model")
 
 
 @pytest.mark.slow

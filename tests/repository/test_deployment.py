@@ -11,7 +11,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.projections import Measured, projected, report, useful_cores  # noqa: E402
+from benchmarks.scale.projections import Measured, projected, report, useful_cores  # noqa: E402
 
 DEPLOY = ROOT / "examples/deploy"
 MEASURED = Measured(a_core=25, folder=5000, milvus=500, folder_bytes=2000, milvus_bytes=1250)

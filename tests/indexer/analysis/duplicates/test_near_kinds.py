@@ -22,7 +22,7 @@ Kinds = dict[str, Callable[[np.random.Generator, int], list[Image.Image]]]
 @pytest.fixture
 def kinds(monkeypatch: pytest.MonkeyPatch) -> Kinds:
     monkeypatch.syspath_prepend(ROOT)
-    from benchmarks.near_kinds import KINDS
+    from benchmarks.lens.near_kinds import KINDS
 
     return KINDS
 
