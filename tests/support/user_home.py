@@ -61,6 +61,7 @@ class UserHome:
         self._real = Path(os.environ.get("HOME") or Path.home())
         self._before = entries(self._real)
         self._folder = Path(tempfile.mkdtemp(prefix="tll-"))  # short: sockets lie below it
+        self._folder.chmod(0o711)  # another user finds its own folders here, see other_user
         self._left: list[str] = []
         self._environment = dict(os.environ)
         for name in list(os.environ):
