@@ -19,13 +19,16 @@ def calm_blas() -> Iterator[None]:
     back, whichever threads came in.
 
     Its threads wait for the next product in a busy loop. Where decoders or FAISS have the cores, a
-    product or a search takes twenty times as long for that, and on free ones it gains little.
+    product or a search takes twenty times as long for that, and on free ones it gains little. An
+    OpenBLAS on OpenMP, such as FAISS's own, is left alone: its number is each thread's, not the
+    process's, so another thread could not take it back.
     """
     global _inside, _restore
     with _lock:
         _inside += 1
         if _inside == 1:
             _restore = _libraries().limit(limits=1).restore_original_limits
+            _let_go()
     try:
         yield
     finally:
@@ -33,6 +36,15 @@ def calm_blas() -> Iterator[None]:
             _inside -= 1
             if _inside == 0 and _restore is not None:
                 _restore()
+                _let_go()
+
+
+def _let_go() -> None:
+    """Let any thread set the number next: since threadpoolctl 3.7 a thread that has set it is the
+    only one that can, for as long as it lives."""
+    for library in _libraries().lib_controllers:
+        if clear := getattr(library, "clear_controlling_thread", None):
+            clear()
 
 
 @contextmanager
@@ -55,4 +67,4 @@ def _libraries() -> Any:
     import numpy  # noqa: F401  (which loads its own)
     from threadpoolctl import ThreadpoolController
 
-    return ThreadpoolController().select(internal_api="openblas")
+    return ThreadpoolController().select(threading_layer="pthreads")
