@@ -18,7 +18,7 @@ IMAGES ?= $(RUN)/gallery
 STORE  = $(RUN)/store-$(shell echo "$(IMAGES)" | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench bench-tll bench-serve bench-why bench-collection bench-cluster torture study lens docs clean test-pythons
+.PHONY: help setup run test lint bench bench-tll bench-serve bench-why bench-collection bench-cluster torture study lens tour docs dist clean test-pythons
 
 help:  ## list these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 18
@@ -99,6 +99,17 @@ docs: $(READY)  ## the documentation as a site: site/index.html
 	TLL_SOURCE="$(VENV)/package" NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
 	@echo "now open site/index.html"
 
+tour: $(READY)  ## run the notebook examples/tour.ipynb and keep its outputs in it
+	$(PY) examples/run_tour.py
+
+# What setuptools noted of an older tree (*.egg-info) would get into the sdist. The wheel is made from
+# the sdist, so that whoever has only that gets the same.
+dist: $(READY)  ## build the sdist and the wheel of a release in dist/, try both in a fresh environment
+	rm -rf dist build *.egg-info
+	$(PY) -m build --no-isolation
+	DIST="$(CURDIR)/dist" $(PY) -m pytest tests/test_dist.py
+	@ls dist
+
 clean:  ## remove what these commands made (not your stores)
-	rm -rf "$(VENV)" .venv-3.* $(RUN) lookalikes.html benchmarks/results build site *.egg-info
+	rm -rf "$(VENV)" .venv-3.* $(RUN) lookalikes.html benchmarks/results build dist site *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

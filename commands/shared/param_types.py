@@ -52,6 +52,36 @@ class _Store(_Path):
             self.fail(str(error), parameter, context)
 
 
+class WholeNumber(click.ParamType[int]):
+    """The type of a whole number, which may have a least one."""
+
+    name = "n"
+
+    def __init__(self, least: int | None = None) -> None:
+        self.least = least
+
+    def convert(self, value: Any, parameter: Any, context: Any) -> int:
+        try:
+            number = int(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a whole number", parameter, context)
+        if self.least is not None and number < self.least:
+            self.fail(f"{number} is too small: at least {self.least}", parameter, context)
+        return number
+
+
+class Number(click.ParamType[float]):
+    """The type of a number."""
+
+    name = "x"
+
+    def convert(self, value: Any, parameter: Any, context: Any) -> float:
+        try:
+            return float(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a number", parameter, context)
+
+
 # Whether a path can be used is for the library to say: with its message and exit status.
 PATH = _Path(path_type=Path, allow_dash=True, readable=False)
 PATH_OR_ADDRESS = _PathOrAddress(path_type=Path, allow_dash=True, readable=False)

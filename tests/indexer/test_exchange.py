@@ -206,7 +206,7 @@ def test_what_cannot_be_exported(store: Path, here: Path) -> None:
     for bad in ("out.csv", "out"):
         with pytest.raises(UsageError, match=r"neither \.parquet nor \.npz"):
             export(bad, store=store)
-    with pytest.raises(UsageError, match="is no folder"):
+    with pytest.raises(UsageError, match="is not a folder"):
         export("nowhere/out.npz", store=store)
     with pytest.raises(UsageError, match="no layout"):
         export("out.npz", store=store, layout="csv")  # type: ignore[arg-type]

@@ -93,12 +93,12 @@ def test_relative_files_are_of_the_current_folder(here: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("milvus://h:1", "is no address of a store"),
+        ("milvus://h:1", "is not the address of a store"),
         ("milvus://h:x/c", "makes no sense"),
-        ("milvus:///c", "is no address of a store"),
-        ("milvus://h:1/a/b/c", "is no address of a store"),
-        ("milvus://h:1/1c", "is no name for a collection"),
-        ("milvus://h:1/c-d", "is no name for a collection"),
+        ("milvus:///c", "is not the address of a store"),
+        ("milvus://h:1/a/b/c", "is not the address of a store"),
+        ("milvus://h:1/1c", "is not a name for a collection"),
+        ("milvus://h:1/c-d", "is not a name for a collection"),
         ("milvus-lite:///", "names no file"),
         ("milvus-lite:///x/y", "ends with .db"),
         ("milvus://root:secret@h:1/c", "leave user, password and options out"),
@@ -501,7 +501,7 @@ def test_another_index_takes_the_place_of_one(here: Path, server: Served) -> Non
 
 def test_no_such_index(here: Path, server: Served) -> None:
     fill_folder(here / "photos", 1)
-    with pytest.raises(UsageError, match="a Milvus has no such index; choose of auto, flat"):
+    with pytest.raises(UsageError, match="Milvus has no such index; choose one of auto, flat"):
         build(
             ["photos"],
             store=server.address(),
@@ -555,7 +555,7 @@ def test_security_that_makes_no_sense(
     for name, value, says in (
         ("TLL_MILVUS_CA", "missing.pem", "TLL_MILVUS_CA names a file that can't be read"),
         ("TLL_MILVUS_CERT", __file__, "are set together or not at all"),
-        ("TLL_MILVUS_TIMEOUT", "soon", "'soon' is no number of seconds"),
+        ("TLL_MILVUS_TIMEOUT", "soon", "'soon' is not a number of seconds"),
     ):
         with monkeypatch.context() as patched:
             patched.setenv(name, value)
