@@ -106,7 +106,7 @@ tour: $(READY)  ## run the notebook examples/tour.ipynb and keep its outputs in 
 # the sdist, so that whoever has only that gets the same.
 dist: $(READY)  ## build the sdist and the wheel of a release in dist/, try both in a fresh environment
 	rm -rf dist build *.egg-info
-	$(PY) -m build --no-isolation
+	$(PY) -m build --no-isolation > /dev/null
 	DIST="$(CURDIR)/dist" $(PY) -m pytest tests/test_dist.py
 	@ls dist
 

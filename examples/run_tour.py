@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -22,7 +23,7 @@ def executed(folder: str | Path) -> nbformat.NotebookNode:
         kernel_name="python3",
         record_timing=False,  # times would differ from run to run
         resources={"metadata": {"path": str(folder)}},
-    ).execute()
+    ).execute(env={**os.environ, "PYTHONWARNINGS": "ignore"})  # their texts have paths
     notebook.metadata["language_info"] = {"name": "python"}  # and not of which version
     return notebook
 

@@ -78,8 +78,11 @@ def test_a_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
 
 def test_an_sdist_makes_the_same_wheel(sdist: Path, wheel: Path, tmp_path: Path) -> None:
     with tarfile.open(sdist) as opened:
-        names = {name.partition("/")[2] for name in opened.getnames() if "egg-info" not in name}
-        files = {name for name in names if Path(name).suffix or name == "LICENSE"}
+        files = {
+            one.name.partition("/")[2]
+            for one in opened
+            if one.isfile() and ".egg-info/" not in one.name
+        }
     assert files == {*files_of_the_package(), *BESIDE, "PKG-INFO"}
     pip = (sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index")
     run(*pip, "--wheel-dir", tmp_path, sdist, cwd=tmp_path)
@@ -93,7 +96,7 @@ def test_the_version_is_said_in_one_place(sdist: Path, wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as opened:
         told = opened.read(f"tll_index-{__version__}.dist-info/METADATA").decode()
     metadata = email.message_from_string(told)
-    assert metadata["Version"] == __version__ and metadata["License-Expression"] == "Apache-2.0"
+    assert metadata["Version"] == __version__
 
 
 @pytest.fixture(scope="module")
