@@ -96,7 +96,11 @@ def test_without_a_store_the_bundled_backbone(here: Path, tll_index: Cli) -> Non
         (("{}", "{}", "--out", "why.gif"), 2, "why.gif: the name must end in one of .png, .jpg"),
         (("{}", "{}", "--out", "no/why.png"), 1, "there is no folder"),
         (("{}", "{}", "--out", "-"), 2, "standard output is for the results"),
-        (("{}", "{}", "--store", ".tll-index", "--lens", "none"), 2, "--store has a backbone"),
+        (
+            ("{}", "{}", "--store", ".tll-index", "--lens", "none"),
+            2,
+            "--store brings its own backbone",
+        ),
         (("{}", "{}", "--store", "elsewhere"), 1, "elsewhere"),
         (("{}", "{}", "--backbone", "nix"), 2, "unknown backbone 'nix'"),
         (("{}", "{}", "--backbone", "tiny", "--method", "sum"), 2, "does not say what it pools"),

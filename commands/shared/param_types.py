@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ...core.errors import UsageError
 from ...core.file_urls import is_file_url, path_of
 from ...core.location import is_milvus, located
+
+if TYPE_CHECKING:
+    ParamType = click.ParamType
+else:
+
+    class ParamType(click.ParamType):
+        """What newer versions of click have: a type that can say of which values."""
+
+        def __class_getitem__(cls, values: type) -> type:
+            return cls
 
 
 class _Path(click.Path):
@@ -52,7 +62,7 @@ class _Store(_Path):
             self.fail(str(error), parameter, context)
 
 
-class WholeNumber(click.ParamType[int]):
+class WholeNumber(ParamType[int]):
     """The type of a whole number, which may have a least one."""
 
     name = "n"
@@ -70,7 +80,7 @@ class WholeNumber(click.ParamType[int]):
         return number
 
 
-class Number(click.ParamType[float]):
+class Number(ParamType[float]):
     """The type of a number."""
 
     name = "x"

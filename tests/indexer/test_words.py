@@ -285,7 +285,7 @@ def test_the_command_says_what_to_build(here: Path, tll_index: Callable[..., Res
     for arguments in (("query", "--text", "a door"), ("build", "--text")):
         said = tll_index(*arguments)
         assert said.code == 2 and len(said.err.splitlines()) == 1
-        assert "reads no texts" in said.err and "--text --backbone clip_rn50x4" in said.err
+        assert "can't read texts" in said.err and "--text --backbone clip_rn50x4" in said.err
 
 
 # -- kept in step -----------------------------------------------------------------
