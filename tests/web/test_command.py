@@ -128,7 +128,7 @@ def test_a_short_token_in_the_environment(
 ) -> None:
     monkeypatch.setenv("TLL_TOKEN", "short")
     result = tll_index("serve", "--port", "0")
-    assert result.code == 2 and "take at least 16" in result.err and "short" not in result.err
+    assert result.code == 2 and "it needs at least 16" in result.err and "short" not in result.err
 
 
 def test_without_the_extra(photos: list[Path], here: Path) -> None:
