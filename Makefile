@@ -39,7 +39,7 @@ ifeq ($(IMAGES),$(RUN)/gallery)
 endif
 	$(TLL) build "$(IMAGES)" --store $(STORE)
 	$(TLL) query --sample 8 -k 6 --html lookalikes.html --store $(STORE)
-	@echo "now open lookalikes.html"
+	@echo "now open lookalikes.html; your own pictures: make run IMAGES=DIR"
 
 test: $(READY) lint  ## lint, type-check, run every test
 	$(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal

@@ -127,7 +127,8 @@ def _begun(word: str, known: Sequence[str]) -> list[str]:
 
 
 def _in_parts(word: str, known: Sequence[str], others: Mapping[str, Sequence[str]]) -> list[str]:
-    """`find-duplicates` is what its last part is that says something; `links` is a part."""
+    """The names that a part of the word stands for, as in `find-duplicates`, the last such part;
+    else those that have the word as a part, as `follow-links` has `links`."""
     for part in reversed(parts := word.replace("_", "-").split("-")):
         if len(parts) > 1 and len(part) > _FEWEST:
             also = [name for name, synonyms in others.items() if part in synonyms]

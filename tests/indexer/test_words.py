@@ -195,7 +195,7 @@ def test_stores_without_words_say_what_to_build(here: Path) -> None:
     build(["photos"], store="tiny", recipe=Recipe("tiny"))
     build(["photos"], store="clip", recipe=Recipe(VIT))
     for name, match in (
-        ("tiny", r"tiny reads no texts; .*clip_rn50x4.*--text --backbone clip_rn50x4"),
+        ("tiny", r"tiny can't read texts; .*clip_rn50x4.*--text --backbone clip_rn50x4"),
         ("clip", rf"was built without --text; .*--text --backbone {VIT} --store NEW"),
     ):
         with Store.open(name) as store:
