@@ -204,7 +204,7 @@ def test_stores_without_words_say_what_to_build(here: Path) -> None:
             assert store.info()["words"] is None
         with pytest.raises(UsageError, match=match):
             build(["photos"], store=name, recipe=Recipe(text=True))
-    with pytest.raises(UsageError, match="tiny reads no texts"):
+    with pytest.raises(UsageError, match="tiny can't read texts"):
         build(["photos"], store="new", recipe=Recipe("tiny", text=True))
     assert not (here / "new/store.json").exists()
     with pytest.raises(WeightsError, match=f"the weights of {RESNET} are not here"):
