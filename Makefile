@@ -15,10 +15,12 @@ READY  := $(subst $(none) $(none),\ ,$(VENV))/ready-$(shell (cat setup.cfg; pwd)
 PEERS  := $(READY)-peers
 RUN    := run
 IMAGES ?= $(RUN)/gallery
+ORDER  := $(or $(ORDER),$(shell date +%s))
+WORKERS := -n auto --maxprocesses 4 --dist worksteal
 STORE  = $(RUN)/store-$(shell echo "$(IMAGES)" | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench bench-tll bench-serve bench-why bench-collection bench-cluster torture study lens tour docs dist clean test-pythons
+.PHONY: help setup run test lint bench bench-tll bench-serve bench-why bench-collection bench-cluster torture study lens tour docs dist clean test-all test-busy test-pythons coverage
 
 help:  ## list these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 18
@@ -41,8 +43,18 @@ endif
 	$(TLL) query --sample 8 -k 6 --html lookalikes.html --store $(STORE)
 	@echo "now open lookalikes.html; your own pictures: make run IMAGES=DIR"
 
-test: $(READY) lint  ## lint, type-check, run every test
-	$(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal
+test: $(READY) lint  ## lint, type-check, and the tests of five minutes
+	$(PY) -m pytest $(WORKERS)
+
+test-all: $(READY)  ## every test, in an order of chance: half an hour; ORDER=number: in that one again
+	@echo "make test-all ORDER=$(ORDER) repeats this order"
+	$(PY) -m pytest $(WORKERS) -m "" -p randomly --randomly-seed=$(ORDER)
+
+test-busy: $(READY)  ## every test, three times, beside eight busy loops: hours
+	$(PY) tests/busy.py $(MAKE) --no-print-directory test-all
+
+coverage: $(READY)  ## which lines of the package no test runs: htmlcov/index.html
+	$(PY) -m pytest $(WORKERS) -m "" --cov --cov-report=html --cov-report=term:skip-covered
 
 test-pythons:  ## the fast suite on Python 3.10 to 3.13, as far as they are here; PYTHONS="3.10 3.13": those
 	.ci/test-pythons $(PYTHONS)
@@ -107,7 +119,7 @@ tour: $(READY)  ## run the notebook examples/tour.ipynb and keep its outputs in 
 dist: $(READY)  ## build the sdist and the wheel of a release in dist/, try both in a fresh environment
 	rm -rf dist build *.egg-info
 	$(PY) -m build --no-isolation > /dev/null
-	DIST="$(CURDIR)/dist" $(PY) -m pytest tests/test_dist.py
+	DIST="$(CURDIR)/dist" $(PY) -m pytest tests/repository/test_dist.py -m ""
 	@ls dist
 
 clean:  ## remove what these commands made (not your stores)

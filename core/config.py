@@ -188,8 +188,10 @@ def take_cores(count: int) -> None:
 
 
 class _Share:
+    """The part of this machine that this process was told to keep to."""
+
     cores = 0
-    """0 is all that there are."""
+    """0: all that there are."""
 
 
 def cores() -> int:

@@ -2,7 +2,7 @@
 
 ONNX Runtime decides when it is imported, the hub's library likewise: so `import tll_index` says no
 first, in each process that has anything of ours, and what they start inherits it. See
-docs/reliability.md for each library, and `tests/test_nothing_leaves.py`, which watches.
+docs/reliability.md for each library, and `tests/end_to_end/test_privacy.py`, which watches.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from ..engine.images.decode import Limits
 from .lettering import fitted, font_for
 from .results import QueryItem, QueryResult, picture_at, sign
 
-FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
+SHEET_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 """What a sheet can be, by its file's ending."""
 
 Box: TypeAlias = tuple[int, int, int, int]
@@ -139,8 +139,8 @@ def require_sheet(path: Path, queries: int, layout: SheetLayout) -> None:
     Raises:
         UsageError: its ending is no format, or it would be too large.
     """
-    if path.suffix.lower() not in FORMATS:
-        raise UsageError(f"{shown(path)}: a sheet ends in {', '.join(FORMATS)}")
+    if path.suffix.lower() not in SHEET_FORMATS:
+        raise UsageError(f"{shown(path)}: a sheet ends in {', '.join(SHEET_FORMATS)}")
     _require_room(queries, layout)
 
 
@@ -158,7 +158,7 @@ def sheet_bytes(
     """The bytes of a contact sheet's file, in the format that its `path` says."""
     out = io.BytesIO()
     draw_sheet(results, limits, layout).save(
-        out, FORMATS[path.suffix.lower()], quality=90, optimize=True
+        out, SHEET_FORMATS[path.suffix.lower()], quality=90, optimize=True
     )
     return out.getvalue()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from hypothesis import HealthCheck, settings
 from threadpoolctl import threadpool_limits
 
 import tiny
+import user_home
 from tll_index.cli import main
 
 if TYPE_CHECKING:
@@ -27,8 +29,11 @@ if TYPE_CHECKING:
 # cores: where tests run side by side, that would be half of all computing.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-# A machine that others use as well may take any time over an example.
-settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A machine that others use as well may take any time over an example. One that fails is printed
+# with the line that repeats it.
+settings.register_profile(
+    "busy", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("busy")
 
 # A shell that puts the tests into the background makes them deaf to Ctrl-C, and their children.
@@ -51,6 +56,20 @@ class Rooms:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Rooms())
+    if not hasattr(config, "workerinput"):  # xdist's workers get what this process has
+        config.pluginmanager.register(user_home.UserHome())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of a test with the mark `slow_after_first`, all cases but the first get the mark `slow`."""
+    seen: set[tuple[Path, str]] = set()
+    for item in items:
+        if item.get_closest_marker("slow_after_first"):
+            test = (item.path, getattr(item, "originalname", item.name))
+            if test in seen:
+                item.add_marker(pytest.mark.slow)
+            seen.add(test)
 
 
 def of_all_workers(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -59,26 +78,20 @@ def of_all_workers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
-@pytest.fixture(scope="session", autouse=True)
-def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A home folder that is empty at first: what is in a developer's changes no test, and no test
-    writes there. It is one for all tests, since matplotlib lists all fonts anew for each."""
-    (folder := of_all_workers(tmp_path_factory) / "user").mkdir(exist_ok=True)
-    with pytest.MonkeyPatch.context() as patch:
-        for name in list(os.environ):
-            if name.startswith(("XDG_", "AWS_")):
-                patch.delenv(name)
-        patch.setenv("HOME", str(folder))
-        yield
-
-
 @pytest.fixture(scope="session")
-def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home whose cache has networks as ONNX, made once for all processes of the tests."""
+def furnished(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Path:
+    """A home whose cache has networks as ONNX, for all processes of the tests. pytest's cache keeps
+    it for the next run, until what exports it changes."""
     folder = of_all_workers(tmp_path_factory) / "furnished"
     with FileLock(f"{folder}.lock"):
         if not folder.exists():
-            tiny.export_into(made := folder.with_name("furnished.new"))
+            kept = Path(pytestconfig.cache.mkdir("networks")) / tiny.version_of_exports()
+            with FileLock(f"{kept.parent}.lock"):
+                if not kept.exists():
+                    shutil.rmtree(kept.parent)  # those of other versions
+                    tiny.export_into(made := kept.with_name("new"))
+                    made.rename(kept)
+                shutil.copytree(kept, made := folder.with_name("furnished.new"))
             made.rename(folder)
     return folder
 
@@ -94,6 +107,8 @@ def home(
             monkeypatch.delenv(name)
     folder = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("TLL_HOME", str(folder))
+    # One decoder: to start another takes more than the few small pictures of a test.
+    monkeypatch.setenv("TLL_WORKERS", "1")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HUB_CACHE", str(folder / "hub"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(folder / "hub"))
@@ -198,7 +213,7 @@ def spawn() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
 
     def start(*arguments: object, **options: object) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
-            [sys.executable, HERE / "tiny.py", *map(str, arguments)],
+            [sys.executable, tiny.__file__, *map(str, arguments)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             **options,  # type: ignore[call-overload]

@@ -23,7 +23,7 @@ def main() -> None:
     import gc
     import importlib
 
-    sys.path.insert(0, str(ROOT / "tests"))
+    sys.path.insert(0, str(ROOT / "tests/support"))
     for module in _MODULES:
         importlib.import_module(module)
     tiny = importlib.import_module("tiny")

@@ -399,8 +399,8 @@ def run(
 
 def _install_tiny(scratch: Path) -> None:
     """The backbone of the tests, and a home with its weights."""
-    if str(ROOT / "tests") not in sys.path:
-        sys.path.append(str(ROOT / "tests"))
+    if str(ROOT / "tests/support") not in sys.path:
+        sys.path.append(str(ROOT / "tests/support"))
     tiny = importlib.import_module("tiny")
     tiny.install()
     backend = scratch / "home"

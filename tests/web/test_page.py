@@ -20,7 +20,7 @@ from conftest import TLL_ROOT
 from pictures import encoded, fill_folder, noise
 
 # The first of them has a store built with a real backbone.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 EACH = 40
 """Pictures in either of the two folders."""

@@ -13,7 +13,7 @@ from chromium import Server, Visit, cards, chromium, give, ids, wait_for_hits
 from pictures import encoded, fill_folder, noise
 from tll_index import Recipe, build
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.browser
 
 TOKEN = "k" * 20
 OUTSIDER = ("door.png", "image/png", encoded(noise(1000), "PNG"))

@@ -15,8 +15,8 @@ after that (`after`). While they are made, the hits of the commit that wrote the
 with those of RECORDER: they are the same to the sixth decimal.
 
 To run it again once modules have moved, check out the commit that added it: what it asks with
-(`tests/old_stores.py`) follows the code. Pictures are drawn here, from seeds. No two runs make the
-same bytes: a store has a random name, and the time of its making.
+(`tests/support/old_stores.py`) follows the code. Pictures are drawn here, from seeds. No two runs
+make the same bytes: a store has a random name, and the time of its making.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 HERE = Path(__file__).resolve().parent
-TESTS = HERE.parent.parent
+SUPPORT = HERE.parent.parent / "support"
 RECORDER = "85ce753"
 """The commit before the restructuring."""
 FIRST_LENS = "356d8ca"
@@ -397,7 +397,8 @@ class Commits:
             shutil.rmtree(home / "clips", ignore_errors=True)
         home.mkdir(exist_ok=True)
         result = self.folder / "result.json"
-        path = os.pathsep.join(map(str, (tree.parent, tree / "tests", TESTS)))
+        folders = (tree.parent, tree / "tests", tree / "tests/support", SUPPORT)
+        path = os.pathsep.join(map(str, folders))
         kept = {key: value for key, value in os.environ.items() if not key.startswith("TLL_")}
         environment = {**kept, "PYTHONPATH": path, "TLL_HOME": str(home), "HF_HUB_OFFLINE": "1"}
         command = [sys.executable, __file__, "--in-commit", what, name, str(result)]
@@ -454,7 +455,7 @@ def make_store(name: str, old: Commits, scratch: Path) -> None:
             file.add(path, path.name, filter=anonymous)
     own = old.call(KINDS[name].commit, "hits", name, here)
     said = old.call(RECORDER, "record", name, here)
-    sys.path.append(str(TESTS))
+    sys.path.append(str(SUPPORT))
     if wrong := differences_of_hits(said["before"]["hits"], own):
         raise SystemExit(f"{name}: {KINDS[name].commit} answers otherwise: {wrong}")
     write_json(HERE / f"{name}.json", said)
