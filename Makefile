@@ -20,7 +20,7 @@ WORKERS := -n auto --maxprocesses 4 --dist worksteal
 STORE  = $(RUN)/store-$(shell echo "$(IMAGES)" | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench bench-compare bench-tll bench-serve bench-why bench-collection bench-cluster torture study lens docs clean test-all test-busy test-pythons coverage
+.PHONY: help setup run test lint bench bench-compare bench-tll bench-serve bench-why bench-collection bench-cluster torture study lens tour docs dist clean test-all test-busy test-pythons coverage
 
 help:  ## list these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 18
@@ -41,7 +41,7 @@ ifeq ($(IMAGES),$(RUN)/gallery)
 endif
 	$(TLL) build "$(IMAGES)" --store $(STORE)
 	$(TLL) query --sample 8 -k 6 --html lookalikes.html --store $(STORE)
-	@echo "now open lookalikes.html"
+	@echo "now open lookalikes.html; your own pictures: make run IMAGES=DIR"
 
 test: $(READY) lint  ## lint, type-check, and the tests of five minutes
 	$(PY) -m pytest $(WORKERS)
@@ -114,6 +114,17 @@ docs: $(READY)  ## the documentation as a site: site/index.html
 	TLL_SOURCE="$(VENV)/package" NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
 	@echo "now open site/index.html"
 
+tour: $(READY)  ## run the notebook examples/tour.ipynb and keep its outputs in it
+	$(PY) examples/run_tour.py
+
+# What setuptools noted of an older tree (*.egg-info) would get into the sdist. The wheel is made from
+# the sdist, so that whoever has only that gets the same.
+dist: $(READY)  ## build the sdist and the wheel of a release in dist/, try both in a fresh environment
+	rm -rf dist build *.egg-info
+	$(PY) -m build --no-isolation > /dev/null
+	DIST="$(CURDIR)/dist" $(PY) -m pytest tests/repository/test_dist.py -m ""
+	@ls dist
+
 clean:  ## remove what these commands made (not your stores)
-	rm -rf "$(VENV)" .venv-3.* $(RUN) lookalikes.html benchmarks/out build site *.egg-info
+	rm -rf "$(VENV)" .venv-3.* $(RUN) lookalikes.html benchmarks/out build dist site htmlcov .coverage *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -16,47 +16,64 @@ import click
 from .commands.completion import complete_shell
 from .commands.shared.interrupts import INTERRUPTED
 from .commands.shared.options import debug_option
+from .commands.shared.usage_errors import SuggestingGroup, one_line
 from .core import signals, streams
 from .core.names import shown
 from .core.version import __version__
 
-COMMANDS = {
-    "backbones": "List the backbones, and which weights are here.",
-    "backup": "Copy the store, while others use it.",
-    "build": "Index the pictures in folders, or bring an index up to date.",
-    "completion": "Print a script that makes the shell complete commands.",
-    "copy": "Copy a store to another folder or Milvus, and verify it.",
-    "dupes": "Show which files are the same picture, or nearly.",
-    "eval": "Say how well look-alikes find each other.",
-    "export": "Write vectors and metadata for other tools.",
-    "forget": "Really remove pictures: no byte of them stays in the store.",
-    "import": "Put embeddings that clip-retrieval made into a store.",
-    "info": "Say what made the store, and what it holds.",
-    "merge": "Put the pictures of other stores into the store.",
-    "pairs": "Show the most striking pairs of pictures.",
-    "query": "Show the indexed pictures that look most like a picture.",
-    "repair": "Mend a damaged store.",
-    "serve": "Serve a page to look on from picture to picture, and a JSON API.",
-    "submit": "Score candidates in Kaggle's format.",
-    "train": "Learn from pairs of look-alikes what looks alike.",
-    "verify": "Check every record, vector, path and index entry.",
-    "watch": "Keep an index up to date until Ctrl-C.",
-    "why": "Show which regions make two pictures alike.",
+GROUPS = {
+    "Everyday": {
+        "build": "Index the pictures in folders, or bring an index up to date.",
+        "query": "Show the indexed pictures that look most like a picture.",
+        "why": "Show which regions make two pictures alike.",
+        "watch": "Keep an index up to date until Ctrl-C.",
+        "serve": "Serve a page for browsing by likeness, and a JSON API.",
+        "info": "Say what made the store, and what it holds.",
+        "completion": "Print a script that makes the shell complete commands.",
+    },
+    "Collection": {
+        "dupes": "Show which files are the same picture, or nearly.",
+        "pairs": "Show the most striking pairs of look-alikes.",
+    },
+    "Care": {
+        "verify": "Check every record, vector, path and index entry.",
+        "repair": "Mend a damaged store.",
+        "backup": "Copy the store to a folder, while others use it.",
+        "forget": "Really remove pictures: no byte of them stays in the store.",
+    },
+    "Training": {
+        "train": "Learn from pairs of look-alikes what looks alike.",
+        "eval": "Measure how well look-alikes find each other.",
+        "submit": "Score candidates in Kaggle's format.",
+        "backbones": "List the backbones, and say whose weights are here.",
+    },
+    "Exchange": {
+        "copy": "Copy a store to another folder or Milvus, and verify it.",
+        "merge": "Put the pictures of other stores into the store.",
+        "export": "Write vectors and metadata for other tools.",
+        "import": "Make a store of embeddings from clip-retrieval.",
+    },
 }
-"""What `--help` says of each. It is a module of `commands`, in which the command has the module's
-name."""
+"""The commands as `--help` lists them, and what it says of each. A command is in a module of
+`commands`, and both have the same name."""
+
+COMMANDS = {name: summary for group in GROUPS.values() for name, summary in group.items()}
+"""What `--help` says of each command."""
 
 _PYTHONS_OWN = ("eval", "import")
 """Names that Python has taken, which end with an underscore there."""
 
+_NO_ARGUMENTS = getattr(click.exceptions, "NoArgsIsHelpError", ())
+"""What newer versions of click raise to print the help where there are no arguments."""
 
-class _Commands(click.Group):
+
+class _Commands(SuggestingGroup):
     """The group of all commands. A command is loaded when it is named: the many options of the
     others would take a query's time."""
 
     def list_commands(self, context: click.Context) -> list[str]:
         """The names, in order."""
-        return list(COMMANDS)
+        return sorted(COMMANDS)
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         """The command of that name."""
@@ -69,19 +86,25 @@ class _Commands(click.Group):
         return command
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of `--help`, for which none has to be loaded."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        """Write the lists of `--help`, for which none has to be loaded."""
+        width = max(map(len, COMMANDS))
+        for title, commands in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(f"{name:{width}}", said) for name, said in commands.items()])
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="'tll-index COMMAND --help' says more about a command.",
+)
 @click.version_option(__version__, prog_name="tll-index")
 @debug_option
 def cli() -> None:
     """Which other pictures look like this one?
 
-    Index folders of pictures with 'build', then search with 'query'. What looks alike is learned
-    from pairs of look-alikes: 'train' makes a lens, 'eval' judges it.
+    Index folders of pictures with 'build', then search them with 'query'. What looks alike is
+    learned from pairs of look-alikes: 'train' makes a lens from them, 'eval' measures it.
     """
     try:
         Path.cwd()
@@ -123,7 +146,12 @@ def _run(arguments: list[str]) -> int:
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:
-        error.show()
+        if isinstance(error, _NO_ARGUMENTS):
+            error.show()
+        elif isinstance(error, click.UsageError):
+            _complain(one_line(error, arguments))
+        else:
+            _complain(error.format_message())
         return error.exit_code
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else int(error.code is not None)

@@ -7,14 +7,15 @@ import click
 from .backbones_fetch import fetch
 from .shared.formats import format_option
 from .shared.options import debug_option
+from .shared.usage_errors import SuggestingGroup
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=SuggestingGroup, invoke_without_command=True)
 @format_option("table", "json", "jsonl", "csv", json="jsonl")
 @debug_option
 @click.pass_context
 def backbones(context: click.Context, format: str) -> None:
-    """List the backbones: what they are, whether their weights are here, how to get them."""
+    """List the backbones: what each is, whether its weights are here, and how to get them."""
     if context.invoked_subcommand is not None:
         return
     from ..core.config import load_settings

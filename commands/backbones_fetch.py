@@ -7,11 +7,11 @@ import click
 from .shared.options import debug_option
 
 
-@click.command()
+@click.command(short_help="Download the weights of a backbone.")
 @click.argument("name")
 @debug_option
 def fetch(name: str) -> None:
-    """Download the weights of the backbone NAME into the user's weights folder."""
+    """Download the weights of the backbone NAME into your weights folder."""
     from ..core.config import load_settings
     from ..engine.backbones.registry import spec_of
     from ..engine.backbones.weights import fetch as fetch_weights

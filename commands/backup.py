@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 @quiet_option
 @debug_option
 def backup(destination: Path, store: Location | None, quiet: bool) -> None:
-    """Copy the store to the new folder DEST, consistent though a build may be writing to it.
+    """Copy the store to the new folder DEST; the copy is consistent even while a build writes.
 
-    The copy is a store: 'query --store DEST' searches it. To go back to it, put it where the other
-    was.
+    The copy is a store: 'query --store DEST' searches it. To go back to it, put it in the place of
+    the other.
     """
     from ..core.config import load_settings
     from ..indexer.maintenance.backup import backup as back_up

@@ -20,19 +20,21 @@ from .shared.results import write_result
 @click.argument("folders", nargs=-1, type=PATH_OR_ADDRESS, metavar="[DIR]...")
 @build_options
 @click.option(
-    "--checksum", is_flag=True, help="Also read files of unchanged size and time, and compare."
+    "--checksum", is_flag=True, help="Read files even if their size and time are unchanged."
 )
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
-@click.option("--allow-empty", is_flag=True, help="Believe that a folder lost all its pictures.")
+@click.option("--dry-run", is_flag=True, help="Only say what the build would do.")
+@click.option("--allow-empty", is_flag=True, help="Accept that a folder has lost all its pictures.")
 @click.option(
-    "--on", type=click.Choice(["ray"]), help="Embed on a Ray cluster, or a Ray of this machine."
+    "--on", type=click.Choice(["ray"]), help="Embed on a Ray cluster, or on a Ray started here."
 )
 @click.option(
     "--address",
     metavar="auto|HOST:PORT",
-    help="The Ray cluster, of which this machine is a node.  [default: Ray is started here]",
+    help="The Ray cluster, of which this machine must be a node.  [default: a Ray started here]",
 )
-@click.option("--report", type=OUTPUT, help="List what was skipped or passed over (JSON lines).")
+@click.option(
+    "--report", type=OUTPUT, help="Also write what was skipped or passed over, as JSON lines."
+)
 @quiet_option
 @debug_option
 def build(
@@ -48,9 +50,10 @@ def build(
 ) -> None:
     """Index the pictures in folders, or bring an index up to date.
 
-    DIR is a folder, or the address of one, such as s3://bucket/pictures. Without DIR, the folders
-    that the store was built from, by the rules that it remembers of each. Unchanged files are not
-    opened, moved ones not embedded again. Ctrl-C stops; the same command goes on from there.
+    DIR is a folder, or the address of one, such as s3://bucket/pictures. Without DIR, the build
+    covers the folders that the store was built from, by the rules that it remembers for each. It
+    opens no file that is unchanged, and embeds none again that has moved. Ctrl-C stops it; the same
+    command goes on from there.
     """
     import time
 
@@ -60,7 +63,7 @@ def build(
     from ..rendering import render
 
     if address is not None and on is None:
-        raise click.UsageError("--address is of --on ray")
+        raise click.UsageError("--address names a Ray cluster: say --on ray as well")
     arguments = build_arguments(options)
     started = time.monotonic()
     try:

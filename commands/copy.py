@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 def copy(source: Location, destination: Location, quiet: bool) -> None:
     """Copy the store SRC to DEST: folders, or addresses such as milvus://HOST:PORT/NAME.
 
-    Nothing is embedded again. Run again after Ctrl-C, it goes on; run again later, it brings DEST
-    in step. The end is a check: counts, vectors, and whether both find the same.
+    Nothing is embedded again. After Ctrl-C, the same command goes on; later, it brings DEST up to
+    date. In the end it compares counts and vectors, and checks that both stores find the same.
     """
     from ..indexer.transfer.copy import copy_store
 
@@ -39,13 +39,13 @@ def copy(source: Location, destination: Location, quiet: bool) -> None:
         f"{counted(found.images, 'picture')} at {counted(found.paths, 'path')}"
     )
     click.echo(
-        f"verified: counts are equal, {counted(found.vectors, 'vector')} by chance "
-        f"{'is' if found.vectors == 1 else 'are'} equal in every bit, of the ten best hits of "
-        f"{counted(found.compared, 'picture')} {found.recall:.1%} are the same"
+        f"verified: the counts are equal, so {'is' if found.vectors == 1 else 'are'} "
+        f"{counted(found.vectors, 'random vector')}, bit by bit; of the ten best hits of "
+        f"{counted(found.compared, 'picture')}, {found.recall:.1%} are the same"
     )
     if found.source_changed:
         click.echo(
-            f"{shown(source)} was written to meanwhile: copy again to bring {shown(destination)} "
-            "in step",
+            f"{shown(source)} has changed meanwhile: copy again to bring {shown(destination)} "
+            "up to date",
             err=True,
         )

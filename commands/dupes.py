@@ -10,6 +10,7 @@ import click
 from .shared.bars import bars
 from .shared.formats import format_option
 from .shared.options import debug_option, html_option, quiet_option, store_option, workers_option
+from .shared.param_types import Number
 from .shared.results import require_writable, write_and_say
 
 if TYPE_CHECKING:
@@ -18,11 +19,15 @@ if TYPE_CHECKING:
 
 @click.command()
 @store_option
-@click.option("--exact", is_flag=True, help="Only equal content, as last built: at once.")
+@click.option(
+    "--exact",
+    is_flag=True,
+    help="Group only files of equal content, as of the last build: at once.",
+)
 @click.option(
     "--threshold",
-    type=float,
-    help="How well details must agree, 0 to 1.  [default: 0.92]",
+    type=Number(),
+    help="How well the details must agree, from 0 to 1.  [default: 0.92]",
 )
 @format_option("table", "json", "jsonl", "csv", json="jsonl")
 @html_option
@@ -30,7 +35,7 @@ if TYPE_CHECKING:
     "--evaluate",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     metavar="TRUTH",
-    help="Show instead how well groups that are known are found: precision and recall.",
+    help="Instead, measure how well known groups are found: precision and recall.",
 )
 @workers_option
 @quiet_option
@@ -48,13 +53,14 @@ def dupes(
     """Show which files are the same picture, or nearly: in another size, format, quality or crop,
     with a frame or a mark, mirrored or turned.
 
-    Reads every picture once. All files of a group are copies of its first, which is the best of
-    those that they are copies of: most pixels, then most bytes. Paths that lead to one file (links)
-    are listed below it, and are no copies. Files that are not as last built count neither as best
-    nor as copies. Nothing is ever deleted.
+    It reads every picture once, and never deletes anything. Each group begins with the best file
+    that all others are copies of: the one with the most pixels, then the most bytes. Several paths
+    to one file (links) are listed below it and are no copies. A file that is gone, changed or
+    unreadable since the last build counts neither as the best nor as a copy.
 
-    TRUTH names the known groups of the whole store: CSV with the columns path and group, or JSON, a
-    list of lists of paths or an object of them by name. Paths are absolute or relative to TRUTH.
+    TRUTH names the known groups of the whole store: as CSV with the columns path and group, or as
+    JSON, a list of lists of paths or an object of such lists. Paths are absolute, or relative to
+    TRUTH.
     """
     from ..core.config import load_settings
     from ..engine.images.decode import Limits

@@ -13,6 +13,7 @@ from .shared.formats import format_option
 from .shared.interrupts import resumable
 from .shared.lenses import candidates_option, data_argument, resolve_backbone, resolve_lens
 from .shared.options import debug_option, network_options, no_progress_option
+from .shared.param_types import WholeNumber
 from .shared.training_options import recipe_option
 
 if TYPE_CHECKING:
@@ -25,23 +26,25 @@ if TYPE_CHECKING:
 @click.option(
     "--lens",
     metavar="FILE|none",
-    help="all: what to score.  [default: what 'build' takes]  val: train with the options of this "
-    "one; none is the cosine of the features.",
+    help="With --split all, the lens to score.  [default: the one that 'build' takes]  With val, "
+    "train with the options of this lens; none scores the cosine of the features.",
 )
 @click.option(
     "--split",
     type=click.Choice(["val", "all"]),
     default="val",
     show_default=True,
-    help="val: cross-validation; lenses are trained on other pairs than they are scored on. all: "
+    help="val: cross-validate; each lens is scored on pairs that it was not trained on. all: score "
     "one lens, as it is, on all pairs.",
 )
-@click.option("--folds", type=click.IntRange(min=2), help="val: how many.  [default: 5]")
+@click.option("--folds", type=WholeNumber(2), help="With val, how many folds.  [default: 5]")
 @click.option(
-    "--seed", type=click.IntRange(min=0), help="val: of the folds.  [default: as in training]"
+    "--seed",
+    type=WholeNumber(0),
+    help="With val, the seed of the folds.  [default: as in training]",
 )
 @recipe_option
-@candidates_option(help="Rank the lists in this file: left,c0,c1,…")
+@candidates_option(help="Rank the lists of candidates in this file: left,c0,c1,…")
 @network_options("auto")
 @format_option("table", "json", "jsonl", "csv", json="jsonl")
 @no_progress_option
@@ -62,11 +65,11 @@ def eval_(
     format: str,
     quiet: bool,
 ) -> None:
-    """Say how well look-alikes find each other.
+    """Measure how well look-alikes find each other.
 
-    Of the pairs in the folder DATA (laid out as for 'train'), each left picture is offered its
+    For each pair in the folder DATA (laid out as for 'train'), the left picture has to find its
     match among 19 other right ones: top-1, top-2, top-5 and the mean reciprocal rank (MRR) are
-    exact means over all draws of these. Recall is among all right pictures.
+    exact means over all draws of these 19. Recall is among all right pictures.
     """
     from ..core.config import load_settings
     from ..engine.evaluation.tll import read_pairs
@@ -114,8 +117,8 @@ def eval_(
             judged = used
             if used.provenance.get("data_sha256") == material.pairs.digest():
                 progress.note(
-                    "note: the lens was trained on these very pairs; --split val says how it does "
-                    "on others"
+                    "note: the lens was trained on these very pairs; --split val measures how it "
+                    "does on others"
                 )
         if candidates_file is not None:
             scores = experiment.score_candidates(material, candidates_file, judged)

@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 @click.option(
     "--layout",
     type=click.Choice(("parquet", "npz", "clip-retrieval")),
-    help="clip-retrieval: DEST is a new folder.  [default: by DEST's ending]",
+    help="How to lay out DEST; with clip-retrieval it is a new folder.  [default: by its ending]",
 )
 @click.option(
     "--vectors",
     type=click.Choice(("looks", "stored")),
     default="looks",
     show_default=True,
-    help="Plain unit vectors, or what the store keeps, with its hub penalty.",
+    help="looks: plain unit vectors; stored: what the store keeps, with the hub penalty.",
 )
 @quiet_option
 @debug_option
 def export(destination: Path, store: Location | None, quiet: bool, **how: Any) -> None:
-    """Write vectors and metadata of all pictures into DEST.parquet, DEST.npz or a folder.
+    """Write the vectors and metadata of all pictures to DEST.parquet, DEST.npz or a folder.
 
-    DEST appears whole or not at all. docs/exchange.md says what is in it.
+    DEST appears whole or not at all. docs/exchange.md says what it holds.
     """
     from ..core.config import load_settings
     from ..indexer.transfer.export import export as export_store

@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=PATH_OR_ADDRESS, metavar="PATH...")
 @store_option
-@click.option("--copies", is_flag=True, help="Also other paths that show the same pictures.")
+@click.option("--copies", is_flag=True, help="Also remove other paths that show the same pictures.")
 @quiet_option
 @debug_option
 def forget(paths: tuple[Path, ...], store: Location | None, copies: bool, quiet: bool) -> None:
     """Really remove pictures, or all below a folder: no file of the store keeps a byte of them.
 
-    It takes as long as copying the store and making its index. Files are not touched.
+    It takes as long as copying the store and building its index. It leaves the files themselves
+    alone.
     """
     from ..core.config import load_settings
     from ..indexer.maintenance.forget import forget as forget_paths

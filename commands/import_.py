@@ -23,9 +23,13 @@ from .shared.param_types import PATH
 @click.command("import")
 @click.argument("folder", type=PATH, metavar="DIR")
 @store_option
-@click.option("--backbone", metavar="NAME", help="What made them; some are made again to compare.")
-@click.option("--weights", type=PATH, help="Weights file of the backbone.")
-@click.option("--model", default="", metavar="TEXT", help="What made them, as a text.")
+@click.option(
+    "--backbone",
+    metavar="NAME",
+    help="The backbone that made them; some are made again to compare.",
+)
+@click.option("--weights", type=PATH, help="The backbone's weights file.")
+@click.option("--model", default="", metavar="TEXT", help="What made them, in your words.")
 @device_option
 @runtime_option
 @workers_option
@@ -41,8 +45,9 @@ def import_(
 ) -> None:
     """Put embeddings in clip-retrieval's layout (DIR/img_emb, DIR/metadata) into a store.
 
-    Without --backbone, only the store's own pictures can be queries. Run again, it goes on.
-    Rows with equal keys and other vectors are all kept; signed addresses are refused.
+    Without --backbone, only the store's own pictures can be queries. After Ctrl-C, the same command
+    goes on. Rows with the same key but different vectors are all kept; signed addresses are
+    refused.
     """
     from ..core.config import load_settings
     from ..indexer.transfer.import_embeddings import import_embeddings
@@ -65,11 +70,11 @@ def import_(
     )
     if came.renamed:
         click.echo(
-            f"{came.renamed:,} of the rows have a path or content that another row has with "
-            "another vector: each is kept, at its path and ~partP-rowR (docs/exchange.md)"
+            f"{came.renamed:,} of the rows share a path or content with another row, but not the "
+            "vector: each is kept, at its path and ~partP-rowR (docs/exchange.md)"
         )
     if came.refused or came.nameless:
         click.echo(
-            f"left out: {came.refused:,} that are no direction (NaN or all zeros), "
+            f"left out: {came.refused:,} without a direction (NaN or all zeros), "
             f"{came.nameless:,} without a usable path"
         )

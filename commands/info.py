@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @format_option("table", "json", "jsonl", "csv")
 @debug_option
 def info(store: Location | None, format: str) -> None:
-    """Say what made the store, what it holds, and what it takes on disk."""
+    """Say what made the store, what it holds, and how much disk it takes."""
     from ..core.config import load_settings
     from ..indexer.store.store import Store
     from ..rendering import render

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 @quiet_option
 @debug_option
 def merge(sources: tuple[Path, ...], store: Location | None, quiet: bool) -> None:
-    """Put the pictures of the stores SRC into the store, made where there is none.
+    """Put the pictures of the stores SRC into the store, which is made if it is not there.
 
-    Nothing is embedded again, so all must be made by the same backbone and lens. SRC is only read.
-    Run again after Ctrl-C, it goes on.
+    Nothing is embedded again, so the same backbone and lens must have made all of them. SRC is only
+    read. After Ctrl-C, the same command goes on.
     """
     from ..core.config import load_settings
     from ..indexer.transfer.merge import merge as merge_stores

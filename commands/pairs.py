@@ -19,6 +19,7 @@ from .shared.options import (
     store_option,
     workers_option,
 )
+from .shared.param_types import WholeNumber
 from .shared.results import require_writable, write_and_say
 
 if TYPE_CHECKING:
@@ -27,9 +28,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @store_option
-@click.option(
-    "--top", type=click.IntRange(min=1), default=50, show_default=True, help="How many pairs."
-)
+@click.option("--top", type=WholeNumber(1), default=50, show_default=True, help="How many pairs.")
 @format_option("table", "json", "jsonl", json="jsonl")
 @html_option
 @device_option
@@ -48,8 +47,8 @@ def pairs(
 ) -> None:
     """Show the most striking pairs: alike through the lens, though the network tells them apart.
 
-    The same picture again and shots of one scene are left out; each picture is in one pair at most.
-    Needs a store with a trained lens.
+    Copies of a picture and shots of one scene are left out, and each picture is in one pair at
+    most. The store must have a trained lens.
     """
     from dataclasses import asdict
 
@@ -69,7 +68,7 @@ def pairs(
     elif found:
         click.echo("\n".join(render.pairs(found)))
     if not found and not quiet:
-        click.echo("no two pictures are alike through the lens only", err=True)
+        click.echo("no two pictures are alike through the lens alone", err=True)
     if html is not None:
         title = "Totally looks like"
         write_and_say(html, pages.pairs_page(found, Limits.of(loaded), title).encode())

@@ -32,7 +32,7 @@ from .shared.options import (
     store_weights_option,
     truncated_option,
 )
-from .shared.param_types import OUTPUT, PATH_OR_ADDRESS
+from .shared.param_types import OUTPUT, PATH_OR_ADDRESS, Number, WholeNumber
 from .shared.piped import read_piped
 from .shared.query_items import CropType, WeightedPicture, WeightedText, query_items
 from .shared.results import require_writable, write_and_say
@@ -55,54 +55,58 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("pictures", nargs=-1, type=PATH_OR_ADDRESS, metavar="[PICTURE]...")
 @store_option
-@click.option("-k", type=click.IntRange(min=1), default=10, show_default=True, help="How many.")
-@click.option("--together", is_flag=True, help="One query: what looks like all of PICTURE...?")
+@click.option("-k", type=WholeNumber(1), default=10, show_default=True, help="How many hits.")
+@click.option("--together", is_flag=True, help="Make all PICTUREs one query.")
 @click.option(
     "--plus",
     type=WeightedPicture(),
     multiple=True,
     metavar="PICTURE[=W]",
-    help="The same, also like this, by weight.",
+    help="Make one query; add this picture to it, with weight W.",
 )
 @click.option(
     "--minus",
     type=WeightedPicture(),
     multiple=True,
     metavar="PICTURE[=W]",
-    help="The same, less like this, by weight.",
+    help="Make one query; subtract this picture, with weight W.",
 )
 @click.option(
     "--text",
     type=WeightedText(),
     multiple=True,
     metavar="TEXT[=W]",
-    help="One query: what shows this? For stores that were built with --text.",
+    help="Make one query; add this text to it. The store must have been built with --text.",
 )
 @click.option(
     "--minus-text",
     type=WeightedText(),
     multiple=True,
     metavar="TEXT[=W]",
-    help="The same, and shows less of this.",
+    help="Make one query; subtract this text.",
 )
-@click.option("--crop", type=CropType(), help="Only this part, in pixels or all in %.")
+@click.option(
+    "--crop", type=CropType(), help="Use only this part of the picture, in pixels or all in %."
+)
 @click.option(
     "--filter",
     multiple=True,
     metavar="PATTERN",
-    help="Only indexed paths like this, or in folders like this; '!PATTERN' takes away.",
+    help="Find only paths like this, or in folders like this; '!PATTERN' leaves them out.",
 )
-@click.option("--min-score", type=float, metavar="X", help="Only hits that score at least this.")
-@click.option("--include-self", is_flag=True, help="Also the picture itself, if indexed.")
-@click.option("--sample", type=click.IntRange(min=1), help="Search for N pictures of the store.")
+@click.option("--min-score", type=Number(), help="Show only hits that score at least X.")
+@click.option(
+    "--include-self", is_flag=True, help="Show the picture itself, too, if it is indexed."
+)
+@click.option("--sample", type=WholeNumber(1), help="Search with N pictures of the store.")
 @format_option("table", "json", "jsonl", "csv", "paths", "paths0", json="jsonl")
-@click.option("--show", is_flag=True, help="Show the pictures, on a terminal.")
+@click.option("--show", is_flag=True, help="Show the pictures in the terminal.")
 @click.option(
     "--show-as",
     type=click.Choice(PROTOCOLS),
-    help="The same in this way, also where output is no terminal.",
+    help="Show them in this way, also where the output is no terminal.",
 )
-@click.option("--sheet", type=OUTPUT, help="Also draw a contact sheet, .png or .jpg.")
+@click.option("--sheet", type=OUTPUT, help="Also draw a contact sheet, as .png or .jpg.")
 @html_option
 @hyperlinks_option
 @store_weights_option
@@ -114,8 +118,8 @@ if TYPE_CHECKING:
 def query(store: Location | None, weights: Path | None, **arguments: Any) -> None:
     """Show the indexed pictures that look most like PICTURE; '-' reads one from standard input.
 
-    Several pictures are searched for one after the other. With --together, --plus, --minus or
-    --text they are one query.
+    Several pictures are searched one after the other. With --together, --plus, --minus, --text or
+    --minus-text they make one query.
     """
     from ..indexer.store.store import Store
 
@@ -195,7 +199,7 @@ def _parse(
     parts = {name: rest.pop(name) for name in _QUERY_PARTS}
     queries = query_items([os.fspath(picture) for picture in pictures], sample=sample, **parts)
     if min_score is not None and not math.isfinite(min_score):
-        raise click.UsageError("--min-score is a number")
+        raise click.UsageError("--min-score: name a finite number")
     return _Arguments(
         queries,
         sample,
@@ -236,10 +240,10 @@ def _canvas(show: _Show, style: Style, limits: Limits) -> Canvas:
     from ..rendering.strips import Canvas
 
     if show.format != "table":
-        raise click.UsageError(f"--show goes with tables, not with --format {show.format}")
+        raise click.UsageError(f"--show works with tables, not with --format {show.format}")
     if show.show_as is None and not terminals.is_terminal():
         raise click.UsageError(
-            "--show is for terminals; elsewhere take --show-as, --sheet or --html"
+            "--show works in terminals only; elsewhere use --show-as, --sheet or --html"
         )
     return Canvas(
         show.show_as or terminals.protocol_here(),
@@ -262,7 +266,7 @@ def _require_filled(store: Store) -> int:
         raise StoreError(f"the store {store.location} is empty; fill it with 'tll-index build'")
     if store.unfinished:
         where = shown(store.location)
-        click.echo(f"{where} is a copy that is not whole; 'tll-index copy' ends it", err=True)
+        click.echo(f"{where} is an unfinished copy; 'tll-index copy' finishes it", err=True)
     return held
 
 

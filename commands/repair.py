@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 @quiet_option
 @debug_option
 def repair(store: Location | None, quiet: bool) -> None:
-    """Mend a damaged store: make anew what follows from the rest, drop what can't be read.
+    """Mend a damaged store: rebuild what follows from the rest, drop what can't be read.
 
-    Says what was dropped. The next 'build' indexes those pictures again, if they are still there.
+    It says what it dropped. The next 'build' indexes those pictures again if they are still there.
     """
     from ..core.config import load_settings
     from ..indexer.maintenance.repair import repair as repair_store

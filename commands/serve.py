@@ -18,7 +18,7 @@ from .shared.options import (
     truncated_option,
     workers_option,
 )
-from .shared.param_types import PATH
+from .shared.param_types import PATH, WholeNumber
 
 if TYPE_CHECKING:
     from ..core.location import Location
@@ -29,40 +29,46 @@ _MIB = 1 << 20
 
 @click.command()
 @store_option
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
-@click.option("--port", type=int, default=8017, show_default=True, help="0 takes a free one.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    type=WholeNumber(),
+    default=8017,
+    show_default=True,
+    help="Port to listen on; 0 takes a free one.",
+)
 @click.option(
     "--allow-host",
     "names",
     multiple=True,
     metavar="NAME",
-    help="Also take requests for this name, such as a reverse proxy's; NAME:PORT if it hides the "
-    "port.",
+    help="Also accept requests for this name, such as a reverse proxy's; NAME:PORT if the proxy "
+    "hides the port.",
 )
 @click.option(
     "--trusted-proxy",
     "proxies",
     multiple=True,
     metavar="ADDRESS",
-    help="Also believe the X-Forwarded headers of this address or network.  [default: of this "
+    help="Also trust the X-Forwarded headers of this address or network.  [default: only this "
     "machine's]",
 )
 @click.option(
     "--root-path",
     default="",
     metavar="PATH",
-    help="Where a reverse proxy has the page, such as /lookalikes.",
+    help="Path below which a reverse proxy serves the page, such as /lookalikes.",
 )
 @click.option(
     "--token-file",
     type=PATH,
-    help="Demand the token in this file.  [default: TLL_TOKEN; none on this machine's own "
-    "address, a new one on any other]",
+    help="Require the token in this file.  [default: TLL_TOKEN; without it none on this machine's "
+    "own address, a new one on any other]",
 )
 @click.option("--open", "opens", is_flag=True, help="Open the page in a browser.")
 @click.option(
     "--max-upload",
-    type=click.IntRange(min=1),
+    type=WholeNumber(1),
     default=32,
     show_default=True,
     metavar="MIB",
@@ -74,7 +80,7 @@ _MIB = 1 << 20
 @workers_option
 @max_megapixels_option
 @truncated_option
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but the address.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only the address.")
 @debug_option
 def serve(
     store: Location | None,
@@ -90,9 +96,9 @@ def serve(
     weights: Path | None,
     **settings: Any,
 ) -> None:
-    """Serve a page to look on from picture to picture, and a JSON API, until Ctrl-C.
+    """Serve a page for browsing by likeness, and a JSON API, until Ctrl-C.
 
-    Only this machine reaches it, unless --host says otherwise; then everyone needs a token.
+    Only this machine can reach it, unless --host says otherwise; then everyone needs a token.
     """
     from ..core.config import load_settings
     from ..core.errors import TllError

@@ -20,8 +20,10 @@ from .shared.results import require_writable
 @click.command()
 @data_argument
 @click.option("--out", type=OUTPUT, required=True, metavar="CSV", help="The file to write.")
-@click.option("--lens", metavar="FILE|none", help="Trained lens.  [default: what 'build' takes]")
-@candidates_option(help="Lists of test pictures.  [default: test_candidates.csv in DATA]")
+@click.option(
+    "--lens", metavar="FILE|none", help="The trained lens.  [default: the one that 'build' takes]"
+)
+@candidates_option(help="The lists of candidates.  [default: test_candidates.csv in DATA]")
 @network_options("auto")
 @no_progress_option
 @debug_option
@@ -39,7 +41,7 @@ def submit(
 ) -> None:
     """Score candidates in Kaggle's format.
 
-    DATA holds the pictures that have no known match: test/left, test/right, test_candidates.csv.
+    DATA holds the pictures without a known match: test/left, test/right, test_candidates.csv.
     """
     from ..core.config import load_settings
     from ..engine.evaluation.kaggle import check_submission, write_submission

@@ -16,7 +16,7 @@ from .shared.formats import format_option
 from .shared.interrupts import INTERRUPTED, resumable
 from .shared.lenses import data_argument, resolve_backbone
 from .shared.options import debug_option, network_options, quiet_option
-from .shared.param_types import OUTPUT
+from .shared.param_types import OUTPUT, WholeNumber
 from .shared.results import require_writable
 from .shared.training_options import recipe_option, training_options
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 @click.command()
 @data_argument
-@click.option("--out", type=OUTPUT, required=True, metavar="LENS", help="The file to write.")
+@click.option("--out", type=OUTPUT, required=True, metavar="LENS", help="The lens file to write.")
 @network_options("efficientnet_lite0")
 @click.option(
     "--folds",
-    type=click.IntRange(min=0),
+    type=WholeNumber(0),
     default=5,
     show_default=True,
-    help="Of the cross-validation that follows; 0 is none.",
+    help="Folds of the cross-validation that follows; 0 for none.",
 )
 @recipe_option
 @training_options
@@ -56,10 +56,10 @@ def train(
 ) -> None:
     """Learn from pairs of look-alikes what looks alike.
 
-    The folder DATA is laid out as on Kaggle (train.csv, train/left, train/right; pictures of no
-    pair in test/left, test/right), or has left and right with pictures of equal names. The lens of
-    all pairs is written first, then cross-validation says how good such lenses are. Ctrl-C keeps
-    the best epoch so far.
+    The folder DATA is laid out as on Kaggle (train.csv, train/left, train/right; unpaired pictures
+    in test/left, test/right), or has the folders left and right, in which the pictures of a pair
+    have the same name. The lens of all pairs is written first; then cross-validation measures how
+    good such lenses are. Ctrl-C keeps the best epoch so far.
     """
     from ..core.config import load_settings
     from ..core.errors import TllError
@@ -69,7 +69,7 @@ def train(
     from ..rendering.formats import facts_as
 
     if folds == 1:
-        raise click.UsageError("--folds is 0 for none, or at least 2")
+        raise click.UsageError("--folds: name 0 for none, or at least 2")
     options = options_of(recipe or "ours", **chosen)
     settings = load_settings(device=device, runtime=runtime, batch_size=batch_size)
     _require_lens_or_nothing(out)

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 @store_option
 @click.option("--deep", is_flag=True, help="Also read every indexed picture.")
 @format_option("table", "json", "jsonl", "csv")
-@click.option("-q", "--quiet", is_flag=True, help="No progress, and nothing where all is well.")
+@click.option("-q", "--quiet", is_flag=True, help="Print no progress, and nothing if all is well.")
 @debug_option
 def verify(store: Location | None, deep: bool, format: str, quiet: bool) -> None:
-    """Check every record, vector, path and index entry; exit status 1 if anything is wrong.
+    """Check every record, vector, path and index entry; exit with status 1 if anything is wrong.
 
-    Changes nothing. Others may read and write the store meanwhile.
+    It changes nothing. Others may read and write the store meanwhile.
     """
     from dataclasses import asdict, fields
 

@@ -20,7 +20,7 @@ from .shared.build_options import build_arguments, build_options
 from .shared.formats import format_option
 from .shared.interrupts import INTERRUPTED
 from .shared.options import debug_option, quiet_option
-from .shared.param_types import PATH_OR_ADDRESS
+from .shared.param_types import PATH_OR_ADDRESS, Number
 
 if TYPE_CHECKING:
     from ..indexer.ingest.report import BuildReport, Skipped
@@ -34,9 +34,9 @@ _AT_MOST = 20
 @click.argument("folders", nargs=-1, type=PATH_OR_ADDRESS, metavar="[DIR]...")
 @click.option(
     "--poll",
-    type=float,
+    type=Number(),
     metavar="SECONDS",
-    help="Scan everything so often, where the system reports no changes: on network disks.",
+    help="Scan everything this often, where the system reports no changes, as on network disks.",
 )
 @build_options
 @format_option("table", "jsonl", json="jsonl")
@@ -47,8 +47,9 @@ def watch(
 ) -> None:
     """Bring an index up to date, as 'build' does, and keep it so until Ctrl-C.
 
-    Without DIR, the folders that the store was built from. It goes on where it was after any
-    stop, and finds what changed meanwhile. Other commands can write to the store between.
+    Without DIR, it watches the folders that the store was built from. After any stop it goes on
+    where it was, and finds what has changed since. Between its builds, other commands can write to
+    the store.
     """
     from ..indexer.ingest.watch import Listener
     from ..indexer.ingest.watch import watch as watch_folders

@@ -32,19 +32,25 @@ if TYPE_CHECKING:
 @click.argument("a", type=PATH_OR_ADDRESS)
 @click.argument("b", type=PATH_OR_ADDRESS)
 @store_option
-@click.option("--out", type=OUTPUT, help="Also draw it: both pictures with a heatmap (.png, .jpg).")
+@click.option("--out", type=OUTPUT, help="Also draw both pictures with a heatmap, as .png or .jpg.")
 @click.option(
     "--method",
     type=click.Choice(["auto", "sum", "mask"]),
     default="auto",
     show_default=True,
-    help="sum: exact parts of the score; mask: what it loses when a part is blurred, with any "
-    "backbone; auto: sum where that can be.",
+    help="sum: exact parts of the score; mask: what it loses when a region is blurred, with any "
+    "backbone; auto: sum where possible.",
 )
 @format_option("table", "json", "jsonl")
-@click.option("--backbone", help="Use no store, but this backbone; see 'tll-index backbones'.")
-@click.option("--weights", type=PATH, help="Weights file of the backbone, or of the store's.")
-@click.option("--lens", metavar="FILE|none", help="Without a store: the trained lens.")
+@click.option(
+    "--backbone",
+    metavar="NAME",
+    help="Use this network, and no store; 'tll-index backbones' lists them all.",
+)
+@click.option(
+    "--weights", type=PATH, help="The weights file of --backbone, or of the store's backbone."
+)
+@click.option("--lens", metavar="FILE|none", help="Use this trained lens, and no store.")
 @device_option
 @runtime_option
 @max_megapixels_option
@@ -64,8 +70,8 @@ def why(
 ) -> None:
     """Show which regions make pictures A and B alike; '-' reads one of them from standard input.
 
-    What is alike is for the backbone and lens of a store to say; where none is named or near, for
-    the bundled ones.
+    The backbone and lens of the store decide what is alike; where no store is named or near, the
+    bundled ones do.
     """
     from ..core.config import load_settings
     from ..core.errors import PictureError, UsageError
@@ -82,7 +88,9 @@ def why(
         raise click.UsageError("standard input holds one picture: name '-' once")
     own = backbone is not None or lens is not None
     if own and store is not None:
-        raise UsageError("--store has a backbone and a lens: name it, or --backbone and --lens")
+        raise UsageError(
+            "--store brings its own backbone and lens: leave out --backbone and --lens"
+        )
     if out is not None:
         format_for(out)
         require_writable(out)
@@ -93,7 +101,7 @@ def why(
         with bars(quiet=False) as progress:
             if own or locate_store(None, loaded) is None:
                 if not own:
-                    click.echo("no store here: the bundled backbone and its lens say", err=True)
+                    click.echo("no store here: using the bundled backbone and its lens", err=True)
                 found = explain(backbone=backbone, weights=weights, lens=lens, progress=progress)
             else:
                 with Store.open(weights=weights, settings=loaded) as opened:

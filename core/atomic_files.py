@@ -71,7 +71,9 @@ def destination_for(destination: str | os.PathLike[str], *, new: bool = False) -
         raise UsageError(f"{shown(path)} is there already; name a folder that isn't")
     if not is_folder(path.parent):
         why = why_hidden(path.parent)
-        raise UsageError(f"{shown(path.parent)} {f'is closed: {why}' if why else 'is no folder'}")
+        raise UsageError(
+            f"{shown(path.parent)} {f'is closed: {why}' if why else 'is not a folder'}"
+        )
     return path
 
 

@@ -92,7 +92,7 @@ def _server(text: str, parts: SplitResult, port: int) -> Milvus:
     names = parts.path.strip("/").split("/")
     if not parts.hostname or not names[0] or len(names) > 2 or parts.fragment:
         raise UsageError(
-            f"{text!r} is no address of a store; write {SERVER}://host:{MILVUS_PORT}/photos"
+            f"{text!r} is not the address of a store; write {SERVER}://host:{MILVUS_PORT}/photos"
         )
     for name in names:
         _require_name(name, text)
@@ -113,6 +113,6 @@ def _lite(text: str, parts: SplitResult) -> Milvus:
 def _require_name(name: str, text: str) -> None:
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"{text!r}: {name!r} is no name for a collection; take letters, digits and _, at most "
-            "200, not a digit first"
+            f"{text!r}: {name!r} is not a name for a collection; use at most 200 letters, "
+            "digits and _, and no digit first"
         )

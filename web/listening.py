@@ -24,13 +24,13 @@ def listen(host: str, port: int) -> socket.socket:
         UsageError, TllError
     """
     if not 0 <= port <= 65535:
-        raise UsageError(f"--port: {port} is no port; take 1 to 65535, or 0 for one that is free")
+        raise UsageError(f"--port: {port} is not a port; choose 1 to 65535, or 0 for a free one")
     try:
         family, kind, _, _, where = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except (OSError, UnicodeError):
-        raise UsageError(f"--host: {shown(host)!r} is no address of this machine") from None
+        raise UsageError(f"--host: {shown(host)!r} is not an address of this machine") from None
     made = socket.socket(family, kind)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -44,9 +44,9 @@ def listen(host: str, port: int) -> socket.socket:
                 f"port {port} of {host} is taken; choose another with --port, or 0 for any"
             ) from None
         if error.errno == errno.EADDRNOTAVAIL:
-            raise UsageError(f"--host: {shown(host)!r} is no address of this machine") from None
+            raise UsageError(f"--host: {shown(host)!r} is not an address of this machine") from None
         raise TllError(
-            f"port {port} of {host} can't be had: {os.strerror(error.errno or 0)}"
+            f"can't listen on port {port} of {host}: {os.strerror(error.errno or 0)}"
         ) from None
 
 
@@ -74,7 +74,7 @@ def _parse_name(value: str) -> set[str]:
     except ValueError:
         name = port = None
     if not name or parts.path.strip("/") or parts.query or "@" in parts.netloc or " " in text:
-        raise UsageError(f"--allow-host: {shown(value)!r} is no name, such as pictures.example")
+        raise UsageError(f"--allow-host: {shown(value)!r} is not a name, such as pictures.example")
     name = name.removesuffix(".")
     return {name} if port is None else {name, f"{name}:{port}"}
 

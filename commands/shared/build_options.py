@@ -9,46 +9,49 @@ import click
 from ...core.errors import UsageError
 from ...core.paths import named
 from .options import each, network_options, store_option, truncated_option, workers_option
+from .param_types import WholeNumber
 
 build_options = each(
     store_option,
     network_options("auto"),
     click.option(
-        "--lens", metavar="FILE|none", help="Trained lens.  [default: the backbone's own]"
+        "--lens", metavar="FILE|none", help="The trained lens.  [default: the backbone's own]"
     ),
     click.option(
-        "--text", is_flag=True, help="Make a store for 'query --text' as well; needs CLIP."
+        "--text", is_flag=True, help="Let 'query --text' search the store; needs a CLIP backbone."
     ),
     click.option(
         "--exclude",
         multiple=True,
         metavar="PATTERN",
-        help="Leave out paths like this, as .gitignore would; the store remembers it.",
+        help="Leave out paths like this, as .gitignore does; the store remembers it.",
     ),
-    click.option(
-        "--hidden", is_flag=True, help="Also files and folders that begin with a dot; remembered."
-    ),
-    click.option("--follow-links", is_flag=True, help="Also through symbolic links; remembered."),
+    click.option("--hidden", is_flag=True, help="Include names that begin with a dot; remembered."),
+    click.option("--follow-links", is_flag=True, help="Follow symbolic links; remembered."),
     click.option(
         "--system-folders",
         is_flag=True,
-        help="Also recycle bins, snapshots and thumbnails of NAS and systems; remembered.",
+        help="Include recycle bins, snapshots and thumbnails that systems make; remembered.",
     ),
-    click.option("--no-rules", is_flag=True, help="Drop what is remembered of these four."),
+    click.option(
+        "--no-rules", is_flag=True, help="Drop what the store remembers of these four options."
+    ),
     workers_option,
     click.option(
         "--index",
         metavar="KIND",
-        help="auto, flat, ivf, hnsw, or a FAISS factory string; the store keeps to it.  "
+        help="The kind of index: auto, flat, ivf, hnsw or a FAISS factory string; remembered.  "
         "[default: auto, by size and memory]",
     ),
     click.option(
         "--memory",
         metavar="SIZE",
-        help="What the index and the vectors it compares may take, such as 4G; the store keeps to "
-        "it.  [default: half of the machine's]",
+        help="How much the index and the vectors it compares may take, such as 4G; remembered.  "
+        "[default: half of the machine's memory]",
     ),
-    click.option("--max-megapixels", type=int, help="Skip larger pictures.  [default: 178]"),
+    click.option(
+        "--max-megapixels", type=WholeNumber(), help="Skip larger pictures.  [default: 178]"
+    ),
     truncated_option,
 )
 """What makes a store, from which files; see `build_arguments`."""

@@ -14,9 +14,9 @@ FORMATS = {
     "table": "for people",
     "json": "one JSON value",
     "jsonl": "a JSON object a line",
-    "csv": "a line with the columns' names, then the rows",
+    "csv": "rows below the names of the columns",
     "paths": "paths only",
-    "paths0": "the same, each ended by a null byte",
+    "paths0": "paths ended by null bytes",
 }
 """What results can be printed as."""
 
@@ -36,7 +36,7 @@ def format_option(*formats: str, json: str = "json") -> Callable[[_F], _F]:
             "--format",
             "format",
             type=click.Choice(formats),
-            help=f"How results are printed. {known}.  [default: {formats[0]}]",
+            help=f"How to print the results. {known}.  [default: {formats[0]}]",
         ),
         click.option("--json", "as_json", is_flag=True, help=f"Short for --format {json}."),
     ]
@@ -56,7 +56,9 @@ def format_option(*formats: str, json: str = "json") -> Callable[[_F], _F]:
                 wanted.discard("paths")
             if len(wanted) > 1:
                 first, second = sorted(wanted, key=formats.index)[:2]
-                raise click.UsageError(f"formats exclude each other: {first} and {second}")
+                raise click.UsageError(
+                    f"the formats {first} and {second} exclude each other: choose one"
+                )
             return function(*arguments, format=wanted.pop() if wanted else formats[0], **rest)
 
         command: Any = with_one_format

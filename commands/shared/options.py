@@ -9,7 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from ...core.config import HYPERLINKS, RUNTIMES
-from .param_types import OUTPUT, PATH, STORE
+from .param_types import OUTPUT, PATH, STORE, WholeNumber
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -51,50 +51,58 @@ store_option = click.option(
     "--store",
     type=STORE,
     shell_complete=_folders,
-    help="Its folder, or milvus://HOST:PORT/NAME.  [default: TLL_STORE, or the nearest .tll-index "
-    "here or above]",
+    help="The store: a folder, or milvus://HOST:PORT/NAME.  [default: TLL_STORE, or the nearest "
+    ".tll-index here or above]",
 )
 
-quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print no progress and no summary.")
 
-no_progress_option = click.option("-q", "--quiet", is_flag=True, help="No progress.")
+no_progress_option = click.option("-q", "--quiet", is_flag=True, help="Print no progress.")
 
-html_option = click.option("--html", type=OUTPUT, help="Also write a page with pictures.")
+html_option = click.option("--html", type=OUTPUT, help="Also write a page with the pictures.")
 
 hyperlinks_option = click.option(
     "--hyperlinks",
     type=click.Choice(HYPERLINKS),
-    help="Paths that can be clicked.  [default: auto, on terminals that are known to do it]",
+    help="Make paths clickable.  [default: auto, on terminals that are known to do it]",
 )
 
-device_option = click.option("--device", help="auto, cpu, cuda, cuda:N.  [default: auto]")
+device_option = click.option(
+    "--device",
+    metavar="DEVICE",
+    help="Where the network runs: auto, cpu, cuda or cuda:N.  [default: auto]",
+)
 
 runtime_option = click.option(
     "--runtime",
     type=click.Choice(RUNTIMES),
-    help="What runs the network.  [default: auto, which is ONNX Runtime on a CPU]",
+    help="What runs the network.  [default: auto, ONNX Runtime on a CPU]",
 )
 
 batch_size_option = click.option(
-    "--batch-size", type=int, help="Pictures a forward pass.  [default: 32; on a GPU 256]"
+    "--batch-size",
+    type=WholeNumber(),
+    help="How many pictures go through the network at once.  [default: 32; on a GPU 256]",
 )
 
 workers_option = click.option(
-    "--workers", type=int, help="Decoder processes.  [default: one for each core]"
+    "--workers",
+    type=WholeNumber(),
+    help="How many processes decode pictures.  [default: one for each core, at most 8]",
 )
 
 max_megapixels_option = click.option(
-    "--max-megapixels", type=int, help="Refuse larger pictures.  [default: 178]"
+    "--max-megapixels", type=WholeNumber(), help="Refuse larger pictures.  [default: 178]"
 )
 
 truncated_option = click.option(
     "--truncated/--no-truncated",
     default=None,
-    help="Take pictures that are cut off as far as they go.  [default: refuse them]",
+    help="Use pictures that are cut off, as far as they go.  [default: refuse them]",
 )
 
 store_weights_option = click.option(
-    "--weights", type=PATH, help="The weights that made the store, if they moved."
+    "--weights", type=PATH, help="The weights that made the store, if they have moved."
 )
 
 
@@ -116,9 +124,10 @@ def network_options(backbone: str) -> Callable[[_F], _F]:
             default=backbone,
             show_default=True,
             shell_complete=_backbones,
-            help="See 'tll-index backbones'.",
+            metavar="NAME",
+            help="The network; 'tll-index backbones' lists them all.",
         ),
-        click.option("--weights", type=PATH, help="Weights file of the backbone."),
+        click.option("--weights", type=PATH, help="The backbone's weights file."),
         device_option,
         runtime_option,
         batch_size_option,

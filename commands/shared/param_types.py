@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ...core.errors import UsageError
 from ...core.file_urls import is_file_url, path_of
 from ...core.location import is_milvus, located
+
+if TYPE_CHECKING:
+    ParamType = click.ParamType
+else:
+
+    class ParamType(click.ParamType):
+        """What newer versions of click have: a type that can say of which values."""
+
+        def __class_getitem__(cls, values: type) -> type:
+            return cls
 
 
 class _Path(click.Path):
@@ -50,6 +60,36 @@ class _Store(_Path):
             return located(value)
         except UsageError as error:
             self.fail(str(error), parameter, context)
+
+
+class WholeNumber(ParamType[int]):
+    """The type of a whole number, which may have a least one."""
+
+    name = "n"
+
+    def __init__(self, least: int | None = None) -> None:
+        self.least = least
+
+    def convert(self, value: Any, parameter: Any, context: Any) -> int:
+        try:
+            number = int(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a whole number", parameter, context)
+        if self.least is not None and number < self.least:
+            self.fail(f"{number} is too small: at least {self.least}", parameter, context)
+        return number
+
+
+class Number(ParamType[float]):
+    """The type of a number."""
+
+    name = "x"
+
+    def convert(self, value: Any, parameter: Any, context: Any) -> float:
+        try:
+            return float(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a number", parameter, context)
 
 
 # Whether a path can be used is for the library to say: with its message and exit status.

@@ -49,7 +49,7 @@ def standard_input(max_bytes: int) -> bytes:
 def _read(descriptor: int, max_bytes: int, name: str) -> bytes:
     if os.isatty(descriptor):
         raise UsageError(
-            f"{name} is this terminal; let a picture come in, as in 'tll-index query - < photo.jpg'"
+            f"{name} is this terminal; pass a picture to it, as in 'tll-index query - < photo.jpg'"
         )
     with open(descriptor, "rb", closefd=False) as file:
         data = file.read(max_bytes + 1)

@@ -12,6 +12,7 @@ import click
 
 from ...core.file_urls import is_file_url, path_of
 from ...core.names import shown
+from .param_types import ParamType
 
 if TYPE_CHECKING:
     from ...engine.images.crops import Crop
@@ -27,7 +28,7 @@ class Weighted:
     weight: float = 1.0
 
 
-class WeightedPicture(click.ParamType[Weighted]):
+class WeightedPicture(ParamType[Weighted]):
     """The type of --plus and --minus: PICTURE or PICTURE=WEIGHT.
 
     A file whose own name ends like a weight is that file.
@@ -77,7 +78,7 @@ class WeightedText(WeightedPicture):
         return []
 
 
-class CropType(click.ParamType["Crop"]):
+class CropType(ParamType["Crop"]):
     """The type of --crop: x,y,w,h."""
 
     name = "x,y,w,h"

@@ -9,37 +9,38 @@ from typing import Any, TypeVar, get_args, get_type_hints
 import click
 
 from ...engine.lens.options import RECIPES, TrainingOptions, said_of
+from .param_types import Number, WholeNumber
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 recipe_option = click.option(
     "--recipe",
     type=click.Choice(list(RECIPES)),
-    help="Our training options, or those of the ICIP 2021 paper.  [default: ours]",
+    help="Train with our options, or with those of the ICIP 2021 paper.  [default: ours]",
 )
 
 _TRAINING_HELP = {
-    "scaling": "Before PCA: each value to the same variance, each pooled layer, or none.",
-    "pca": "Dimensions that PCA keeps; 0 leaves it out.",
-    "unlabelled": "Let PCA see pictures of no pair as well, where DATA has some.",
+    "scaling": "Before PCA, scale each value to the same variance, each pooled layer, or nothing.",
+    "pca": "How many dimensions PCA keeps; 0 leaves it out.",
+    "unlabelled": "Let PCA learn from unpaired pictures as well, where DATA has some.",
     "candidates": "Learn from guessed matches as well, where DATA has lists of candidates.",
-    "start": "Begin with canonical directions of the pairs, or by chance.",
-    "shrinkage": "cca: part of the covariance to replace by a multiple of the identity, 0 to 1.",
-    "power": "cca: directions are scaled by their correlation to half this power.",
-    "adaptation": "A matrix, a weight for each of PCA's values, or nothing.",
-    "outputs": "Dimensions after a linear adaptation.",
-    "relu": "Whether a ReLU follows the adaptation.",
-    "temperature": "Cosines are multiplied by it before the softmax.",
+    "start": "Start from canonical directions of the pairs, or at random.",
+    "shrinkage": "With cca, mix this part of the identity into the covariance, 0 to 1.",
+    "power": "With cca, scale directions by their correlation to half this power.",
+    "adaptation": "Learn a matrix, a weight for each of PCA's values, or nothing.",
+    "outputs": "How many dimensions a linear adaptation has.",
+    "relu": "Put a ReLU after the adaptation, or none.",
+    "temperature": "Multiply cosines by this before the softmax.",
     "direction": "Left pictures choose among right ones, or right ones among left ones as well.",
     "augment": "mirror: show each picture mirrored in half of the epochs; flip: in all.",
-    "grey": "Look at pictures without their colour, in training and in use.",
-    "batch": "Pairs a step, each the others' foils; 0 is all.",
-    "epochs": "How often all pairs are learned from.",
-    "lr": "Learning rate at the start; it falls along half a cosine to 0.",
-    "weight_decay": "Of AdamW.",
-    "dropout": "Part of PCA's values to set to 0 in training.",
-    "csls": "Weight of the penalty for pictures that resemble everything; 0 is none.",
-    "seed": "Of all that is left to chance, the folds too.",
+    "grey": "See pictures without their colour, in training and in use.",
+    "batch": "How many pairs a step takes, each the others' foils; 0 is all.",
+    "epochs": "How often to learn from all pairs.",
+    "lr": "Learning rate at the start; it falls to 0 along half a cosine.",
+    "weight_decay": "Weight decay of AdamW.",
+    "dropout": "Set this part of PCA's values to 0 in training.",
+    "csls": "How much to penalise pictures that resemble everything; 0 is not at all.",
+    "seed": "Seed of all that is random, the folds too.",
 }
 """Of each of `TrainingOptions`, whose type and default are read from there and from `RECIPES`."""
 
@@ -61,6 +62,8 @@ def training_options(function: _F) -> _F:
             flags, kind = "/".join(f"--{side}" for side in switch), bool
         elif choices := get_args(kind):
             kind = click.Choice(choices)
+        else:
+            kind = {int: WholeNumber(), float: Number()}[kind]
         text = f"{_TRAINING_HELP[name]}  [{_defaults(name)}]"
         function = click.option(flags, name, type=kind, default=None, help=text)(function)
     return function

@@ -267,4 +267,4 @@ def spec_of(name: str) -> BackboneSpec:
         return _registry[name]
     except KeyError:
         known = ", ".join(_registry)
-        raise UsageError(f"unknown backbone {name!r}; known are: {known}") from None
+        raise UsageError(f"unknown backbone {name!r}; choose one of: {known}") from None

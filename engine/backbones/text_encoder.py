@@ -36,11 +36,11 @@ class TextEncoder:
         """
         for text in texts:
             if not text.strip():
-                raise UsageError("a text to search with is empty")
+                raise UsageError("the text to search with is empty")
             try:
                 text.encode()
             except UnicodeEncodeError:
-                raise UsageError(f"{text[:40]!r} is no text to search with: not UTF-8") from None
+                raise UsageError(f"{text[:40]!r} can't be searched for: it is not UTF-8") from None
         return unit(np.asarray(self._tower(texts).float().numpy(), np.float32))
 
 
@@ -65,8 +65,8 @@ def require_text_space(spec: BackboneSpec) -> None:
     """
     if not spec.has_text_encoder:
         raise UsageError(
-            f"{spec.name} reads no texts; those that do: {_text_backbones()} ('tll-index build DIR "
-            f"--text --backbone {_first().name} --store NEW')"
+            f"{spec.name} can't read texts; these backbones can: {_text_backbones()} ('tll-index "
+            f"build DIR --text --backbone {_first().name} --store NEW')"
         )
 
 

@@ -119,7 +119,8 @@ def activations_of(backbone: Backbone, pixels: Pixels, device: str = "auto") -> 
 
 def _no_attribution(spec: BackboneSpec, layer: Layer) -> NoAttributionError:
     return NoAttributionError(
-        f"{layer.name} of {spec.name} is of the whole picture, of no region; use the method mask"
+        f"{layer.name} of {spec.name} describes the whole picture, not its regions; use the "
+        "method mask"
     )
 
 

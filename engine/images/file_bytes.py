@@ -95,7 +95,7 @@ def _read_once(path: str | bytes | Path, limits: Limits) -> FileBytes | None:
             raise UnreadablePictureError("is a folder, not a picture", path)
         if stat.S_ISFIFO(before.st_mode):
             raise UnreadablePictureError(
-                "is a pipe, not a file; let its picture come in by standard input ('-')", path
+                "is a pipe, not a file; pass its picture by standard input ('-')", path
             )
         if not stat.S_ISREG(before.st_mode):
             raise UnreadablePictureError("is not a regular file", path)

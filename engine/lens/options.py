@@ -125,7 +125,7 @@ class TrainingOptions:
             return cls(**{names[name]: value for name, value in record.items()})
         except (UsageError, TypeError) as error:
             raise LensError(
-                f"this lens says that it was trained with what can't be: {error}"
+                f"this lens says that it was trained with impossible options: {error}"
             ) from None
 
 
@@ -159,5 +159,5 @@ def options_of(recipe: str = "ours", **chosen: Any) -> TrainingOptions:
         UsageError: no such recipe, no such choice, or a value that can't be.
     """
     if recipe not in RECIPES:
-        raise UsageError(f"unknown recipe {recipe!r}; known are: {', '.join(RECIPES)}")
+        raise UsageError(f"unknown recipe {recipe!r}; choose one of: {', '.join(RECIPES)}")
     return RECIPES[recipe].changed(**chosen)

@@ -154,7 +154,7 @@ def learn(
     if len(pairs.left) != len(pairs.right):
         raise UsageError(f"{len(pairs.left)} left and {len(pairs.right)} right are not pairs")
     if len(pairs) < 2:
-        raise UsageError(f"{len(pairs)} pairs are too few to learn from; 2 are the least")
+        raise UsageError(f"{len(pairs)} pairs are too few to learn from: at least 2")
     if options.augment != "none" and pairs.mirrored is None:
         raise UsageError(f"augment {options.augment} needs the features of the mirrored pictures")
     seen = _seen(pairs, options)

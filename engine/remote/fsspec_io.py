@@ -134,7 +134,7 @@ def _kind(scheme: str) -> Any:
         return fsspec.get_filesystem_class(scheme)
     except ValueError:
         raise UsageError(
-            f"{scheme}:// is of no kind that fsspec knows, such as {', '.join(_SAID)}"
+            f"{scheme}:// is not a kind of address that fsspec knows, such as {', '.join(_SAID)}"
         ) from None
     except ImportError as error:
         package = _PACKAGES.get(family_of(scheme))

@@ -47,7 +47,7 @@ def listed(system: Any, folder: str, wanted: Callable[[str, bool], bool]) -> lis
     if urlsplit(facts["url"]).path.rstrip("/") != urlsplit(folder).path.rstrip("/"):
         raise AddressError(f"is at {facts['url']} now; name that instead", folder)
     if "html" not in facts.get("content-type", "html"):
-        raise AddressError(f"is no listing of files ({facts['content-type']})", folder)
+        raise AddressError(f"is not a listing of files ({facts['content-type']})", folder)
     links = _Links(folder + "/")
     links.feed(page.decode("utf-8", "replace"))
     names = [(name, True) for name in links.folders] + [(name, False) for name in links.files]

@@ -85,7 +85,7 @@ def tidied(address: bytes) -> bytes:
             can't be read. The message does not repeat it.
     """
     if (found := _ADDRESS.fullmatch(address)) is None:
-        raise UsageError("that is no address")
+        raise UsageError("that is not an address")
     scheme, rest = found[1].lower(), found[2]
     said = scheme.decode()
     if _CHAINED.search(rest):
@@ -141,7 +141,7 @@ def require_unsigned(address: str | bytes) -> None:
     if is_signed(address):
         raise UsageError(
             f"{host_of(address)}/…: is signed, and whoever reads it here could use it; fetch the "
-            "picture yourself and ask with '-' (standard input)"
+            "picture yourself and search with '-' (standard input)"
         )
 
 

@@ -83,8 +83,8 @@ def pairs(
     with Store.open(store, settings=settings) as opened:
         if not opened.lens.trained:
             raise StoreError(
-                f"{shown(opened.location)} has no trained lens, through which unlike pictures may "
-                "look alike; build another store with one (see 'tll-index build --lens')"
+                f"{shown(opened.location)} has no trained lens, and only through one can unlike "
+                "pictures look alike; build another store with one (see 'tll-index build --lens')"
             )
         found = mutual(neighbourhoods(opened, PAIR_NEIGHBOURS, progress=progress))
         found = found.rows(slice(MOST * top))

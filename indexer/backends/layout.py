@@ -101,8 +101,8 @@ def require_store(path: str | os.PathLike[str] | None, settings: Settings) -> Lo
 def not_in_a_folder(location: Location) -> UsageError:
     """What to say of a store in a Milvus, where only one in a folder will do."""
     return UsageError(
-        f"that is for stores in folders, and {location} is in a Milvus, which looks after its data "
-        f"itself; 'tll-index copy {location} DIR' makes a folder of it"
+        f"this is for stores in folders, and {location} is in a Milvus, which looks after its own "
+        f"data; 'tll-index copy {location} DIR' copies it to a folder"
     )
 
 
@@ -148,6 +148,6 @@ def refuse_foreign(path: Path) -> None:
         return
     if background := sorted(entry.name for entry in path.iterdir() if not is_ours(entry.name)):
         raise StoreError(
-            f"{shown(path)} holds other things ({shown(background[0])}) and is no store; "
+            f"{shown(path)} holds other things ({shown(background[0])}) and is not a store; "
             "give --store a new or empty folder"
         )

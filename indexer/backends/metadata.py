@@ -184,7 +184,7 @@ def write_about(path: Path, about: About) -> None:
 def no_store(path: Path) -> NoStoreError:
     """What to say of a folder in which there is none."""
     if why := why_hidden(path / ABOUT):
-        return NoStoreError(f"nobody can tell whether a store is in {shown(path)}: {why}")
+        return NoStoreError(f"can't tell whether there is a store in {shown(path)}: {why}")
     if is_file(path / STORE_NAME / ABOUT):
         return NoStoreError(
             f"no store in {shown(path)} itself; name the one of its pictures: "

@@ -293,7 +293,9 @@ def _translating(path: Path) -> Iterator[None]:
     except (lmdb.MapFullError, lmdb.MapResizedError):
         raise  # handled where they can be helped
     except (lmdb.InvalidError, lmdb.CorruptedError, lmdb.VersionMismatchError) as error:
-        raise StoreDamagedError(f"{shown(path)} is damaged or no catalog: {error}") from error
+        raise StoreDamagedError(
+            f"{shown(path)} is damaged, or is not a catalog: {error}"
+        ) from error
     except (lmdb.Error, OSError) as error:
         raise translated(path, error) from error
 

@@ -61,14 +61,14 @@ def reread(
     if missing:
         progress.note(
             f"left out {counted(missing, 'picture')} whose files are gone or changed; "
-            "'tll-index build' takes that up"
+            "'tll-index build' brings the store up to date"
         )
     if undecoded:
         error = next(iter(undecoded.values()))
         progress.note(
-            f"left out {counted(len(undecoded), 'picture')} whose files are as they were, and that "
-            f"could not be decoded now, tried twice ({error}); on a less busy machine, or with "
-            "more decode_seconds, they may be"
+            f"left out {counted(len(undecoded), 'picture')} whose files are unchanged, but could "
+            f"not be decoded now, tried twice ({error}); a less busy machine or more "
+            "decode_seconds may help"
         )
 
 

@@ -66,6 +66,6 @@ def _one_line() -> Iterator[None]:
     except OSError as error:
         folder = tempfile.gettempdir() if tempfile.tempdir else "the temporary folder"
         raise TllError(
-            f"the list of what is to do can't be kept in {shown(folder)} "
+            f"the list of work can't be written to {shown(folder)} "
             f"({error.strerror or error}); make room there, or name another folder with TMPDIR"
         ) from None

@@ -81,7 +81,7 @@ def watch(
         TllError: the first build failed, or watchdog isn't installed. Later builds are repeated.
     """
     if poll is not None and not 0 < poll < float("inf"):
-        raise UsageError(f"--poll is {poll:g}; give seconds, more than 0")
+        raise UsageError(f"--poll is {poll:g}; give a number of seconds above 0")
     folders = list(folders)
     if poll is None:
         _require_told(roots_of(folders))
@@ -97,8 +97,8 @@ def _require_told(roots: Iterable[bytes]) -> None:
     """Refuse to listen where nothing is to be heard."""
     if address := next(filter(is_address, roots), None):
         raise UsageError(
-            f"nothing tells what changes at {shown(address)}: say --poll SECONDS to look at "
-            "everything so often, or run 'tll-index build' from time to time"
+            f"nothing reports changes at {shown(address)}: say --poll SECONDS to scan it "
+            "this often, or run 'tll-index build' from time to time"
         )
 
 

@@ -125,8 +125,7 @@ def settle(store: Store, progress: Progress, *, copying: bool = False) -> None:
     """
     if store.unfinished and not copying:
         raise StoreError(
-            f"{shown(store.location)} is a copy that is not whole; end it first, with "
-            "'tll-index copy'"
+            f"{shown(store.location)} is an unfinished copy; finish it first with 'tll-index copy'"
         )
     store.backend.tidy()
     with store.catalog.reading() as reader:

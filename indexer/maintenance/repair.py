@@ -90,7 +90,7 @@ def _catalog(path: Path, about: About, done: list[str], progress: Progress) -> t
         lost = salvaged(catalog, new, about, progress)
     except StoreDamagedError as error:
         raise StoreDamagedError(
-            f"nothing can be read of {shown(catalog)} ({error}); {_OTHERWISE}"
+            f"nothing in {shown(catalog)} can be read ({error}); {_OTHERWISE}"
         ) from None
     about = about.renewed(catalog=new.name)
     replace_about(path, about)

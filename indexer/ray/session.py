@@ -99,7 +99,7 @@ def join(ray: Any, address: str) -> None:
 def host_and_port(address: str) -> tuple[str, int]:
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 1 << 16:
-        raise UsageError(f"{address!r} is no address of Ray: auto, or HOST:PORT")
+        raise UsageError(f"{address!r} is not an address of Ray: name auto, or HOST:PORT")
     return host.strip("[]"), int(port)
 
 

@@ -119,7 +119,7 @@ class Worker:
 
         def fetched() -> bytes:
             if task.weights_holder is None:
-                raise WeightsError(f"the weights of {spec.name} are missing or other ones")
+                raise WeightsError(f"the weights of {spec.name} are missing or different")
             (held,) = ray.get(task.weights_holder.weights.remote())
             data: bytes = ray.get(held)
             return data

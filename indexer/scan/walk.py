@@ -213,7 +213,7 @@ def is_below(path: bytes, folder: bytes) -> bool:
         ValueError: `folder` is empty, which is none: without this, every path would lie in it.
     """
     if not folder:
-        raise ValueError("an empty path is no folder")
+        raise ValueError("an empty path is not a folder")
     return path == folder or path.startswith(folder.rstrip(b"/") + b"/")
 
 

@@ -33,8 +33,8 @@ def require_not_imported(where: Location, about: About) -> None:
     if about.imported:
         raise StoreMismatchError(
             f"the vectors of {shown(where)} were made elsewhere ({about.origin}): no picture can "
-            "be embedded as those were; ask with pictures that are in it, import again to add to "
-            "it, or build another store with --store"
+            "be embedded as those were; search with pictures that are in it, import again to add "
+            "to it, or build another store with --store"
         )
 
 
@@ -71,7 +71,7 @@ def known_content(
                 return found
     raise NotIndexedError(
         f"{shown(name_of(picture))} is not in {shown(where)}, whose vectors were made "
-        "elsewhere: only whole pictures that are in it can be asked with, or vectors (Store.search)"
+        "elsewhere: search with whole pictures that are in it, or with vectors (Store.search)"
     )
 
 

@@ -132,8 +132,8 @@ def _destination(
             is_copy = state is not None and state.origin == about.id.hex()
             if not same or not (is_new or is_copy):
                 raise StoreError(
-                    f"{shown(there)} holds a store that is no copy of {shown(one.location)}; give "
-                    "another location, or join the two with 'tll-index merge'"
+                    f"{shown(there)} holds a store that is not a copy of {shown(one.location)}; "
+                    "give another location, or join the two with 'tll-index merge'"
                 )
             settle(other, progress, copying=True)
         except BaseException:
@@ -331,8 +331,8 @@ def _verify(reader: Reader, one: Store, other: Store, copied: Copied) -> None:
     if copied.recall < LEAST_RECALL and not copied.source_changed:
         raise _differ(
             other,
-            f"other hits: of the ten best of its source it gives {copied.recall:.1%}, and "
-            f"{LEAST_RECALL:.0%} are wanted",
+            f"other hits: {copied.recall:.1%} of the ten best of its source, where at least "
+            f"{LEAST_RECALL:.0%} must be the same",
         )
 
 

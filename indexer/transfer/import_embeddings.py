@@ -183,14 +183,14 @@ def _compared(shards: Sequence[Shard], embedder: Embedder, settings: Settings) -
     name = embedder.backbone.spec.name
     if not cosines:
         raise DataError(
-            f"no picture is here to see whether {name} made the embeddings; without --backbone "
-            "they can be imported nevertheless"
+            f"no picture is here to check whether {name} made the embeddings; without --backbone "
+            "they can still be imported"
         )
     if (least := min(cosines)) < _ALIKE:
         raise StoreMismatchError(
-            f"{name} did not make these embeddings: with its weights here, pictures get others "
-            f"(cosine {least:.3f}, {_ALIKE} is wanted); without --backbone they can be imported "
-            "nevertheless"
+            f"{name} did not make these embeddings: with its weights here, pictures get different "
+            f"ones (cosine {least:.3f}, {_ALIKE} is wanted); without --backbone they can still be "
+            "imported"
         )
     return f"as {name} makes them (cosine {least:.4f} or more for {len(cosines)} pictures)"
 
@@ -206,8 +206,8 @@ def _require_alike(store: Store, made_by: ModelIdentity, model: str) -> None:
         )
     if store.about.text is not None:
         raise StoreMismatchError(
-            f"{shown(store.location)} also keeps where pictures are among texts, which the layout "
-            "has not; import into another store with --store"
+            f"{shown(store.location)} also keeps text embeddings, which the layout lacks; import "
+            "into another store with --store"
         )
 
 

@@ -209,7 +209,7 @@ def test_groups_that_are_known(truth: str, photos: Path, tll_index: Run) -> None
         ("path,group\na.png\n", "line 2: has 1 columns"),
         ("path,group\na.png,\n", "line 2: has no group"),
         ("path,group\na.png,1\na.png,2\n", "line 3: a.png is in two groups"),
-        ('[["a.png"], "b.png"]', "group 2: is no list of paths"),
+        ('[["a.png"], "b.png"]', "group 2: is not a list of paths"),
         ('[["a.png"]', "is not JSON"),
     ],
 )

@@ -137,7 +137,7 @@ def test_a_question_with_an_unusable_picture_is_not_asked(
         (("{a}", "--sample", "2", "--together"), "--sample makes each picture a query of its own"),
         (("-", "--plus", "-"), "name '-' once"),
         (("--together",), "name a picture"),
-        (("{a}", "--min-score", "nan"), "--min-score is a number"),
+        (("{a}", "--min-score", "nan"), "--min-score: name a finite number"),
         (("{a}", "--filter", ""), "a pattern for paths is empty"),
         (("{a}", "--hyperlinks", "perhaps"), "perhaps"),
     ],

@@ -160,14 +160,14 @@ def test_options_that_make_no_sense(data: Path, tll_index: Cli, here: Path) -> N
         result = tll_index("train", data, "--out", "my.npz", *SMALL, "--quiet", *more)
         assert message in one_line(result, 2), more
     for more, message in [
-        ((), "Missing option '--out'"),
+        ((), "--out is missing"),
         (("--out", "-"), "standard output is for the results"),
         (("--out", "data"), "is a directory"),
         (("--out", "my.npz", "--scaling", "huge"), "is not one of 'value', 'layer', 'none'"),
         (("--out", "my.npz", "--recipe", "theirs"), "is not one of 'ours', 'paper'"),
-        (("--out", "my.npz", "--epochs", "many"), "'many' is not a valid integer"),
-        (("--out", "my.npz", "--folds", 1), "--folds is 0 for none, or at least 2"),
-        (("--out", "my.npz", "--folds", -1), "-1 is not in the range"),
+        (("--out", "my.npz", "--epochs", "many"), "--epochs: 'many' is not a whole number"),
+        (("--out", "my.npz", "--folds", 1), "--folds: name 0 for none, or at least 2"),
+        (("--out", "my.npz", "--folds", -1), "--folds: -1 is too small: at least 0"),
     ]:
         result = tll_index("train", data, *SMALL, *more)
         assert result.code == 2 and message in result.err and "Traceback" not in result.err, result

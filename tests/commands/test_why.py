@@ -85,7 +85,7 @@ def test_without_a_store_the_bundled_backbone(here: Path, tll_index: Cli) -> Non
     a, b = fill_folder(here, 2)
     result = tll_index("why", a, b, "--json")
     assert result.code == 0
-    assert result.err == "no store here: the bundled backbone and its lens say\n"
+    assert result.err == "no store here: using the bundled backbone and its lens\n"
     assert json.loads(result.out)["backbone"] == "efficientnet_lite0"
 
 
@@ -97,11 +97,15 @@ def test_without_a_store_the_bundled_backbone(here: Path, tll_index: Cli) -> Non
         (("{}", "{}", "--out", "why.gif"), 2, "why.gif: the name must end in one of .png, .jpg"),
         (("{}", "{}", "--out", "no/why.png"), 1, "there is no folder"),
         (("{}", "{}", "--out", "-"), 2, "standard output is for the results"),
-        (("{}", "{}", "--store", ".tll-index", "--lens", "none"), 2, "--store has a backbone"),
+        (
+            ("{}", "{}", "--store", ".tll-index", "--lens", "none"),
+            2,
+            "--store brings its own backbone",
+        ),
         (("{}", "{}", "--store", "elsewhere"), 1, "elsewhere"),
         (("{}", "{}", "--backbone", "nix"), 2, "unknown backbone 'nix'"),
         (("{}", "{}", "--backbone", "tiny", "--method", "sum"), 2, "does not say what it pools"),
-        (("{}",), 2, "Missing argument 'B'"),
+        (("{}",), 2, "B is missing"),
     ],
 )
 def test_failures_are_one_line(

@@ -36,12 +36,12 @@ def test_relative_files_are_of_the_current_folder(here: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("milvus://h:1", "is no address of a store"),
+        ("milvus://h:1", "is not the address of a store"),
         ("milvus://h:x/c", "makes no sense"),
-        ("milvus:///c", "is no address of a store"),
-        ("milvus://h:1/a/b/c", "is no address of a store"),
-        ("milvus://h:1/1c", "is no name for a collection"),
-        ("milvus://h:1/c-d", "is no name for a collection"),
+        ("milvus:///c", "is not the address of a store"),
+        ("milvus://h:1/a/b/c", "is not the address of a store"),
+        ("milvus://h:1/1c", "is not a name for a collection"),
+        ("milvus://h:1/c-d", "is not a name for a collection"),
         ("milvus-lite:///", "names no file"),
         ("milvus-lite:///x/y", "ends with .db"),
         ("milvus://root:secret@h:1/c", "leave user, password and options out"),

@@ -124,7 +124,7 @@ def test_asking_by_any_name(
     ):
         assert json.loads(tll_index("query", *arguments).out)["path"].endswith(f"/photos/{name}")
     failed = tll_index("query", "--x.png")
-    assert failed.code == 2 and "No such option" in failed.err
+    assert failed.code == 2 and "for the file of this name, say ./--x.png" in failed.err
     # As in a shell; and in a locale that knows none of these characters.
     shell = 'find . -type f -print0 | xargs -0 "$@" query -k 1 -0 --include-self --'
     found = subprocess.run(

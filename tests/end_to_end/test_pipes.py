@@ -87,7 +87,10 @@ def test_pictures_out_of_pipes(photos: list[Path], line: str) -> None:
         ("true | tll query -", "is empty"),
         ("tll query - <&-", "standard input: is closed"),
         ("tll query /dev/fd/9", "/dev/fd/9: is closed"),
-        ("mkfifo pipe && tll query pipe", "is a pipe, not a file; let its picture come in"),
+        (
+            "mkfifo pipe && tll query pipe",
+            "is a pipe, not a file; pass its picture by standard input",
+        ),
         ("tll query /dev/null", "not a regular file"),
     ],
 )

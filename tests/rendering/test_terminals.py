@@ -220,9 +220,9 @@ def test_a_narrow_terminal_gets_several_strips(photos: list[Path]) -> None:
 
 def test_show_elsewhere_is_for_those_who_say_how(photos: list[Path], tll_index, here: Path) -> None:
     refused = tll_index("query", photos[0], "--show")
-    assert refused.code == 2 and "--show is for terminals" in refused.err
+    assert refused.code == 2 and "--show works in terminals only" in refused.err
     refused = tll_index("query", photos[0], "--show-as", "kitty", "--json")
-    assert refused.code == 2 and "goes with tables" in refused.err
+    assert refused.code == 2 and "works with tables" in refused.err
     photos[1].unlink()
     shown = tll_index("query", photos[0], "-k", 5, "--show-as", "kitty")
     assert shown.code == 0 and "can't be shown" in shown.out

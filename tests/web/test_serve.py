@@ -98,8 +98,12 @@ def test_the_token_comes_from_outside(photos: list[Path], spawn: Spawn) -> None:
     ("arguments", "code", "says"),
     [
         (("--port", "BUSY"), 1, "is taken; choose another with --port"),
-        (("--port", "70000"), 2, "--port: 70000 is no port"),
-        (("--host", "192.0.2.1", "--port", "0"), 2, "'192.0.2.1' is no address of this machine"),
+        (("--port", "70000"), 2, "--port: 70000 is not a port"),
+        (
+            ("--host", "192.0.2.1", "--port", "0"),
+            2,
+            "'192.0.2.1' is not an address of this machine",
+        ),
         (("--token-file", "nowhere"), 1, "--token-file: nowhere can't be read"),
         (("--store", "nowhere"), 1, "no store in"),
         (("--max-upload", "0"), 2, "--max-upload"),
@@ -124,7 +128,7 @@ def test_a_short_token_in_the_environment(
 ) -> None:
     monkeypatch.setenv("TLL_TOKEN", "short")
     result = tll_index("serve", "--port", "0")
-    assert result.code == 2 and "take at least 16" in result.err and "short" not in result.err
+    assert result.code == 2 and "it needs at least 16" in result.err and "short" not in result.err
 
 
 def test_without_the_extra(photos: list[Path], here: Path) -> None:

@@ -134,7 +134,9 @@ def root_path(value: str) -> str:
     """
     found = f"/{value.strip('/')}" if value.strip("/") else ""
     if found and not _PREFIX.fullmatch(found):
-        raise UsageError(f"--root-path: {shown(value)!r} is no path; take one such as /lookalikes")
+        raise UsageError(
+            f"--root-path: {shown(value)!r} is not a path; name one such as /lookalikes"
+        )
     if any(is_below(found, ours) for ours in _OURS):
         raise UsageError(f"--root-path: {shown(value)!r} is a path of the server's own")
     return found
@@ -152,7 +154,7 @@ def networks(names: Iterable[str]) -> Networks:
             found += map(ip_network, ("0.0.0.0/0", "::/0") if one == "*" else (one,))
         except ValueError:
             raise UsageError(
-                f"--trusted-proxy: {shown(one)!r} is no address or network, such as 10.0.0.0/8"
+                f"--trusted-proxy: {shown(one)!r} is not an address or network, such as 10.0.0.0/8"
             ) from None
     return tuple(found)
 

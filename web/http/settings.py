@@ -46,7 +46,7 @@ class Options:
         if self.token is not None:
             if len(self.token) < LEAST_TOKEN:
                 raise UsageError(
-                    f"the token has {len(self.token)} characters; take at least {LEAST_TOKEN}"
+                    f"the token has {len(self.token)} characters; it needs at least {LEAST_TOKEN}"
                 )
             if not all("!" <= character <= "~" for character in self.token):
-                raise UsageError("the token has spaces or letters other than ASCII's; HTTP can't")
+                raise UsageError("the token has spaces or non-ASCII letters, which HTTP can't send")

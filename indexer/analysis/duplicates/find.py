@@ -177,8 +177,8 @@ def _groups(store: Store, families: Iterable[_Family], progress: Progress) -> It
     if left_out := Counter(one.state for one in now.values() if one.state != OK):
         states = ", ".join(f"{count:,} {state}" for state, count in sorted(left_out.items()))
         progress.note(
-            f"left out {counted(sum(left_out.values()), 'path')} not as at the last build "
-            f"({states}): neither best nor copies; 'tll-index build' takes up what changed"
+            f"left out {counted(sum(left_out.values()), 'path')} that changed since the last build "
+            f"({states}): neither best nor copies; 'tll-index build' brings the store up to date"
         )
 
 

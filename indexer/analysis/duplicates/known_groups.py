@@ -212,7 +212,7 @@ def _of_json(file: Path, text: str) -> list[tuple[str, str, str]]:
     for name, paths in groups:
         where = f"group {str(name)[:80]}"
         if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
-            raise DataError(f"{shown(file)}, {where}: is no list of paths")
+            raise DataError(f"{shown(file)}, {where}: is not a list of paths")
         rows += [(where, str(name), path) for path in paths]
     return rows
 

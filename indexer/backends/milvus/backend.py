@@ -235,8 +235,8 @@ def _make(connection: Connection, name: str, shape: Shape) -> None:
     there = connection.call("describe_collection", name)["fields"]
     if {field["name"] for field in there} != {field.name for field in schema.fields}:
         raise StoreError(
-            f"{connection.location}: there is a collection {name} that is no store's of this kind; "
-            "give --store another name"
+            f"{connection.location}: there is a collection {name} that is not a store of this "
+            "kind; give --store another name"
         )
     connection.call("load_collection", name)
 

@@ -241,7 +241,7 @@ def _leave(file: Path) -> None:
 def _serve(file: Path, tidy: contextlib.ExitStack) -> str:
     server_module = extra("milvus_lite.adapter.grpc.server", "milvus", "a store in a Milvus Lite")
     if not is_folder(file.parent):
-        raise NoStoreError(f"{file.parent} is no folder: a Milvus Lite can't be in it")
+        raise NoStoreError(f"{file.parent} is not a folder: a Milvus Lite can't be in it")
     folder = tempfile.mkdtemp(prefix="tll-")
     tidy.callback(shutil.rmtree, folder, ignore_errors=True)
     socket = f"{folder}/milvus"
@@ -281,7 +281,7 @@ def _seconds() -> float:
             return seconds
     except ValueError:
         pass
-    raise UsageError(f"TLL_MILVUS_TIMEOUT: {text!r} is no number of seconds")
+    raise UsageError(f"TLL_MILVUS_TIMEOUT: {text!r} is not a number of seconds")
 
 
 @contextlib.contextmanager
@@ -308,7 +308,7 @@ def translated(location: Milvus) -> Iterator[None]:
         if not module.startswith(("pymilvus", "milvus_lite", "grpc")):
             raise
         if _is_refused(error):
-            raise StoreError(f"{location} lets us not in; set TLL_MILVUS_TOKEN") from error
+            raise StoreError(f"{location} denies access; set TLL_MILVUS_TOKEN") from error
         if _is_unreachable(text):
             raise StoreError(
                 f"{location} can't be reached ({text}); is the Milvus running, and is TLS set as "

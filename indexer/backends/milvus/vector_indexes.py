@@ -264,6 +264,6 @@ def kind_of(index: str, is_lite: bool) -> str:
         return "FLAT" if is_lite else "HNSW"
     if index not in KINDS:
         raise UsageError(
-            f"--index {index}: a Milvus has no such index; choose of {', '.join(INDEXES)}"
+            f"--index {index}: Milvus has no such index; choose one of {', '.join(INDEXES)}"
         )
     return KINDS[index]

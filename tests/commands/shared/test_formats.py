@@ -66,9 +66,9 @@ def test_facts_are_one_object() -> None:
         (["--paths", "-0"], "paths0"),
         (["--format", "paths", "-0"], "paths0"),
         (["--format", "jsonl", "--json"], "jsonl"),
-        (["--format", "csv", "--json"], "formats exclude each other: jsonl and csv"),
-        (["--json", "--paths"], "formats exclude each other: jsonl and paths"),
-        (["--format", "table", "-0"], "formats exclude each other: table and paths0"),
+        (["--format", "csv", "--json"], "the formats jsonl and csv exclude each other"),
+        (["--json", "--paths"], "the formats jsonl and paths exclude each other"),
+        (["--format", "table", "-0"], "the formats table and paths0 exclude each other"),
         (["--format", "xml"], "'xml' is not one of"),
     ],
 )

@@ -130,7 +130,9 @@ def test_rows_with_words() -> None:
         assert spec.joint_dimension == wanted
         if wanted is None:
             assert spec.joint is None
-            with pytest.raises(UsageError, match=r"reads no texts.*--text --backbone clip_rn50x4"):
+            with pytest.raises(
+                UsageError, match=r"can't read texts.*--text --backbone clip_rn50x4"
+            ):
                 require_text_space(spec)
         else:
             assert len(range(spec.dimension)[spec.joint]) == wanted

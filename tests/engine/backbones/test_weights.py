@@ -204,7 +204,9 @@ def test_auto_needs_weights_and_a_lens(home: Path) -> None:
 
 
 def test_unknown_backbone_lists_the_known() -> None:
-    with pytest.raises(UsageError, match=r"unknown backbone 'resnet9000'; known are: effic.*clip"):
+    with pytest.raises(
+        UsageError, match=r"unknown backbone 'resnet9000'; choose one of: effic.*clip"
+    ):
         spec_of("resnet9000")
 
 

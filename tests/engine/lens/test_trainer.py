@@ -398,7 +398,7 @@ def test_options_of_a_recipe() -> None:
     assert (paper.pca, paper.outputs, paper.relu) == (256, 1024, True)
     assert (paper.epochs, paper.lr) == (7, 0.0)  # 0 is a choice, None is none
     assert TrainingOptions(**paper.as_dict()) == paper
-    with pytest.raises(UsageError, match="unknown recipe 'other'; known are: ours, paper"):
+    with pytest.raises(UsageError, match="unknown recipe 'other'; choose one of: ours, paper"):
         options_of("other")
     with pytest.raises(UsageError, match=r"no training options \['colour'\]"):
         options_of(colour=True)

@@ -109,7 +109,7 @@ def test_listings_that_fail(site: Website) -> None:
         (503, "", ""): "503",
         (401, "", ""): "denied",
         (302, "Location", "/"): "name that instead",
-        (200, "Content-Type", "image/png"): "no listing",
+        (200, "Content-Type", "image/png"): "not a listing",
     }.items():
         site.responses["/folder/"] = answer[0], {answer[1]: answer[2]} if answer[1] else {}, b""
         with pytest.raises(AddressError, match=why):

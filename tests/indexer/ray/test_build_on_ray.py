@@ -417,7 +417,7 @@ def test_what_can_not_begin(
     assert process.returncode == 1
     for address, says in (
         ("ray://head:10001", "with --address auto"),
-        ("nonsense", "no address of Ray"),
+        ("nonsense", "not an address of Ray"),
     ):
         result = tll_index("build", "photos", *OPTIONS, "--address", address)
         assert (result.code, says in result.err) == (2, True), result.err

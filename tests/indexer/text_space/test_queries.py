@@ -108,7 +108,7 @@ def test_stores_without_words_say_what_to_build(here: Path) -> None:
     build(["photos"], store="tiny", recipe=Recipe("tiny"))
     build(["photos"], store="clip", recipe=Recipe(VIT))
     for name, match in (
-        ("tiny", r"tiny reads no texts; .*clip_rn50x4.*--text --backbone clip_rn50x4"),
+        ("tiny", r"tiny can't read texts; .*clip_rn50x4.*--text --backbone clip_rn50x4"),
         ("clip", rf"was built without --text; .*--text --backbone {VIT} --store NEW"),
     ):
         with Store.open(name) as store:
@@ -117,7 +117,7 @@ def test_stores_without_words_say_what_to_build(here: Path) -> None:
             assert store.info()["words"] is None
         with pytest.raises(UsageError, match=match):
             build(["photos"], store=name, recipe=Recipe(text=True))
-    with pytest.raises(UsageError, match="tiny reads no texts"):
+    with pytest.raises(UsageError, match="tiny can't read texts"):
         build(["photos"], store="new", recipe=Recipe("tiny", text=True))
     assert not (here / "new/store.json").exists()
     with pytest.raises(WeightsError, match=f"the weights of {RESNET} are not here"):
@@ -195,4 +195,4 @@ def test_the_command_says_what_to_build(here: Path, tll_index: Callable[..., Res
     for arguments in (("query", "--text", "a door"), ("build", "--text")):
         said = tll_index(*arguments)
         assert said.code == 2 and len(said.err.splitlines()) == 1
-        assert "reads no texts" in said.err and "--text --backbone clip_rn50x4" in said.err
+        assert "can't read texts" in said.err and "--text --backbone clip_rn50x4" in said.err

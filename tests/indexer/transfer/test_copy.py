@@ -156,7 +156,7 @@ def test_a_failing_milvus_leaves_a_copy_to_go_on_with(here: Path, server: Served
 def test_not_over_another_store(photos: list[Path], here: Path) -> None:
     build(["photos/sub"], store="other", recipe=Recipe("tiny"))
     before = said("other")
-    with pytest.raises(StoreError, match=r"holds a store that is no copy of .*tll-index merge"):
+    with pytest.raises(StoreError, match=r"holds a store that is not a copy of .*tll-index merge"):
         copy_store("store", "other")
     assert said("other") == before
     with pytest.raises(StoreError, match="holds other things"):
@@ -233,13 +233,13 @@ def test_a_copy_that_was_cut_short(
     monkeypatch.setattr(copying, "_verify", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         copy_store("store", destination)
-    with pytest.raises(StoreError, match="is a copy that is not whole; end it first"):
+    with pytest.raises(StoreError, match="is an unfinished copy; finish it first"):
         build(["photos"], store=destination)
-    with pytest.raises(StoreError, match="is a copy that is not whole; end it first"):
+    with pytest.raises(StoreError, match="is an unfinished copy; finish it first"):
         forget([photos[0]], store=destination)
     queried = tll_index("query", photos[0], "--store", destination)
     assert (
-        queried.code == 0 and "is a copy that is not whole; 'tll-index copy' ends it" in queried.err
+        queried.code == 0 and "is an unfinished copy; 'tll-index copy' finishes it" in queried.err
     )
     monkeypatch.setattr(copying, "_verify", verify)
     assert copy_store("store", destination).sent == 0
@@ -281,7 +281,7 @@ def test_a_source_that_changes_meanwhile(
 
     monkeypatch.setattr(copying, "_verify", later)
     result = tll_index("copy", "store", LITE)
-    assert result.code == 0 and "was written to meanwhile: copy again" in result.err
+    assert result.code == 0 and "has changed meanwhile: copy again" in result.err
     assert said(LITE) == wanted
     found = copy_store("store", LITE)
     assert (found.sent, found.source_changed) == (20, False)
@@ -292,7 +292,7 @@ def test_the_command(photos: list[Path], tll_index: Callable[..., Result]) -> No
     result = tll_index("copy", "store", LITE)
     assert result.code == 0, result.err
     assert "16 paths written (14 new pictures), 0 removed" in result.out
-    assert "14 vectors by chance are equal in every bit" in result.out
+    assert "so are 14 random vectors, bit by bit" in result.out
     assert tll_index("copy", "store", LITE, "-q").out == ""
     nothing = tll_index("copy", "nowhere", LITE)
     assert nothing.code == 1 and "no store in" in nothing.err

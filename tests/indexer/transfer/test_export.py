@@ -206,7 +206,7 @@ def test_what_cannot_be_exported(store: Path, here: Path) -> None:
     for bad in ("out.csv", "out"):
         with pytest.raises(UsageError, match=r"neither \.parquet nor \.npz"):
             export(bad, store=store)
-    with pytest.raises(UsageError, match="is no folder"):
+    with pytest.raises(UsageError, match="is not a folder"):
         export("nowhere/out.npz", store=store)
     with pytest.raises(UsageError, match="no layout"):
         export("out.npz", store=store, layout="csv")  # type: ignore[arg-type]
@@ -401,7 +401,7 @@ def test_a_backbone_is_believed_only_after_a_look(store: Path, here: Path) -> No
     with pytest.raises(StoreMismatchError, match="have 4 values, the last layer of tiny 16"):
         import_embeddings("short", store="c.tll", backbone="tiny")
     layout(here / "gone", vectors[:1], [{"image_path": "/gone.png"}])
-    with pytest.raises(DataError, match="no picture is here to see"):
+    with pytest.raises(DataError, match="no picture is here to check"):
         import_embeddings("gone", store="c.tll", backbone="tiny")
     with pytest.raises(UsageError, match="unknown backbone"):
         import_embeddings("gone", store="c.tll", backbone="nothing")

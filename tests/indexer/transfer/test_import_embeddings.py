@@ -122,7 +122,7 @@ def test_the_command_counts_them(here: Path, tll_index: Callable[..., Result]) -
         part("in", number, vectors(1, seed=number), keys("0"))
     done = tll_index("import", "in", "--store", "s.tll")
     assert done.code == 0 and "3 paths added (3 new pictures)" in done.out
-    assert "2 of the rows have a path or content that another row has" in done.out
+    assert "2 of the rows share a path or content with another row" in done.out
 
 
 # -- columns and folders ----------------------------------------------------------

@@ -158,7 +158,7 @@ def test_places_where_nobody_can_listen(store: Store) -> None:
     ):
         Server(store, port=other.getsockname()[1])
     for host in ("192.0.2.1", "no such host"):
-        with pytest.raises(UsageError, match="no address of this machine"):
+        with pytest.raises(UsageError, match="not an address of this machine"):
             Server(store, host=host, port=0)
     with pytest.raises(UsageError, match="--port"):
         Server(store, port=70_000)

@@ -41,7 +41,9 @@ def test_what_is_gone_or_changed_is_neither_best_nor_copy(exact: bool, photos: P
     found = dupes(exact=exact, progress=notes)
     assert copies_in(found) == [[("photos/a3.png", []), ("photos/best/a.png", [])]]
     assert uncertain_in(found) == {"photos/a1.png": "gone", "photos/a2.png": "changed"}
-    assert "left out 3 paths not as at the last build (1 changed, 2 gone)" in notes.lines[-1]
+    assert (
+        "left out 3 paths that changed since the last build (1 changed, 2 gone)" in notes.lines[-1]
+    )
     assert found[0].exact
 
 

@@ -129,7 +129,7 @@ def test_a_collection_of_somebody_else(here: Path, server: Served) -> None:
         connection.call("create_collection", "photos", dimension=8)
     finally:
         connection.close()
-    with pytest.raises(StoreError, match="there is a collection photos that is no store's"):
+    with pytest.raises(StoreError, match="there is a collection photos that is not a store"):
         build(["photos"], store=server.address(), recipe=TINY)
 
 

@@ -92,7 +92,7 @@ def test_security_that_makes_no_sense(
     for name, value, says in (
         ("TLL_MILVUS_CA", "missing.pem", "TLL_MILVUS_CA names a file that can't be read"),
         ("TLL_MILVUS_CERT", __file__, "are set together or not at all"),
-        ("TLL_MILVUS_TIMEOUT", "soon", "'soon' is no number of seconds"),
+        ("TLL_MILVUS_TIMEOUT", "soon", "'soon' is not a number of seconds"),
     ):
         with monkeypatch.context() as patched:
             patched.setenv(name, value)

@@ -39,7 +39,7 @@ def test_another_index_takes_the_place_of_one(here: Path, server: Served) -> Non
 
 def test_no_such_index(here: Path, server: Served) -> None:
     fill_folder(here / "photos", 1)
-    with pytest.raises(UsageError, match="a Milvus has no such index; choose of auto, flat"):
+    with pytest.raises(UsageError, match="Milvus has no such index; choose one of auto, flat"):
         build(
             ["photos"],
             store=server.address(),
