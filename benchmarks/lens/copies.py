@@ -1,8 +1,8 @@
 """What `dupes` finds of made-up copies, beside imagededup: `python -m benchmarks.lens.copies`.
 
 A store of the Totally-Looks-Like pictures (with `--store`, one that is there) gets changed copies
-of some of them: two of each, as in real collections, and as many of every kind. `dupes` is asked
-for groups at its default threshold, as anybody asks. For each kind of change: how many copies are
+of some of them: two of each, as in real collections, and as many of every kind. `dupes` groups
+them at its default threshold, as for anybody. For each kind of change: how many copies are
 in one group with their original. imagededup's PHash and DHash at its own default (a distance of
 10) get the same files. Wrong are groups with copies of two originals. Then the drawn kinds of
 `near_kinds.py`, which are almost the same and are not: groups there are all false.

@@ -51,6 +51,7 @@ def test_differences_are_of_pairs(benchmark: ModuleType) -> None:
     )
 
 
+@pytest.mark.slow
 def test_it_runs(
     benchmark: ModuleType,
     here: Path,

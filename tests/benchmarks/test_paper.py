@@ -244,6 +244,7 @@ def test_the_papers_own_backbone_where_its_weights_are(
     assert own["status"] == "measured" and own["top2"] != instead["top2"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", ["partial", "damaged", "another architecture"])
 def test_no_score_of_a_network_whose_weights_are_not_whole(
     study: Study, home: Path, tmp_path: Path, broken: str

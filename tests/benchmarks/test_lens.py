@@ -67,6 +67,7 @@ def done(
     return out, json.loads((out / "tll.json").read_text())
 
 
+@pytest.mark.slow
 def test_all_files_tell_the_same(
     done: tuple[Path, dict[str, Any]], data: Path, tll: ModuleType
 ) -> None:
@@ -116,11 +117,11 @@ def test_all_files_tell_the_same(
 
 
 def test_projections_are_shared_only_where_they_are_the_same(tll: ModuleType) -> None:
-    study, systems = sys.modules["benchmarks.lens.trials"], sys.modules["benchmarks.lens.trials"]
+    trials = sys.modules["benchmarks.lens.trials"]
     spec = sys.modules["tiny"].SPEC
-    ours = systems.systems(**SMALL)[-1].options
+    ours = trials.systems(**SMALL)[-1].options
     parts = [np.random.default_rng(0).normal(size=(40, 16)).astype(np.float16)]
-    projections = study.Projections()
+    projections = trials.Projections()
     first = projections(parts, spec, ours)
     assert projections([parts[0].copy()], spec, replace(ours, csls=0, epochs=9)) is first
     for other in ({"pca": 7}, {"scaling": "none"}, {"seed": 1}, {"grey": True}):
