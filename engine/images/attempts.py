@@ -1,7 +1,7 @@
 """How a file is read that can't be read strictly: what to open instead, one attempt after another.
 
 Each attempt gives the bytes of a file, or pixels; None where it has nothing to say of this kind of
-file. They take time and memory in proportion to the file and the picture, and there are four.
+file. They take time and memory in proportion to the file and the picture, and there are five.
 """
 
 from __future__ import annotations
@@ -132,6 +132,15 @@ def _ended_jpeg(data: bytes, require: Require, truncated: bool) -> bytes | None:
     raise Certain(DamagedPictureError(f"is cut off: {what} missing{hint}"))
 
 
+def with_swallowed_tables(data: bytes, require: Require, truncated: bool) -> bytes | None:
+    """A JPEG with a segment whose wrong length ends at a marker further on, so that the tables
+    between seem to be in it."""
+    if kind_of(data) != "JPEG":
+        return None
+    found = jpeg_segments.without_metadata(data, trust_lengths=False)
+    return None if found == jpeg_segments.without_metadata(data) else found
+
+
 def by_another_library(data: bytes, require: Require, truncated: bool) -> Image.Image | None:
     """A kind that Pillow does not know.
 
@@ -177,5 +186,5 @@ def _by_tifffile(data: bytes, first: tiff_tags.Directory, require: Require) -> I
         raise Certain(told) from None
 
 
-ATTEMPTS = (strictly, without_metadata, with_an_end, by_another_library)
+ATTEMPTS = (strictly, without_metadata, with_an_end, with_swallowed_tables, by_another_library)
 """In this order; the first gives something for every file."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from PIL import Image
 
 END = b"\xff\xd9"
+_START = b"\xff\xd8"
 _SOS, _APP0, _APP1, _APP14 = 0xDA, 0xE0, 0xE1, 0xEE
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
@@ -18,16 +19,21 @@ _RISING, _FALLING = bytes(range(0x25, 0xFF)), bytes(range(0xFE, 0x25, -1))  # no
 _ROWS = 64
 
 
-def without_metadata(data: bytes) -> bytes | None:
+def without_metadata(data: bytes, *, trust_lengths: bool = True) -> bytes | None:
     """The same pixels in a file without application segments and comments; None where it is none.
 
     Of those that say how pixels are meant (JFIF, Adobe) whole ones stay, and so do EXIF that can be
     read and XMP, which may tell how the picture is turned. Where a segment's length leads astray,
     the next one is looked for.
+
+    Args:
+        trust_lengths: whether a length is right that ends at a marker. If not, a segment ends where
+            another begins inside of it, which a wrong length would swallow: a table, a frame, a
+            scan. But not one with a picture of its own, a thumbnail.
     """
-    if not data.startswith(b"\xff\xd8"):
+    if not data.startswith(_START):
         return None
-    parts, at = [b"\xff\xd8"], 2
+    parts, at = [_START], 2
     while at + 4 <= len(data):
         if data[at] != 0xFF or data[at + 1] in (0x00, 0xFF):
             if (at := _next_marker(data, at)) < 0:
@@ -41,6 +47,11 @@ def without_metadata(data: bytes) -> bytes | None:
             if (at := _next_marker(data, at + 4)) < 0:
                 return None
             continue
+        if is_extra and not trust_lengths and _START not in data[at + 4 : end]:
+            swallowed = _next_marker(data, at + 4)
+            if 0 <= swallowed < end:
+                at = swallowed
+                continue
         if marker == _SOS:
             parts.append(data[at:])
             return b"".join(parts)

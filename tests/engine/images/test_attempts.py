@@ -151,6 +151,18 @@ def test_any_jpeg_segment(body: bytes, start: bytes, marker: int, length: int | 
         assert (found == pixels(JPEG)).all()
 
 
+@pytest.mark.parametrize("marker", [0xE0, 0xE2, 0xFE])
+def test_a_jpeg_segment_that_seems_to_hold_the_tables(marker: int) -> None:
+    """Its length is wrong, and ends at a marker all the same."""
+    body = b"JFIF\0\0"
+    lengths = [at + len(body) + 2 for at in range(len(JPEG) - 2) if JPEG[2 + at] == 0xFF]
+    lengths = [length for length in lengths if length < 800]
+    assert len(lengths) > 5
+    for length in lengths:
+        found = pixels(JPEG[:2] + segment(marker, body, length) + JPEG[2:])
+        assert (found == pixels(JPEG)).all(), length
+
+
 def webp_with(kind: bytes, body: bytes) -> bytes:
     at = WEBP.index(kind)
     old = int.from_bytes(WEBP[at + 4 : at + 8], "little")
