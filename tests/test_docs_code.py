@@ -16,12 +16,15 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from shlex import quote
 
 import click
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 import tiny
+from conftest import of_all_workers
 from documents import (
     PAGES,
     ROOT,
@@ -107,6 +110,8 @@ def check(words: list[str]) -> None:
         return check(words[1:])
     if "--" in words and words[words.index("--") + 1 :][:1] == ["tll-index"]:
         return check(words[words.index("--") + 1 :])
+    if words[:2] == ["docker", "run"]:  # whose image has tll-index as its entry point
+        words = words[words.index("tll-index") :]
     if words[0] == "tll-index":
         check_parsed(cli, words[1:], click.Context(cli))
     elif words[0] == "pip":
@@ -165,10 +170,22 @@ def test_a_shell_text_is_cut_into_commands() -> None:
 
 
 @pytest.fixture(scope="session")
-def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A user's home folder, to be copied: the drawn gallery as `Pictures`, with copies of some in
-    it, parts of it as `photos`, `scans` and `pairs`, and a store of the first two each."""
-    home = tmp_path_factory.mktemp("collection") / "user"
+def user_home(tmp_path_factory: pytest.TempPathFactory, furnished: Path) -> Path:
+    """A user's home folder, to be copied; one for all processes of the tests. It moves once, with
+    its stores."""
+    folder = of_all_workers(tmp_path_factory) / "documented"
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            made = folder.with_name("documented.new")
+            draw_collection(made)
+            add_stores(made, furnished)
+            made.rename(folder)
+    return folder
+
+
+def draw_collection(home: Path) -> None:
+    """The drawn gallery as `Pictures`, with copies of some in it, and parts of it as `photos`,
+    `scans` and `pairs`."""
     gallery = home / "Pictures"
     subprocess.run([sys.executable, ROOT / "examples/gallery", gallery], check=True)
     drawings = sorted(path for path in gallery.rglob("*.*") if path.parent.name != "photographs")
@@ -188,7 +205,6 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
         small.resize((small.width // 2, small.height // 2)).save(gallery / f"again/{path.stem}.png")
     for path in home.rglob("*.*"):
         os.utime(path, (1.7e9, 1.7e9))  # what is young is read again
-    return home
 
 
 def part(path: Path, share: float) -> Image.Image:
@@ -204,24 +220,23 @@ def saved(path: Path) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
-def indexed(collection: Path, furnished: Path) -> Path:
-    """The same with what a user has: the networks of the cache, the commands on the PATH, and
-    stores of `Pictures` and of `photos`, and features of `pairs`."""
-    data = collection / ".local/share/tll-index"
+def add_stores(home: Path, furnished: Path) -> None:
+    """What a user has: networks in the cache, commands on the PATH, stores of `Pictures` and of
+    `photos`, features of `pairs`."""
+    data = home / ".local/share/tll-index"
     data.mkdir(parents=True)
     tiny.furnish(data, furnished)
-    commands = saved(collection / ".local/bin/x").parent
+    commands = home / ".local/bin"
+    commands.mkdir()
     for name, does in (
-        ("tll-index", f'exec {sys.executable} -m tll_index "$@"'),
-        ("python", f'exec {sys.executable} "$@"'),
+        ("tll-index", f'exec {quote(sys.executable)} -m tll_index "$@"'),
+        ("python", f'exec {quote(sys.executable)} "$@"'),
         ("pip", "exit 0"),
     ):
         (commands / name).write_text(f"#!/bin/sh\n{does}\n")
         (commands / name).chmod(0o755)
     for command in ("build Pictures", "build photos --store photos.tll", "eval pairs --split all"):
-        run(f"tll-index {command}", collection)
-    return collection
+        run(f"tll-index {command}", home)
 
 
 def run(script: str, home: Path) -> None:
@@ -265,9 +280,9 @@ def as_shell(block: Block, folder: Path) -> str:
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("page", [page for page in PAGES if runs(page)], ids=name_of)
-def test_the_blocks_of_a_page_run(page: Path, indexed: Path, tmp_path: Path) -> None:
+def test_the_blocks_of_a_page_run(page: Path, user_home: Path, tmp_path: Path) -> None:
     home = tmp_path / "user"
-    shutil.copytree(indexed, home, symlinks=True, copy_function=copied)
+    shutil.copytree(user_home, home, symlinks=True, copy_function=copied)
     run(script(page, tmp_path), home)
 
 
