@@ -18,12 +18,17 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .app import app as app
+    from .application import app as app
     from .http.settings import Options as Options
     from .server import Server as Server
     from .server import serve as serve
 
-_EXPORTS = {"app": ".app", "Options": ".http.settings", "Server": ".server", "serve": ".server"}
+_EXPORTS = {
+    "app": ".application",  # a module of the function's own name would take its place
+    "Options": ".http.settings",
+    "Server": ".server",
+    "serve": ".server",
+}
 
 __all__ = [*_EXPORTS]
 

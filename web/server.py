@@ -14,7 +14,7 @@ import uvicorn
 
 from ..core.errors import TllError
 from ..indexer.store.store import Store
-from .app import app
+from .application import app
 from .http.forwarded import networks, root_path
 from .http.origins import is_loopback
 from .http.settings import Options

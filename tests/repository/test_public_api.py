@@ -73,6 +73,14 @@ def test_importing_loads_nothing_heavy_and_dir_names_all() -> None:
     assert ended.stdout == "[]\n"
 
 
+def test_the_page_exports_what_it_says() -> None:
+    """Also after the server is imported, which imports the application's module."""
+    pytest.importorskip("fastapi")
+    from tll_index.web import Options, Server, app, serve
+
+    assert all(callable(one) for one in (Options, Server, app, serve))
+
+
 def test_other_names_are_no_attributes() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         _ = tll_index.Nothing  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""The rows of the registry as a user meets them: listed, missing, described in the README."""
+"""The rows of the registry as a user meets them: listed, missing, described in docs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tll_index.engine.backbones.weights import WEIGHTS_SUFFIXES, locate
 from tll_index.engine.lens.listing import listing
 
 FETCHED = [spec for spec in ROWS if not spec.package]
-README = Path(__file__).parent.parent.parent / "README.md"
+PAGE = Path(__file__).resolve().parents[3] / "docs/backbones.md"
 TABLE_2 = (
     "clip_rn50x4",
     "clip_rn101",
@@ -95,10 +95,10 @@ def test_the_first_digits_of_a_digest_are_enough(home: Path) -> None:
         locate(replace(spec, sha256="57934425"), home / "weights")
 
 
-def test_the_readmes_table_is_the_registry() -> None:
+def test_the_documented_table_is_the_registry() -> None:
     rows = {
         cells[0].strip("`"): cells[1:]
-        for line in README.read_text().splitlines()
+        for line in PAGE.read_text().splitlines()
         if len(cells := [cell.strip() for cell in line.strip("|").split("|")]) == 5
         and cells[0].startswith("`")
     }
