@@ -20,6 +20,7 @@ def benchmarks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(ROOT)
 
 
+@pytest.mark.slow
 def test_copies_are_counted(here: Path) -> None:
     from benchmarks.lens import copies
 

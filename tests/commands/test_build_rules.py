@@ -38,6 +38,7 @@ def test_patterns_that_people_type(lib: Path, spawn: Spawn) -> None:
         assert "1 new" in text and "excluded nothing" not in text, pattern
 
 
+@pytest.mark.slow
 def test_watch_goes_by_what_is_remembered(lib: Path, spawn: Spawn) -> None:
     said(spawn(*BUILD, "--exclude", "private"))
     watch = spawn("watch", "--store", "s.tll", "--json")
@@ -55,6 +56,7 @@ def test_watch_goes_by_what_is_remembered(lib: Path, spawn: Spawn) -> None:
     assert "2 different" in said(spawn("info", "--store", "s.tll"))
 
 
+@pytest.mark.slow
 def test_a_filter_in_the_other_form(lib: Path, spawn: Spawn) -> None:
     stored, typed = "U\u0308bersicht", "\u00dcbersicht"
     (lib / "x").rename(lib / stored)

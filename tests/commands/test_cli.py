@@ -389,6 +389,7 @@ def test_a_closed_pipe_is_no_error(photos: list[Path]) -> None:
     assert ended.stderr == "" and len(ended.stdout.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_folder_that_can_be_listed_but_not_entered(
     photos: list[Path], spawn: Spawn, here: Path
 ) -> None:
@@ -418,6 +419,7 @@ def shell(command: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
     )
 
 
+@pytest.mark.slow
 def test_streams_that_are_closed(photos: list[Path], here: Path) -> None:
     noise(61).save(here / "photos/one.png")
     assert shell("$T build 2>&-").stdout.startswith(b"1 added")
@@ -429,6 +431,7 @@ def test_streams_that_are_closed(photos: list[Path], here: Path) -> None:
     assert ended.stderr == b"tll-index: standard input: is closed\n"
 
 
+@pytest.mark.slow
 def test_output_in_another_encoding(photos: list[Path], here: Path) -> None:
     photos[0].rename(here / "photos/日本.png")
     shell("$T build --quiet")
@@ -438,6 +441,7 @@ def test_output_in_another_encoding(photos: list[Path], here: Path) -> None:
     assert ended.returncode == 0 and b"\\u65e5\\u672c.png" in ended.stdout
 
 
+@pytest.mark.slow
 def test_strange_places(photos: list[Path], here: Path, tll_index: Cli) -> None:
     tool = shlex.join([sys.executable, "-c", "from tll_index.cli import main; main()"])
     # with torch it would not start

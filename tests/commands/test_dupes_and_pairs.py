@@ -136,6 +136,7 @@ def test_names_of_any_bytes(here: Path, tll_index: Run) -> None:
     assert tll_index("dupes", "--exact", "--html", "page.html").code == 0
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_in_order(
     photos: Path, spawn: Callable[..., subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

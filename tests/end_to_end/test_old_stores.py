@@ -44,9 +44,9 @@ def only_written(here: Path) -> dict[str, bytes]:
 
 
 def kinds() -> list[Any]:
-    """Their names; those of large networks are slow, and like others in all but these."""
-    slow = ("format_1_first", "format_2_bundled", "format_2_hnsw", "format_3", "format_3_first")
-    marks = {name: [pytest.mark.slow] * (name in slow) for name in old_stores.names()}
+    """Their names; one of each format is fast, and of large networks none."""
+    fast = ("format_1", "format_2", "format_4", "format_4_text", "imported", "milvus_lite")
+    marks = {name: [pytest.mark.slow] * (name not in fast) for name in old_stores.names()}
     return [pytest.param(name, marks=marks[name], id=name) for name in marks]
 
 

@@ -169,12 +169,14 @@ COMMANDS = {
     "verify": ["verify", "--deep"],
     "backbones": ["backbones"],
 }
+FAST = ("query", "export", "backbones")
+"""The rest is left to `make test-all`."""
 
 
 @pytest.mark.parametrize(
     "arguments",
     [
-        pytest.param(arguments, id=name, marks=[pytest.mark.slow] * (name in ("train", "why")))
+        pytest.param(arguments, id=name, marks=[pytest.mark.slow] * (name not in FAST))
         for name, arguments in COMMANDS.items()
     ],
 )
@@ -213,6 +215,7 @@ def test_ray_on_this_machine_tells_nobody(tmp_path: Path, furnished: Path) -> No
     told_nobody(run(tll_index("build", "photos", "--on", "ray"), folder))
 
 
+@pytest.mark.slow
 def test_a_cloud_is_asked_for_credentials_unless_told(tmp_path: Path) -> None:
     """By Amazon's library, when a command names S3 and nobody has given it any."""
     pytest.importorskip("s3fs", reason="s3fs is not installed")

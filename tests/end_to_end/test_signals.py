@@ -92,6 +92,7 @@ def is_alive(pid: int) -> bool:
 # -- signals -----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_signals_end_a_build_in_order(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each once, and Ctrl-C twice: four builds at the same time."""
     fill_folder(here / "photos", 400)
@@ -253,6 +254,7 @@ def photos(here: Path) -> Path:
     return here / "photos"
 
 
+@pytest.mark.slow
 def test_a_full_disk_for_the_output(photos: Path, here: Path) -> None:
     full = b"tll-index: standard output can't be written: No space left on device\n"
     for command in ("info", "backbones", "--help"):
@@ -278,6 +280,7 @@ def test_a_full_disk_for_the_output(photos: Path, here: Path) -> None:
         assert len(store) == 9
 
 
+@pytest.mark.slow
 def test_closed_streams(photos: Path, here: Path) -> None:
     for command in ("info", "--version"):
         ended = shell(f"$T {command} >&-")

@@ -119,6 +119,7 @@ def test_a_table_on_a_terminal(photos: list[Path]) -> None:
     assert b"\x1b" not in dumb and "━" not in dumb.decode()
 
 
+@pytest.mark.slow
 def test_paths_on_a_terminal_that_makes_hyperlinks(photos: list[Path]) -> None:
     query = ("query", photos[0], "-k", "2")
     _, linked = on_terminal(*query, environ={"NO_COLOR": "1", "TERM": "alacritty"})  # no colour
@@ -153,6 +154,7 @@ def _is_like(seen: Image.Image, path: Path, most: float = 6) -> bool:
 
 
 @pytest.mark.parametrize("protocol", ["kitty", "iterm", "sixel"])
+@pytest.mark.slow_after_first
 def test_show_sends_what_was_asked_and_its_hits(photos: list[Path], protocol: str) -> None:
     environ = {
         "kitty": {"TERM": "xterm-kitty"},
@@ -187,6 +189,7 @@ def test_show_sends_what_was_asked_and_its_hits(photos: list[Path], protocol: st
     assert room in written and b"\x1b8\x1b[%dB" % rows in written
 
 
+@pytest.mark.slow
 def test_show_in_blocks_where_a_terminal_shows_nothing_else(photos: list[Path]) -> None:
     for environ, attributes in (({"TMUX": "x", "KITTY_WINDOW_ID": "1"}, "1;2"), ({}, "")):
         code, written = on_terminal(

@@ -35,6 +35,7 @@ def get(url: str, **headers: str) -> httpx.Response:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.slow_after_first
 def test_from_start_to_end(photos: list[Path], spawn: Spawn, number: int) -> None:
     process = spawn("serve", "--port", 0)
     url = address(process)

@@ -373,6 +373,7 @@ def test_killed_in_the_middle_then_go_on(
     assert np.array_equal(features, gather(backbone, many, cache=False, settings=settings))
 
 
+@pytest.mark.slow
 def test_interrupted_then_go_on(
     backbone: Backbone, many: list[Path], log: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -334,6 +334,7 @@ def test_bomb_is_refused_before_its_pixels() -> None:
         decode(png_claiming(40_000, 10_000), SQUASH)  # beyond Pillow's own limit as well
 
 
+@pytest.mark.slow
 def test_limits_can_be_raised_and_lowered() -> None:
     picture = encoded(noise(1, 100, 100), "PNG")
     with pytest.raises(TooLargePictureError):

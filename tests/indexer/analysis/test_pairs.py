@@ -39,6 +39,7 @@ def cosines(paths: list[str]) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.usefixtures("anywhere")
+@pytest.mark.slow_after_first
 def test_pairs_are_what_their_cosines_say(here: Path) -> None:
     paths = [str(path) for path in fill_folder(here / "photos", 40)]
     build(["photos"], recipe=Recipe("tiny", lens=LENS))

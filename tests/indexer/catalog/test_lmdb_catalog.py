@@ -150,6 +150,7 @@ def test_paths_follow_the_store(tmp_path: Path) -> None:
     catalog.close()
 
 
+@pytest.mark.slow
 def test_the_map_grows_while_others_read(tmp_path: Path) -> None:
     """Twice the first map is written, while threads here and a process elsewhere read on."""
     path = tmp_path / "catalog.mdb"

@@ -275,6 +275,7 @@ def test_names_that_are_no_names(bucket: Any, here: Path) -> None:
     assert [one.message for one in report.skipped] == ["its name is too long to be indexed"]
 
 
+@pytest.mark.slow
 def test_what_answers_are_made_of(
     bucket: Any, here: Path, tll_index: Callable[..., Result]
 ) -> None:

@@ -70,6 +70,7 @@ def test_interrupt_then_go_on(
     assert run("photos") == {"added": 40 - kept, "embedded": 40 - kept, "unchanged": kept}
 
 
+@pytest.mark.slow
 def test_readers_during_a_build(
     here: Path, log: Path, spawn: Spawn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,6 +101,7 @@ def small_disk(here: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
+@pytest.mark.slow
 def test_disk_full(here: Path, small_disk: Path, spawn: Spawn) -> None:
     """A store on a disk of 0.8 MB: the build ends in one line, what was committed stays, and
     goes on once there is room."""

@@ -27,6 +27,7 @@ def traces(store: Path, wanted: list[bytes]) -> list[bytes]:
 
 
 @pytest.mark.parametrize("index", ["flat", "IVF2,Flat", "HNSW8"])
+@pytest.mark.slow_after_first
 def test_not_a_byte_is_kept(here: Path, index: str) -> None:
     paths = fill_folder(here / "photos", 90)
     settings = Settings(store=here / STORE, index=index)

@@ -54,6 +54,7 @@ OPTIONS: list[dict[str, object]] = [
 ]
 
 
+@pytest.mark.slow_after_first
 def test_pictures_find_the_same_together(photos: list[Path]) -> None:
     queries = [*photos, noise(77), photos[0].read_bytes()]
     settings = load_settings(batch_size=12)  # three passes
@@ -64,6 +65,7 @@ def test_pictures_find_the_same_together(photos: list[Path]) -> None:
         assert store.query_many([]) == []
 
 
+@pytest.mark.slow_after_first
 def test_a_filter_of_a_large_store(photos: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folder_index, "_FEW", 1)
     with Store.open() as store:
@@ -72,6 +74,7 @@ def test_a_filter_of_a_large_store(photos: list[Path], monkeypatch: pytest.Monke
             assert store.query_many(photos, k, filter=["b"]) == alone
 
 
+@pytest.mark.slow_after_first
 def test_vectors_find_the_same_together(photos: list[Path]) -> None:
     with Store.open() as store:
         random = np.random.default_rng(2)

@@ -102,6 +102,7 @@ def test_a_backup_keeps_words(photos: list[Path], here: Path) -> None:
         require_both_spaces(store)
 
 
+@pytest.mark.slow
 def test_stores_with_words_are_merged(photos: list[Path], here: Path) -> None:
     other = fill_folder(here / "other", 5, first=80)
     build(["other"], store="other.store", recipe=Recipe(VIT, text=True))

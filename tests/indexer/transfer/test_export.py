@@ -302,6 +302,7 @@ def tops(store: Path | str) -> dict[str, list[tuple[str, float]]]:
 
 
 @pytest.mark.parametrize("backbone", [None, "tiny"])
+@pytest.mark.slow_after_first
 def test_out_and_in_again_gives_the_same_answers(
     store: Path, here: Path, monkeypatch: pytest.MonkeyPatch, backbone: str | None
 ) -> None:
