@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,13 @@ def command(module: str, arguments: object) -> list[str]:
     return [sys.executable, "-c", code, json.dumps(arguments)]
 
 
+def one_thread() -> dict[str, str]:
+    """The environment of a child that multiplies nothing: NumPy's OpenBLAS would start a thread for
+    each core when it is imported, which is half of all the computing before a decoder is ready
+    (0.36 s, and 0.22 with this, on two cores)."""
+    return {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+
+
 def heard(module: str, arguments: object) -> Iterator[tuple[str, Any]]:
     """Run such a child and yield what it says, a word and a value at a time, until it ends, in
     whatever way. It is ended where nobody listens any more."""
@@ -29,6 +37,7 @@ def heard(module: str, arguments: object) -> Iterator[tuple[str, Any]]:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,  # Ctrl-C goes to the whole group: here the parent decides
+        env=one_thread(),
         text=True,
     ) as process:
         assert process.stdout is not None

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 # Threads of OpenMP (torch's, FAISS's) that wait for each other in a busy loop keep others from the
 # cores: where tests run side by side, that would be half of all computing.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# And to start those of NumPy's OpenBLAS takes half the time of importing it, for every process.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # A machine that others use as well may take any time over an example. One that fails is printed
 # with the line that repeats it.

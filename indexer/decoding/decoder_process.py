@@ -27,7 +27,7 @@ from typing import IO, Any, TypeVar
 
 import numpy as np
 
-from ...core.child_processes import command
+from ...core.child_processes import command, one_thread
 from ...core.errors import DecoderFailedError, PictureError, TllError
 from ...engine.images.crops import Crop
 from ...engine.images.decode import Geometry, Limits, Picture, decode, thumbnail, without_threads
@@ -86,6 +86,7 @@ class Decoder:
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,  # decoder libraries grumble there
+                    env=one_thread(),
                     # Ctrl-C in a terminal goes to the whole group: here the parent decides.
                     start_new_session=True,
                 )

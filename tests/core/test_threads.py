@@ -2,49 +2,57 @@
 
 from __future__ import annotations
 
-import threading
+import os
+import subprocess
+import sys
 
 import faiss
 import pytest
-from threadpoolctl import threadpool_info
 
 from tll_index.core.threads import calm_blas, one_faiss_thread
 
+SCRIPT = """
+import sys, threading
+import faiss, numpy, scipy.linalg
+from threadpoolctl import threadpool_info
+from tll_index.core.threads import calm_blas
 
-def threads() -> list[int]:
-    """Of NumPy's and SciPy's OpenBLAS; FAISS's own has OpenMP's threads."""
+def threads():
+    # Of NumPy's and SciPy's OpenBLAS; FAISS's own has OpenMP's threads.
     found = [one for one in threadpool_info() if one["internal_api"] == "openblas"]
     return [one["num_threads"] for one in found if one["threading_layer"] == "pthreads"]
+
+before = threads()
+assert before and set(before) == {2}, before
+entered, leave = threading.Event(), threading.Event()
+
+def other():
+    with calm_blas():
+        entered.set()
+        leave.wait()
+
+thread = threading.Thread(target=other)
+with calm_blas():
+    thread.start()
+    entered.wait()
+    assert set(threads()) == {1}, threads()
+    if sys.argv[1] == "this thread":
+        leave.set()
+        thread.join()
+        assert set(threads()) == {1}, threads()
+if sys.argv[1] == "another thread":
+    assert set(threads()) == {1}, threads()  # the other is still inside
+    leave.set()
+    thread.join()
+assert threads() == before, threads()
+"""
 
 
 @pytest.mark.parametrize("last", ["another thread", "this thread"])
 def test_the_last_to_leave_takes_it_back(last: str) -> None:
-    with calm_blas():  # finds the libraries
-        assert set(threads()) == {1}
-    before = threads()
-    if set(before) == {1}:
-        pytest.skip("on one core NumPy has one thread anyway")
-    entered, leave = threading.Event(), threading.Event()
-
-    def other() -> None:
-        with calm_blas():
-            entered.set()
-            leave.wait(60)
-
-    thread = threading.Thread(target=other)
-    with calm_blas():
-        thread.start()
-        assert entered.wait(60)
-        assert set(threads()) == {1}
-        if last == "this thread":
-            leave.set()
-            thread.join()
-            assert set(threads()) == {1}
-    if last == "another thread":
-        assert set(threads()) == {1}  # the other is still inside
-        leave.set()
-        thread.join()
-    assert threads() == before
+    """In a process of its own, since those of the tests have one thread anyway."""
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "2"}
+    subprocess.run([sys.executable, "-c", SCRIPT, last], env=environment, check=True, timeout=300)
 
 
 def test_threads_of_faiss_are_not_touched() -> None:

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info
 
 from pictures import encoded, noise, png_claiming
 from tll_index.core.errors import (
@@ -204,14 +203,25 @@ def test_pixels_can_be_stacked(decoder: Decoder) -> None:
     assert np.stack(pictures).shape == (3, 32, 32, 3)
 
 
+THREADS = """
+import scipy.linalg
+from tll_index.engine.images.decode import Geometry, Limits
+from tll_index.indexer.decoding.decoder_process import Decoder
+from tll_index.indexer.decoding.pipeline import Pipeline
+
+def threads():
+    # Of NumPy's and SciPy's OpenBLAS; the one in FAISS has threads of OpenMP.
+    found = [one for one in threadpool_info() if one["internal_api"] == "openblas"]
+    return {one["num_threads"] for one in found if one["threading_layer"] == "pthreads"}
+
+assert threads() == {2}, threads()
+with Pipeline([Decoder(Geometry(size=32), Limits(), 9)], Limits(), depth=1):
+    assert threads() == {1}, threads()
+assert threads() == {2}, threads()
+"""
+
+
 def test_openblas_waits_for_nobody_meanwhile() -> None:
-    """NumPy's and SciPy's; the one in FAISS has threads of OpenMP."""
-
-    def threads() -> set[int]:
-        found = [one for one in threadpool_info() if one["internal_api"] == "openblas"]
-        return {one["num_threads"] for one in found if one["threading_layer"] == "pthreads"}
-
-    before = threads()
-    with Pipeline([Decoder(GEOMETRY, Limits(), 9)], Limits(), depth=1):
-        assert threads() == {1}
-    assert threads() == before
+    """In a process of its own, since those of the tests have one thread anyway."""
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "2"}
+    subprocess.run([sys.executable, "-c", THREADS], env=environment, check=True, timeout=300)
