@@ -77,10 +77,8 @@ def website(folder: Path) -> Iterator[Website]:
 @contextmanager
 def s3() -> Iterator[str]:
     """Serve an empty S3; its address, as AWS_ENDPOINT_URL wants it."""
-    import s3fs
     from moto.server import ThreadedMotoServer
 
-    s3fs.S3FileSystem.clear_instance_cache()  # of an S3 that another test had at another address
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()

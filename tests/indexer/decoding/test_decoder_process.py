@@ -24,7 +24,6 @@ from tll_index.core.errors import (
 from tll_index.engine.images.crops import Crop
 from tll_index.engine.images.decode import Geometry, Limits, decode, thumbnail
 from tll_index.indexer.decoding.decoder_process import Decoder
-from tll_index.indexer.decoding.pipeline import Pipeline
 
 GEOMETRY = Geometry(32, "squash")
 
@@ -205,6 +204,7 @@ def test_pixels_can_be_stacked(decoder: Decoder) -> None:
 
 THREADS = """
 import scipy.linalg
+from threadpoolctl import threadpool_info
 from tll_index.engine.images.decode import Geometry, Limits
 from tll_index.indexer.decoding.decoder_process import Decoder
 from tll_index.indexer.decoding.pipeline import Pipeline

@@ -30,7 +30,7 @@ TINY = Recipe(backbone="tiny")
 _COUNTS = ("added", "updated", "unchanged", "removed", "embedded")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def endpoint() -> Iterator[str]:
     with s3() as address:
         yield address
@@ -45,6 +45,7 @@ def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> An
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setattr(remote, "_PAUSE", 0.0)
     monkeypatch.setattr(remote, "_outages", Outages())
+    monkeypatch.setattr(remote, "_shared", {})  # those of another endpoint
     import s3fs
 
     system = s3fs.S3FileSystem(use_listings_cache=False, skip_instance_cache=True)
