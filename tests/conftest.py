@@ -64,14 +64,27 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of a test with the mark `slow_after_first`, all cases but the first get the mark `slow`."""
+    """Of a test with the mark `slow_after_first`, all cases but the first get the mark `slow`. So do,
+    where a backend's contract is not what is tested, those of the fixture `anywhere` in a Milvus."""
     seen: set[tuple[Path, str]] = set()
     for item in items:
+        if in_milvus(item) and not any(item.path.is_relative_to(one) for one in CONTRACTS):
+            item.add_marker(pytest.mark.slow)
         if item.get_closest_marker("slow_after_first"):
             test = (item.path, getattr(item, "originalname", item.name))
             if test in seen:
                 item.add_marker(pytest.mark.slow)
             seen.add(test)
+
+
+CONTRACTS = [HERE / "indexer" / room for room in ("backends", "store", "ingest/test_build.py")]
+"""Tests of what every backend promises."""
+
+
+def in_milvus(item: pytest.Item) -> bool:
+    """Whether the fixture `anywhere` puts the test's store into a Milvus."""
+    case = getattr(item, "callspec", None)
+    return case is not None and case.params.get("anywhere") in ("milvus", AT_AN_ADDRESS)
 
 
 def of_all_workers(tmp_path_factory: pytest.TempPathFactory) -> Path:

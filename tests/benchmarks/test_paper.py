@@ -210,6 +210,7 @@ def test_offline_every_row_is_measured_or_says_how_to_get_its_weights(
     assert path.read_bytes() == as_it_was
 
 
+@pytest.mark.slow
 def test_rows_stay_and_strict_fails(study: Study, tmp_path: Path) -> None:
     """A second run measures nothing again; other settings do."""
     first = study("--rows", "baseline", "fig4-pca")

@@ -32,6 +32,7 @@ def said(process: subprocess.Popen[bytes]) -> str:
     return out.decode()
 
 
+@pytest.mark.slow
 def test_patterns_that_people_type(lib: Path, spawn: Spawn) -> None:
     for pattern in ("private/", "./private", "lib/private", f"{lib}/private", "**/private/**"):
         text = said(spawn(*BUILD, "--exclude", pattern, "--dry-run"))

@@ -68,6 +68,7 @@ def test_every_format_is_among_the_valid(reliability: ModuleType) -> None:
     assert formats >= {"JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF"}
 
 
+@pytest.mark.slow
 def test_mutations(reliability: ModuleType, decoder: Decoder) -> None:
     files = list(reliability.mutations.mutated(600, seed=7))
     assert {file.kind for file in files} == set(reliability.mutations.MUTATIONS)
@@ -91,6 +92,7 @@ def test_mutations(reliability: ModuleType, decoder: Decoder) -> None:
         ("not ours", {"not a picture", "empty", "decoded", "too large"}),
     ],
 )
+@pytest.mark.slow_after_first
 def test_bombs(reliability: ModuleType, decoder: Decoder, kind: str, wanted: set[str]) -> None:
     costly = {"tiff of 2 million strips", "zTXt, 256 MB packed", "png, 256 MB packed"}
     for name, make in reliability.bombs.ALL[kind].items():
@@ -170,6 +172,7 @@ def _large_decoders(bytes_each: int) -> Iterator[int]:
 
 
 @linux
+@pytest.mark.slow
 def test_a_build_survives_its_decoders(here: Path, reliability: ModuleType) -> None:
     """Malformed pictures among good ones, and one on which each decoder dies."""
     fill_folder(here / "photos", 40)
@@ -210,6 +213,7 @@ def test_a_build_survives_its_decoders(here: Path, reliability: ModuleType) -> N
     assert str(deadly) not in paths
 
 
+@pytest.mark.slow
 def test_the_torture_counts(reliability: ModuleType, tmp_path: Path) -> None:
     figures = reliability.malformed_pictures.run(
         60, 150, 5, tmp_path, spare=("pixels", "profiles", "text", "frames")

@@ -47,6 +47,7 @@ def test_every_document_is_a_page_of_the_navigation(site: Path) -> None:
         assert (site / name).with_suffix(".html").is_file()
 
 
+@pytest.mark.slow
 def test_every_public_name_is_described(site: Path) -> None:
     page = (site / "api.html").read_text()
     missing = [

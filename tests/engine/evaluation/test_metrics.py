@@ -185,6 +185,7 @@ def test_counts_that_cannot_be_are_refused(better: int, ties: int, foils: int, k
 
 @settings(max_examples=6, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 999))
+@pytest.mark.slow
 def test_a_shuffled_pairing_is_chance(seed: int) -> None:
     queries, gallery = pairs(800, seed)
     assert evaluate_pairs(queries, gallery).top2 > 0.9

@@ -57,6 +57,7 @@ def test_size_changes_little(photo: Image.Image, factor: float) -> None:
     assert alike(photo, small) > 0.95
 
 
+@pytest.mark.slow_after_first
 def test_light_contrast_and_colour_change_little(photo: Image.Image) -> None:
     for kind in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
         assert alike(photo, kind(photo).enhance(0.7)) > 0.95
@@ -65,6 +66,7 @@ def test_light_contrast_and_colour_change_little(photo: Image.Image) -> None:
 @pytest.mark.parametrize(
     "cut", [(0.03,) * 4, (0.1,) * 4, (0, 0.15, 0, 0), (0.2, 0, 0, 0), (0.12, 0.02, 0, 0.1)]
 )
+@pytest.mark.slow_after_first
 def test_a_part_is_found_in_its_whole(photo: Image.Image, cut: tuple[float, ...]) -> None:
     some = part(photo, *cut)
     assert alike_in_part(photo, some) > SAME
@@ -72,6 +74,7 @@ def test_a_part_is_found_in_its_whole(photo: Image.Image, cut: tuple[float, ...]
     assert alike(photo, some) < alike_in_part(photo, some)
 
 
+@pytest.mark.slow_after_first
 def test_other_pictures_are_not_alike(photo: Image.Image) -> None:
     halves = photo.crop((0, 0, 320, 427)), photo.crop((320, 0, 640, 427))
     turned = photo.transpose(Image.Transpose.ROTATE_180)
@@ -99,6 +102,7 @@ def test_what_another_shape_rules_out(photo: Image.Image) -> None:
     assert alike_in_part(photo, part(photo, 0, 0.9, 0, 0)) == 0
 
 
+@pytest.mark.slow_after_first
 def test_any_number_at_once(photo: Image.Image) -> None:
     one = drawn(photo)
     many = np.repeat(one, 700, axis=0)

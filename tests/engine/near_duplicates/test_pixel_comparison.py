@@ -65,6 +65,7 @@ CHANGES: dict[str, Change] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.slow_after_first
 def test_a_changed_photograph_is_the_same(photo: Image.Image, change: str) -> None:
     for one, other in ((photo, CHANGES[change](photo)), (CHANGES[change](photo), photo)):
         assert agreement(seen(one), seen(other)) > 0.95

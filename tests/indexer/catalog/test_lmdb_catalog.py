@@ -254,6 +254,7 @@ def test_closing_twice_closes_once(tmp_path: Path) -> None:
     second.close()
 
 
+@pytest.mark.slow
 def test_it_grew_elsewhere_while_open_here(tmp_path: Path) -> None:
     """Another process takes the catalog past this one's map: writing and opening go on."""
     path = tmp_path / "catalog.mdb"

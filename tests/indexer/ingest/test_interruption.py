@@ -121,6 +121,7 @@ def test_disk_full(here: Path, small_disk: Path, spawn: Spawn) -> None:
     assert found == {"added": 1500 - kept, "embedded": 1500 - kept, "unchanged": kept}
 
 
+@pytest.mark.slow
 def test_file_size_limit(here: Path, spawn: Spawn) -> None:
     """The same by a limit that needs no rights: files may not grow beyond 300 kB."""
     import resource

@@ -346,6 +346,7 @@ class Watching:
         return self.process.stderr.read().decode()
 
 
+@pytest.mark.slow
 def test_ends_when_told_and_goes_on_after_a_kill(
     here: Path, spawn: Callable[..., subprocess.Popen[bytes]]
 ) -> None:

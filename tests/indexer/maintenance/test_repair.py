@@ -129,6 +129,7 @@ def lmdb_page() -> int:
         return int(environment.stat()["psize"])
 
 
+@pytest.mark.slow
 def test_repair_goes_on_where_too_few_are_left_for_the_index(here: Path) -> None:
     fill_folder(here / "photos", 90)
     build(

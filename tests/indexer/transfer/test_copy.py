@@ -73,6 +73,7 @@ def said(address: str | Path) -> dict[str, Any]:
         }
 
 
+@pytest.mark.slow
 def test_there_and_back(photos: list[Path], here: Path) -> None:
     wanted = said("store")
     there = copy_store("store", LITE)
@@ -90,6 +91,7 @@ def test_there_and_back(photos: list[Path], here: Path) -> None:
         assert (report.unchanged, report.embedded, len(report.skipped)) == (15, 0, 1)
 
 
+@pytest.mark.slow
 def test_a_second_copy_brings_in_step(photos: list[Path], here: Path) -> None:
     copy_store("store", LITE)
     again = copy_store("store", LITE)
@@ -165,6 +167,7 @@ def test_not_over_another_store(photos: list[Path], here: Path) -> None:
         copy_store("store", here / "store")
 
 
+@pytest.mark.slow
 def test_a_copy_that_differs_is_noticed(
     photos: list[Path], here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -238,6 +238,7 @@ for name, layout in (("out.npz", None), ("out.parquet", None), ("out", "clip-ret
     assert sorted(os.listdir(here)) == ["a.tll", "out.npz", "photos"]
 
 
+@pytest.mark.slow
 def test_without_pyarrow(store: Path) -> None:
     """A clear line, before anything is begun; .npz needs none."""
     code = """

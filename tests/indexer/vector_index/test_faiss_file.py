@@ -259,6 +259,7 @@ def test_lists_are_mapped_not_read(kept: Kept) -> None:
     assert file.index.search(query, 1)[1].shape == (1, 1)
 
 
+@pytest.mark.slow
 def test_growth_and_loss_make_it_anew(tmp_path: Path) -> None:
     one = Kept(tmp_path)
     one.put(*range(200))

@@ -303,6 +303,7 @@ def test_a_build_beside_shows_up(
     assert query(client, like=[{"id": digest(new[0])}]).json()["total_pictures"] == 14
 
 
+@pytest.mark.slow
 def test_fifty_at_once_get_right_hits(
     client: httpx.Client, store: Store, photos: list[Path]
 ) -> None:

@@ -74,6 +74,7 @@ def test_never_a_partly_random_network(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["clip_rn50x4", "clip_rn101", "clip_vit_b32"])
+@pytest.mark.slow_after_first
 def test_rows_tell_the_truth_about_the_real_architectures(name: str) -> None:
     """Dimension, layer widths, input size, parameters, preprocessing: held against open_clip's
     own network (with no weights in it: only shapes and counts are looked at)."""

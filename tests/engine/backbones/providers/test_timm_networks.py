@@ -256,6 +256,7 @@ def test_threads_get_the_features_of_their_own_pictures(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.slow_after_first
 def test_rows_tell_the_truth_about_the_real_architectures(name: str) -> None:
     """Parameters, size of the file, layers and their widths, held against the real architecture on
     the meta device, where it has shapes but no numbers."""

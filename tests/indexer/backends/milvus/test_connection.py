@@ -50,6 +50,7 @@ def test_without_pymilvus(here: Path) -> None:
     assert found.stderr.count("\n") == 1 and "pip install 'tll-index[milvus]'" in found.stderr
 
 
+@pytest.mark.slow
 def test_a_token_and_tls(
     here: Path,
     tmp_path: Path,
