@@ -19,6 +19,9 @@ ORDER  := $(or $(ORDER),$(shell date +%s))
 WORKERS := -n auto --maxprocesses 4 --dist worksteal
 STORE  = $(RUN)/store-$(shell echo "$(IMAGES)" | cksum | cut -d' ' -f1)
 
+# Where Python keeps no bytecode, each of the thousand processes that tests start compiles all of ours.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup run test lint bench bench-compare bench-tll bench-serve bench-why bench-collection bench-cluster torture study lens tour docs dist clean test-all test-busy test-pythons coverage
 

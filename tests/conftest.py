@@ -64,8 +64,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of a test with the mark `slow_after_first`, all cases but the first get the mark `slow`. So do,
-    where a backend's contract is not what is tested, those of the fixture `anywhere` in a Milvus."""
+    """Of a test with the mark `slow_after_first`, all cases but the first get the mark `slow`. So
+    do, but where a backend's contract is tested, those of the fixture `anywhere` in a Milvus."""
     seen: set[tuple[Path, str]] = set()
     for item in items:
         if in_milvus(item) and not any(item.path.is_relative_to(one) for one in CONTRACTS):
