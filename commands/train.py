@@ -83,27 +83,31 @@ def train(
             progress=progress,
         )
         fit = experiment.fit_lens(material, options, progress=progress)
-    lens, stopped = fit.lens, ""
-    _write(out, lens)
+    lens, stopped, is_written = fit.lens, "", False
     if fit.stopped:
         stopped = (
             f"the best of {counted(len(fit.losses), 'epoch')}"
             if fit.losses
             else "that before any epoch"
         )
-    elif folds:
-        try:
+    try:
+        _write(out, lens)
+        is_written = True
+        if folds and not stopped:
             with bars(quiet) as progress:
                 judged = experiment.cross_validate(
                     material, options, count=folds, progress=progress
                 )
             lens = experiment.with_score(lens, judged.scores, folds)
             _write(out, lens)
-        except KeyboardInterrupt:
-            stopped = "whole, but not cross-validated"
-        except TllError as error:
-            message = f"wrote {shown(out)}, but it can't be cross-validated: {error}"
-            raise type(error)(message) from None
+    except KeyboardInterrupt:
+        lens, stopped = fit.lens, stopped or "whole, but not cross-validated"
+        _write(out, lens)  # Ctrl-C may have come while it was written
+    except TllError as error:
+        if not is_written:
+            raise
+        message = f"wrote {shown(out)}, but it can't be cross-validated: {error}"
+        raise type(error)(message) from None
     facts = _facts(lens, out)
     if format != "table":
         click.echo(facts_as(format, {**facts, "stopped": bool(stopped)}), nl=False)
