@@ -382,7 +382,7 @@ def test_debug_shows_the_traceback(photos: list[Path], tll_index: Cli, spawn: Sp
 
 def test_a_closed_pipe_is_no_error(photos: list[Path]) -> None:
     tool = shlex.join([sys.executable, tiny.__file__])
-    command = f"{tool} query --sample 8 --json | head -n 1"
+    command = f"{tool} query --sample 8 -k 2 --json | head -n 1"
     ended = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True
     )
