@@ -257,7 +257,7 @@ def _git(line: str) -> str:
     body = line.removeprefix(_TAKES_BACK)
     if body.startswith(("#", _TAKES_BACK)):
         body = "\\" + body
-    if body.endswith("/**/") and body.strip("*/"):
+    if body.endswith("/**/") and set(body.split("/")) - {"", "**"}:
         body += "*/"  # the folders below, not the folder itself: pathspec 1.1 takes it for both
     for text in (_kept_spaces(body), _kept_spaces(body.replace("\\", "\\\\"))):
         try:

@@ -9,7 +9,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tll_index.core.errors import UsageError
@@ -235,6 +235,9 @@ def is_gits_alone(pattern: str) -> bool:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(patterns=st.lists(_PATTERN, min_size=1, max_size=3))
+@example(patterns=["a", "*/**/"])
+@example(patterns=["**/**/"])
+@example(patterns=["*/*/**/", "!a"])
 def test_as_git_does_it(repository: Path, patterns: list[str]) -> None:
     wanted = set(_FILES) - ignored(repository, patterns)
     found = set(keeps(repository, *patterns))
