@@ -256,6 +256,7 @@ def _without_override() -> None:
         libc.prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP
 
 
+@pytest.mark.slow
 def test_permissions(photos: list[Path], spawn: Spawn, here: Path) -> None:
     photos[0].chmod(0)
     process = spawn("query", str(photos[0]), preexec_fn=_without_override)

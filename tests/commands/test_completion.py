@@ -45,6 +45,7 @@ def test_commands_options_and_choices() -> None:
     assert completed("completion", "z") == [("plain", "zsh")]
 
 
+@pytest.mark.slow
 def test_backbones_folders_and_files() -> None:
     for command in ("build", "eval", "train"):
         names = {value for _, value in completed(command, "--backbone", "clip")}

@@ -82,6 +82,7 @@ def run(spawn: Spawn, *arguments: object) -> bytes:
     return out
 
 
+@pytest.mark.slow
 def test_any_name(strange: list[bytes], spawn: Spawn, here: Path, tll_index: Cli) -> None:
     built = run(spawn, "build", "photos", "--backbone", "tiny", "--report", "report.jsonl")
     assert built.startswith(b"%d added, 0 updated, 0 unchanged" % len(strange)), built

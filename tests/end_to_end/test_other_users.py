@@ -153,6 +153,7 @@ def test_what_is_in_a_closed_folder_is_said_to_be(place: Path) -> None:
         assert "permission denied" in said[0].lower() and "bug" not in said[0], (command, said)
 
 
+@pytest.mark.slow
 def test_settings_that_lead_into_a_closed_folder(place: Path) -> None:
     """Own weights and lenses that can't be seen are as none; so is a nearer store."""
     shutil.copytree(place / "S", place / "own/.tll-index")

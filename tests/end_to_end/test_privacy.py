@@ -256,6 +256,7 @@ def serve(built: Path, seconds: float) -> None:
     told_nobody(seen, -signal.SIGTERM)
 
 
+@pytest.mark.slow
 def test_serve_tells_nobody(built: Path) -> None:
     serve(built, 0)
 

@@ -105,6 +105,7 @@ def test_plain_text_has_nothing_in_it(here: Path) -> None:
     assert styled == ("a", "b", "c", "d/e")
 
 
+@pytest.mark.slow
 def test_a_table_on_a_terminal(photos: list[Path]) -> None:
     query = ("query", photos[0], "-k", "2")
     code, plain = on_terminal(*query, environ={"NO_COLOR": "1"})
@@ -208,6 +209,7 @@ def test_show_in_blocks_where_a_terminal_shows_nothing_else(photos: list[Path]) 
         assert b"looks like" in written
 
 
+@pytest.mark.slow
 def test_a_narrow_terminal_gets_several_strips(photos: list[Path]) -> None:
     _, written = on_terminal(
         "query", photos[0], "-k", "4", "--show", environ={"TERM": "xterm-kitty"}, columns=50

@@ -57,6 +57,7 @@ def test_from_start_to_end(photos: list[Path], spawn: Spawn, number: int) -> Non
         get(url)
 
 
+@pytest.mark.slow
 def test_two_signals_end_it_at_once(photos: list[Path], spawn: Spawn) -> None:
     process = spawn("serve", "--port", 0)
     where = httpx.URL(address(process))
@@ -77,6 +78,7 @@ def test_two_signals_end_it_at_once(photos: list[Path], spawn: Spawn) -> None:
     assert process.returncode in (-signal.SIGTERM, 128 + signal.SIGTERM)
 
 
+@pytest.mark.slow
 def test_the_token_comes_from_outside(photos: list[Path], spawn: Spawn) -> None:
     Path("token").write_text("the-token-in-the-file\n")
     environment = {**os.environ, "TLL_TOKEN": "the-token-in-the-environment"}

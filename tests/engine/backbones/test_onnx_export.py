@@ -55,6 +55,7 @@ def test_it_computes_what_torch_computes(home: Path) -> None:
     assert by_onnx.features(some[:0]).shape == (0, by_onnx.spec.dimension)
 
 
+@pytest.mark.slow
 def test_convolutions_pad_by_themselves(home: Path) -> None:
     """A step that only pads would cost a fourth of the time."""
     load_backbone(settings=load_settings(runtime="onnx"))

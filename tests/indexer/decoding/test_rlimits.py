@@ -22,6 +22,7 @@ def limited(code: str, pixels: int = 1_000_000, seconds: int = 8) -> subprocess.
 
 
 @linux
+@pytest.mark.slow
 def test_memory_is_that_of_the_picture() -> None:
     ended = limited(
         "def may(size):\n"
@@ -41,6 +42,7 @@ def test_memory_is_that_of_the_picture() -> None:
     assert ended.stdout.splitlines() == ["True False", "True False", "True", "True", "False"], ended
 
 
+@pytest.mark.slow
 def test_time_is_computing_not_waiting() -> None:
     """A second for the smallest picture, more for larger ones; a busy machine costs nothing."""
     code = (

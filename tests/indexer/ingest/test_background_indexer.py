@@ -71,6 +71,7 @@ class Heard(Progress):
         self.done_ += count
 
 
+@pytest.mark.slow
 def test_it_makes_the_file_beside_the_work(store: Store) -> None:
     with BackgroundIndexer(store, step=500) as indexer:
         fill(store, 0, 400)

@@ -372,6 +372,7 @@ def test_ends_when_told_and_goes_on_after_a_kill(
     assert len(paths_in("s.tll")) == 4
 
 
+@pytest.mark.slow
 def test_where_the_system_cannot_listen(here: Path) -> None:
     """In a user namespace that may have no inotify instance."""
     if shutil.which("unshare") is None:

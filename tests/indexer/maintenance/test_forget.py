@@ -136,6 +136,7 @@ def test_open_readers_follow(photos: list[Path]) -> None:
     }
 
 
+@pytest.mark.slow
 def test_readers_are_right_at_every_moment(photos: list[Path]) -> None:
     stop, wrong = threading.Event(), []
 

@@ -23,6 +23,7 @@ from tll_index.indexer.backends.metadata import read_about, write_about
 
 
 @pytest.mark.parametrize("text", [None, b"", b"{", b'{"format": 2}', b"\xff\xfe"])
+@pytest.mark.slow_after_first
 def test_store_json_is_written_anew(photos: list[Path], text: bytes | None) -> None:
     wanted, before = hits_of(photos), (STORE / "store.json").read_bytes()
     if text is None:
@@ -37,6 +38,7 @@ def test_store_json_is_written_anew(photos: list[Path], text: bytes | None) -> N
     assert verify().whole and hits_of(photos) == wanted
 
 
+@pytest.mark.slow
 def test_the_catalog_of_another_store_is_not_taken_for_ones_own(photos: list[Path]) -> None:
     fill_folder(Path("other"), 3, 70)
     build(["other"], store="others", recipe=Recipe("tiny2"))
@@ -89,6 +91,7 @@ def test_what_only_a_backup_helps(photos: list[Path]) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
+@pytest.mark.slow_after_first
 def test_a_torn_page_of_the_tree(photos: list[Path], seed: int) -> None:
     """Whatever LMDB makes of a page that it did not write, even if it ends the process: a look
     says so, and a repair keeps what can be read."""
@@ -108,6 +111,7 @@ def test_a_torn_page_of_the_tree(photos: list[Path], seed: int) -> None:
     assert hits_of(photos) == wanted
 
 
+@pytest.mark.slow
 def test_a_catalog_that_claims_more_than_it_has(photos: list[Path]) -> None:
     path = STORE / "catalog.mdb"
     whole = path.read_bytes()

@@ -108,6 +108,7 @@ def test_a_deep_look_reads_the_pictures(photos: list[Path]) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_an_index_that_holds_other_things(photos: list[Path]) -> None:
     shutil.copytree(STORE, "kept")
     fill_folder(Path("photos"), 3, 50)

@@ -90,6 +90,7 @@ def test_what_one_index_covers_is_kept_for_the_other(photos: list[Path], here: P
         require_both_spaces(store)
 
 
+@pytest.mark.slow
 def test_a_keeper_keeps_both(here: Path, home: Path) -> None:
     """A child process makes the large index of either space."""
     fill_folder(here / "photos", 2)

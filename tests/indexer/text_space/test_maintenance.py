@@ -76,6 +76,7 @@ def test_a_damaged_place_is_noticed_and_mended(
         require_both_spaces(store)
 
 
+@pytest.mark.slow
 def test_a_lost_store_json_and_index_are_made_anew(photos: list[Path]) -> None:
     before = (STORE / "store.json").read_bytes()
     (STORE / "store.json").unlink()

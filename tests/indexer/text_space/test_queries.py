@@ -38,6 +38,7 @@ def test_a_text_finds_what_is_nearest_to_it(photos: list[Path]) -> None:
 
 @pytest.mark.parametrize("runtime", ["torch", "onnx"])
 @pytest.mark.usefixtures("anywhere")
+@pytest.mark.slow_after_first
 def test_texts_mixed_with_pictures(
     photos: list[Path], runtime: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,6 +34,7 @@ def hits_of(store: Path | str, k: int = 1000) -> list[tuple[float, tuple[str, ..
         return [(hit.score, hit.paths) for hit in hits]
 
 
+@pytest.mark.slow
 def test_two_stores_become_one(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill_folder(here / "a", 5)
     fill_folder(here / "b", 4, first=3)  # two are copies of pictures in a

@@ -193,6 +193,7 @@ def framed(image: Image.Image, share: float, colour: str) -> Image.Image:
     return ImageOps.expand(image, round(share * image.width), colour)
 
 
+@pytest.mark.slow
 def test_a_third_better_partner_takes_no_copy_away(here: Path) -> None:
     folder = here / "photos"
     folder.mkdir()

@@ -25,6 +25,7 @@ from tll_index.indexer.store.resolve import folder_in_use
 TINY = Recipe("tiny")
 
 
+@pytest.mark.slow
 def test_builds_and_queries_through_a_server(here: Path, server: Served, spawn: Any) -> None:
     paths = fill_folder(here / "photos", 30)
     build(["photos"], store="folder", recipe=TINY)

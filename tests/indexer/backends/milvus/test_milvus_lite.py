@@ -70,6 +70,7 @@ def test_a_lite_is_for_one_process(here: Path, spawn: Any) -> None:
     assert process.returncode == 0 and b"FLAT in Milvus" in out, err
 
 
+@pytest.mark.slow
 def test_a_lite_opens_no_port(here: Path) -> None:
     """Whoever can log in to the machine could ask there."""
     fill_folder(here / "photos", 1)
