@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import faiss
 import pytest
 
+from blas import run_on_two
 from tll_index.core.threads import calm_blas, one_faiss_thread
 
 SCRIPT = """
 import sys, threading
 import faiss, numpy, scipy.linalg
-from threadpoolctl import threadpool_info
+from blas import threads
 from tll_index.core.threads import calm_blas
-
-def threads():
-    # Of NumPy's and SciPy's OpenBLAS; FAISS's own has OpenMP's threads.
-    found = [one for one in threadpool_info() if one["internal_api"] == "openblas"]
-    return [one["num_threads"] for one in found if one["threading_layer"] == "pthreads"]
 
 before = threads()
 assert before and set(before) == {2}, before
@@ -50,9 +42,7 @@ assert threads() == before, threads()
 
 @pytest.mark.parametrize("last", ["another thread", "this thread"])
 def test_the_last_to_leave_takes_it_back(last: str) -> None:
-    """In a process of its own, since those of the tests have one thread anyway."""
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "2"}
-    subprocess.run([sys.executable, "-c", SCRIPT, last], env=environment, check=True, timeout=300)
+    run_on_two(SCRIPT, last)
 
 
 def test_threads_of_faiss_are_not_touched() -> None:
