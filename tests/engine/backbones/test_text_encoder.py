@@ -122,7 +122,7 @@ def test_any_text_is_answered_or_refused(tmp_path: Path) -> None:
     check()
 
 
-def test_rows_with_words() -> None:
+def test_rows_with_a_text_encoder() -> None:
     """The joint part is what the network puts out last; others have none."""
     clips = {"clip_rn50x4": 640, "clip_rn101": 512, "clip_vit_b32": 512}
     for spec in (*ROWS, *map(spec_of, NAMES)):
@@ -141,14 +141,14 @@ def test_rows_with_words() -> None:
         replace(spec_of(RESNET), views=(View(64), View(32)))
 
 
-def test_which_backbone_with_words_is_here(home: Path) -> None:
+def test_which_backbone_with_a_text_encoder_is_here(home: Path) -> None:
     with pytest.raises(UsageError, match=r"clip_rn50x4.*backbones fetch clip_rn50x4"):
         choose_text_backbone(loaded(home))
     write_weights(random_network(VIT), home / "weights" / f"{VIT}.safetensors")
     assert choose_text_backbone(loaded(home)) == VIT
 
 
-def test_weights_without_texts_are_no_words(tmp_path: Path) -> None:
+def test_weights_without_texts_give_no_text_encoder(tmp_path: Path) -> None:
     network = random_network(VIT)
     state = {key: value for key, value in network.state_dict().items() if "visual." in key}
     path = tmp_path / "half.pt"

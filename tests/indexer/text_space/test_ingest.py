@@ -91,7 +91,7 @@ def test_what_one_index_covers_is_kept_for_the_other(photos: list[Path], here: P
 
 
 @pytest.mark.slow
-def test_a_keeper_keeps_both(here: Path, home: Path) -> None:
+def test_a_store_that_keeps_texts_keeps_both(here: Path, home: Path) -> None:
     """A child process makes the large index of either space."""
     fill_folder(here / "photos", 2)
     build(["photos"], recipe=Recipe(VIT, text=True))

@@ -92,7 +92,7 @@ def test_a_lost_store_json_and_index_are_made_anew(photos: list[Path]) -> None:
     assert (STORE / "store.json").read_bytes() == before
 
 
-def test_a_backup_keeps_words(photos: list[Path], here: Path) -> None:
+def test_a_backup_keeps_texts(photos: list[Path], here: Path) -> None:
     with Store.open() as store:
         wanted = store.query(text="a red door", k=COUNT).hits
     backup("copy")
@@ -104,7 +104,7 @@ def test_a_backup_keeps_words(photos: list[Path], here: Path) -> None:
 
 
 @pytest.mark.slow
-def test_stores_with_words_are_merged(photos: list[Path], here: Path) -> None:
+def test_stores_with_texts_are_merged(photos: list[Path], here: Path) -> None:
     other = fill_folder(here / "other", 5, first=80)
     build(["other"], store="other.store", recipe=Recipe(VIT, text=True))
     build(["other"], store="plain", recipe=Recipe(VIT))
@@ -121,7 +121,7 @@ def test_stores_with_words_are_merged(photos: list[Path], here: Path) -> None:
     assert read_about(Path("plain")).text is None and verify("plain").whole
 
 
-def test_only_stores_with_words_have_the_newer_format(photos: list[Path], here: Path) -> None:
+def test_only_stores_with_texts_have_the_newer_format(photos: list[Path], here: Path) -> None:
     build(["photos"], store="plain", recipe=Recipe(VIT))
     assert read_about(here / "plain").format == 2  # as before: earlier versions read it
     assert "words" not in json.loads((here / "plain/store.json").read_text())

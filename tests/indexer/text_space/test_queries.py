@@ -104,7 +104,7 @@ def test_hand_made_weights_rank_as_they_should(here: Path, home: Path) -> None:
         assert [hit.score for hit in hits] == pytest.approx([0.9, 0.2, -0.5], abs=1e-5)
 
 
-def test_stores_without_words_say_what_to_build(here: Path) -> None:
+def test_stores_without_texts_say_what_to_build(here: Path) -> None:
     fill_folder(here / "photos", 2)
     build(["photos"], store="tiny", recipe=Recipe("tiny"))
     build(["photos"], store="clip", recipe=Recipe(VIT))
@@ -125,7 +125,7 @@ def test_stores_without_words_say_what_to_build(here: Path) -> None:
         build(["photos"], store="new", recipe=Recipe(RESNET, text=True))
 
 
-def test_auto_takes_a_backbone_that_knows_words(here: Path, home: Path) -> None:
+def test_auto_takes_a_backbone_with_a_text_encoder(here: Path, home: Path) -> None:
     fill_folder(here / "photos", 2)
     build(["photos"], recipe=Recipe(text=True))
     with Store.open() as store:

@@ -51,7 +51,7 @@ def test_text_and_pictures(architectures: None, here: Path, home: Path) -> None:
             assert empty.status_code == 422
 
 
-def test_a_store_without_words_says_what_to_build(client: httpx.Client) -> None:
+def test_a_store_without_texts_says_what_to_build(client: httpx.Client) -> None:
     assert client.get("/api/info").json()["text"] is False
     response = client.post("/api/query", json={"text": "a red door"})
     assert response.status_code == 422
