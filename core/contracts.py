@@ -15,6 +15,9 @@ Pixels: TypeAlias = NDArray[np.uint8]
 Features: TypeAlias = NDArray[np.float32]
 """(n, D): what a backbone returns, pooled layers side by side, not normalised."""
 
+Maps: TypeAlias = NDArray[np.float32]
+"""(n, channels, height, width): what a layer of a backbone puts out, before it is pooled."""
+
 UnitVectors: TypeAlias = NDArray[np.float32]
 """(n, d): what a lens returns, every row of length 1; search ranks by their inner product."""
 

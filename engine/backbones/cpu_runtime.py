@@ -43,7 +43,7 @@ class CpuRuntime:
 
     @cached_property
     def few(self) -> OnnxRuntime:
-        """The network in ONNX Runtime, which also tells its maps."""
+        """The network in ONNX Runtime."""
         return OnnxRuntime(self._model)
 
     @cached_property

@@ -1,18 +1,16 @@
 """Activations of one layer -> one vector: means and deviations by cells, or the class token.
 
-And back: what the values of that vector are worth -> what each position gave.
+`engine.explain.shares` is the way back: what each position gave.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import lru_cache
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from .regions import cells_of
 from .registry import Layer, Pool
 
 
@@ -88,50 +86,6 @@ def as_maps(activations: torch.Tensor, layer: Layer, prefix: int = 0) -> torch.T
     return tokens.transpose(1, 2).unflatten(2, (side, side))
 
 
-def shared_out(
-    maps: torch.Tensor, layer: Layer, worth: torch.Tensor, centre: torch.Tensor
-) -> torch.Tensor:
-    """(n, height, width): what each position gives to the sum of `worth * (pooled - centre)`; over
-    all positions it adds up to that.
-
-    A mean is the sum of its positions' parts. A deviation s is the sum of (x - mean)^2 / (s count):
-    the positions that differ most from their cell's mean made it. Of `centre` every position of a
-    cell has the same part.
-
-    Args:
-        maps: (n, channels, height, width), with which `pooled` made the layer's vector.
-        worth, centre: (n, layer.width).
-
-    Raises:
-        ValueError: a class token was pooled, which has no position.
-    """
-    given = maps.new_zeros((len(maps), *maps.shape[2:]))
-    at = 0
-    for pool, width in zip(layer.pools, layer.blocks(), strict=True):
-        if pool.statistic == "class":
-            raise ValueError(f"the class token of {layer.name} has no position")
-        by_cell = (len(maps), pool.grid, pool.grid, layer.channels)
-        cell_worth, cell_centre = (
-            some[:, at : at + width].reshape(by_cell) for some in (worth, centre)
-        )
-        rows, columns = (
-            torch.from_numpy(cells_of(side, pool.grid)).to(maps) for side in maps.shape[2:]
-        )
-        for row in range(pool.grid):
-            for column in range(pool.grid):
-                share = rows[row, :, None] * columns[column]  # of each position, in the cell's mean
-                values, weights = maps, cell_worth[:, row, column]
-                lost = (weights * cell_centre[:, row, column]).sum(1)[:, None, None]
-                if pool.statistic == "std":
-                    means = (maps * share).sum((2, 3), keepdim=True)
-                    values = (maps - means).square()
-                    deviations = (values * share).sum((2, 3)).sqrt()
-                    weights = torch.where(deviations > 0, weights / deviations, 0)
-                given += share * (torch.einsum("nc,nchw->nhw", weights, values) - lost)
-        at += width
-    return given
-
-
 def _pooled(maps: torch.Tensor, pool: Pool) -> torch.Tensor:
     cells = _by_cells(maps, pool.grid)
     if pool.statistic == "std":
@@ -150,13 +104,3 @@ def _by_cells(maps: torch.Tensor, grid: int) -> torch.Tensor:
         for side in maps.shape[2:]
     )
     return height @ maps @ width.T
-
-
-@lru_cache(maxsize=64)
-def cells_of(side: int, grid: int) -> NDArray[np.float64]:
-    """(grid, side): each row averages the positions of one cell."""
-    cells = np.zeros((grid, side))
-    for cell in range(grid):
-        start, end = cell * side // grid, -(-(cell + 1) * side // grid)
-        cells[cell, start:end] = 1 / (end - start)
-    return cells

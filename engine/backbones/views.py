@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import interpolate
 
+from .regions import kept_of
 from .spec import View
 
 
@@ -40,12 +41,6 @@ def seen(pixels: torch.Tensor, view: View) -> torch.Tensor:
         return interpolate(middle, view.size, mode="bilinear", align_corners=False)
     matrix = torch.from_numpy(resampling(kept, view.size)).to(pixels.device, pixels.dtype)
     return matrix @ middle @ matrix.T
-
-
-def kept_of(side: int, view: View) -> tuple[int, int]:
-    """Where what the view keeps of a square begins, and how long it is, in pixels."""
-    kept = round(side * view.keep)
-    return (side - kept) // 2, kept
 
 
 @lru_cache(maxsize=32)

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...core.contracts import Features, Pixels
 from ...core.errors import NoAttributionError
-from ..backbones.backbone import Backbone, normalised
-from ..backbones.runtime import torch_device
+from ..backbones.backbone import Backbone
+from ..backbones.maps import MapsNetwork, load_maps
+from ..backbones.regions import kept_of
 from ..backbones.spec import BackboneSpec, Layer
-
-if TYPE_CHECKING:
-    import torch
+from ..backbones.weights import Weights
+from . import shares
 
 SUM_GRID = 28
 """Cells a side that the square is cut into: as many as the bundled network's finest layer has."""
@@ -28,18 +26,16 @@ class Activations:
     """The maps that a backbone pools of some pictures, before it does."""
 
     spec: BackboneSpec
-    maps: tuple[torch.Tensor, ...]
-    """For each view, each layer: (n, channels, height, width) float64."""
+    maps: tuple[NDArray[np.float64], ...]
+    """For each view, each layer: (n, channels, height, width)."""
 
     def features(self) -> Features:
         """(n, D): what `Backbone.features` would return, but for rounding."""
-        import torch
-
-        from ..backbones.pooling import pooled
-
         layers = self.spec.layers * max(1, len(self.spec.views))
-        vectors = [pooled(maps, layer) for maps, layer in zip(self.maps, layers, strict=True)]
-        return torch.cat(vectors, dim=1).float().numpy()
+        vectors = [
+            shares.pooled(maps, layer) for maps, layer in zip(self.maps, layers, strict=True)
+        ]
+        return np.concatenate(vectors, axis=1).astype(np.float32)
 
     def shared_out(
         self, worth: NDArray[np.floating], centre: NDArray[np.floating]
@@ -53,11 +49,6 @@ class Activations:
         Args:
             worth, centre: (n, D).
         """
-        import torch
-
-        from ..backbones.pooling import shared_out
-        from ..backbones.views import kept_of
-
         side = self.spec.geometry.size
         given = np.zeros((len(worth), SUM_GRID, SUM_GRID))
         maps, at = iter(self.maps), 0
@@ -65,56 +56,42 @@ class Activations:
             start, kept = (0, side) if view is None else kept_of(side, view)
             for layer in self.spec.layers:
                 part = slice(at, at + layer.width)
-                shares = shared_out(
+                by_position = shares.shared_out(
                     next(maps),
                     layer,
-                    torch.from_numpy(worth[:, part].astype(np.float64)),
-                    torch.from_numpy(centre[:, part].astype(np.float64)),
-                ).numpy()
+                    worth[:, part].astype(np.float64),
+                    centre[:, part].astype(np.float64),
+                )
                 rows, columns = (
                     overlaps(count, start / side, (start + kept) / side, SUM_GRID)
-                    for count in shares.shape[1:]
+                    for count in by_position.shape[1:]
                 )
-                given += rows @ shares @ columns.T
+                given += rows @ by_position @ columns.T
                 at += layer.width
         return given.astype(np.float32)
 
 
 def activations_of(backbone: Backbone, pixels: Pixels, device: str = "auto") -> Activations:
-    """Run the backbone's network, in torch, up to where it pools.
+    """Run the backbone's network up to where it pools.
 
     Args:
         pixels: (n, size, size, 3) uint8 RGB, as it is shown them.
+        device: what torch computes on, where it runs the network.
 
     Raises:
         NoAttributionError: its provider does not say what it pools, or some features have no
         region.
         UsageError: there is no such device.
     """
-    import torch
-
-    from ..backbones.pooling import PooledNetwork
-    from ..backbones.views import Views, seen
-
-    spec, weights = backbone.spec, backbone.weights
+    spec = backbone.spec
     for layer in spec.layers:
         if any(pool.statistic == "class" for pool in layer.pools):
             raise _no_attribution(spec, layer)
-    on = torch_device(device)
-    network: torch.nn.Module = _network(spec, weights.path, weights.sha256, on)
-    if isinstance(network, Views):
-        network = network.network
-    if not isinstance(network, PooledNetwork):
-        raise NoAttributionError(f"{spec.name} does not say what it pools; use the method mask")
-    found = []
-    with torch.inference_mode():
-        square = torch.from_numpy(normalised(pixels, spec)).to(on)
-        for view in [seen(square, view) for view in spec.views] or [square]:
-            for layer, maps in zip(spec.layers, network.activations(view), strict=True):
-                if maps.shape[2:] == (1, 1):
-                    raise _no_attribution(spec, layer)
-                found.append(maps.cpu().double())
-    return Activations(spec, tuple(found))
+    found = _network(spec, backbone.weights, device).maps(pixels)
+    for layer, maps in zip(spec.layers * max(1, len(spec.views)), found, strict=True):
+        if maps.shape[2:] == (1, 1):
+            raise _no_attribution(spec, layer)
+    return Activations(spec, tuple(maps.astype(np.float64) for maps in found))
 
 
 def _no_attribution(spec: BackboneSpec, layer: Layer) -> NoAttributionError:
@@ -125,13 +102,9 @@ def _no_attribution(spec: BackboneSpec, layer: Layer) -> NoAttributionError:
 
 
 @lru_cache(maxsize=1)
-def _network(
-    spec: BackboneSpec, weights: Path, sha256: str, device: torch.device
-) -> torch.nn.Module:
+def _network(spec: BackboneSpec, weights: Weights, device: str) -> MapsNetwork:
     """The last one is kept, for explanations in a row."""
-    from ..backbones.network import load_network
-
-    return load_network(spec, weights).to(device)
+    return load_maps(spec, weights, device)
 
 
 @lru_cache(maxsize=64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from conftest import Result
 from pictures import fill_folder
 from tiny import lens_with_csls
 from tll_index import why
+from tll_index.engine.backbones.registry import DEFAULT, ROWS
 
 pytestmark = pytest.mark.usefixtures("one_thread", "by_torch")
 
@@ -81,12 +83,45 @@ def test_one_from_standard_input(photos: list[Path], spawn: Spawn) -> None:
     assert err == b"tll-index: standard input: is not a picture of a format known here\n"
 
 
-def test_without_a_store_the_bundled_backbone(here: Path, tll_index: Cli) -> None:
+def test_without_a_store_the_bundled_backbone(
+    here: Path, tll_index: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TLL_RUNTIME")  # torch has no 8 bits
     a, b = fill_folder(here, 2)
     result = tll_index("why", a, b, "--json")
     assert result.code == 0
     assert result.err == "no store here: using the bundled backbone and its lens\n"
-    assert json.loads(result.out)["backbone"] == "efficientnet_lite0"
+    assert json.loads(result.out)["backbone"] == DEFAULT
+
+
+WITHOUT_TORCH = """
+import sys
+import tll_index.web.api.heatmaps
+from tll_index.cli import main
+
+start = [*sys.argv]
+for rest in ("sum --out why.png", "sum --json", "sum --format jsonl", "mask --json"):
+    sys.argv = [*start, "--method", *rest.split()]
+    try:
+        main()
+    except SystemExit as ended:
+        assert not ended.code, rest
+print(sorted({"torch", "timm", "onnx"} & sys.modules.keys()))
+"""
+
+
+@pytest.mark.parametrize("backbone", [row.name for row in ROWS if row.graph])
+def test_bundled_backbones_need_no_torch(
+    here: Path, backbone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TLL_RUNTIME")
+    arguments = ["why", *fill_folder(here, 2), "--backbone", backbone]
+    ran = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, *arguments], capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines()[-1] == "[]"
+    assert Path("why.png").exists()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@
 
 The views are two pictures of one batch, all first views before all second ones. Maps that are
 pooled are called `maps/<layer>`, (views * n, channels, height, width) float32, so that they can be
-asked for: see `onnx_runtime.with_outputs`.
+asked for: see `onnx_maps.with_outputs`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from ..pooling import cells_of
+from ..regions import cells_of, kept_of
 from ..spec import BackboneSpec, Layer, View
-from ..views import kept_of, resampling
+from ..views import resampling
 from .quantize import rounded, scales
 from .tensors import Block, Convolution
 

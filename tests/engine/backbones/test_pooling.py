@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tll_index.engine.backbones.pooling import pooled, shared_out
+from tll_index.engine.backbones.pooling import pooled
 from tll_index.engine.backbones.registry import Layer, Pool
 
 POOLS = st.builds(Pool, st.sampled_from(["mean", "std"]), st.integers(1, 4))
@@ -120,43 +120,3 @@ def test_activations_that_are_not_the_layers(
 ) -> None:
     with pytest.raises(ValueError, match=says):
         pooled(torch.zeros(shape), layer, prefix)
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    height=st.integers(1, 9),
-    width=st.integers(1, 9),
-    pools=st.lists(POOLS, min_size=1, max_size=4),
-    seed=st.integers(0, 2**32 - 1),
-)
-def test_what_positions_gave_adds_up(height: int, width: int, pools: list[Pool], seed: int) -> None:
-    layer = Layer("some", 3, tuple(pools))
-    random = torch.Generator().manual_seed(seed)
-    maps = torch.randn(2, 3, height, width, generator=random, dtype=torch.float64)
-    maps[1] = maps[1, :, :1, :1]  # without any deviation
-    worth, centre = torch.randn(2, 2, layer.width, generator=random, dtype=torch.float64)
-    given = shared_out(maps, layer, worth, centre)
-    assert given.shape == (2, height, width) and torch.isfinite(given).all()
-    wanted = (worth * (pooled(maps, layer) - centre)).sum(1)
-    # A deviation is the root of a difference: where it is 0, float64 leaves 1e-8 below the root.
-    rounding = 4 * 2**-26 * maps.abs().amax((1, 2, 3)) * worth.abs().sum(1)
-    assert ((given.sum((1, 2)) - wanted).abs() <= rounding).all()
-
-
-def test_what_positions_gave_by_hand() -> None:
-    maps = torch.tensor([[[[1.0, 3.0, 0.0, 0.0]]]], dtype=torch.float64)
-
-    def given(pool: Pool, worth: list[float], centre: float = 0) -> list[float]:
-        layer = Layer("some", 1, (pool,))
-        values = torch.tensor([worth], dtype=torch.float64)
-        return shared_out(maps, layer, values, torch.full_like(values, centre))[0, 0].tolist()
-
-    assert given(Pool(), [2]) == [0.5, 1.5, 0, 0]
-    assert given(Pool(), [2], centre=1) == [0, 1, -0.5, -0.5]
-    left_worth = [2, 0, 0, 0]  # a row of two cells; the second row of cells is the same row again
-    assert given(Pool(grid=2), left_worth) == [1, 3, 0, 0]
-    deviation = 1.5**0.5  # around a mean of 1: (0 + 4 + 1 + 1) / 4
-    shares = [0, 4 / 4 / deviation, 1 / 4 / deviation, 1 / 4 / deviation]
-    assert given(Pool("std"), [1]) == pytest.approx(shares)
-    with pytest.raises(ValueError, match="class token of some has no position"):
-        given(Pool("class"), [1])

@@ -21,6 +21,7 @@ from tll_index.core.progress import Progress
 from tll_index.engine.backbones.registry import spec_of
 from tll_index.engine.explain.attribution import activations_of, overlaps
 from tll_index.engine.explain.explain import Explanation, explain
+from tll_index.engine.explain.occlusion import losses
 from tll_index.engine.explain.sides import Subject
 from tll_index.engine.images.decode import Geometry, Picture, decode, from_image
 from tll_index.engine.lens.csls import HubnessCorrection
@@ -234,6 +235,17 @@ def test_masks_say_what_is_lost_without_each_cell(batch: int) -> None:
         np.sign(found.heatmap_a[3, 3]) == np.sign(lost)
         and abs(found.heatmap_a[3, 3] / lost - 1) < 0.6
     )
+
+
+@pytest.mark.parametrize("batch", [10, 32])
+def test_nothing_is_lost_where_blurring_changes_nothing(batch: int) -> None:
+    """In 8 bits few pictures and many are computed by two runtimes, which differ a little: the
+    whole picture is compared with what was computed beside it."""
+    embedder = load_embedder("efficientnet_lite0_int8", load_settings(runtime="auto"), lens="none")
+    grey = np.full((299, 299, 3), 100, np.uint8)
+    other = embedder.embed(from_image(noise(1), embedder.backbone.spec.geometry).pixels[None])
+    found = np.concatenate(list(losses(embedder, grey, other, batch)))
+    assert found.shape == (49,) and np.abs(found).max() < 1e-6
 
 
 def test_sums_need_places() -> None:

@@ -72,13 +72,23 @@ def test_what_can_not_be_compared(here: Path) -> None:
 
 
 @pytest.mark.parametrize("lens", [None, "none"])
-def test_the_bundled_backbone(lens: str | None) -> None:
-    """Without a store: its shipped lens, which holds hubs back; and the sum is the whole cosine."""
+@pytest.mark.parametrize(
+    ("backbone", "runtime"),
+    [
+        ("efficientnet_lite0", "auto"),
+        ("efficientnet_lite0", "openvino"),
+        ("efficientnet_lite0", "torch"),
+        ("efficientnet_lite0_int8", "auto"),
+    ],
+)
+def test_bundled_backbones(backbone: str, runtime: str, lens: str | None) -> None:
+    """Without a store: the shipped lens, which holds hubs back; and the sum is the whole cosine."""
     flower, china = (
         Image.fromarray(load_sample_image(f"{one}.jpg")) for one in ("flower", "china")
     )
-    found = why(flower, china, lens=lens)
-    embedder = load_embedder("efficientnet_lite0", load_settings(), lens=lens)
+    settings = load_settings(runtime=runtime)
+    found = why(flower, china, backbone=backbone, lens=lens, settings=settings)
+    embedder = load_embedder(backbone, settings, lens=lens)
     squares = np.stack([side.subject.picture.pixels for side in (found.a, found.b)])
     vectors = embedder.embed(squares)
     cosine = float(vectors[0] @ vectors[1])
@@ -87,4 +97,4 @@ def test_the_bundled_backbone(lens: str | None) -> None:
         assert heatmap.sum(dtype=np.float64) == pytest.approx(cosine, abs=1e-5)
     score = (embedder.encode_query(squares[:1]) @ embedder.encode_gallery(squares[1:]).T).item()
     assert found.score == pytest.approx(score * embedder.lens.scale, abs=1e-5)
-    assert (found.cosine - found.score > 0.01) == (lens is None)
+    assert (found.cosine - found.score > 0.01) == (embedder.lens.csls is not None)
