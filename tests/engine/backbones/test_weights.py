@@ -95,7 +95,7 @@ def fetch(home: Path, endpoint: str, offline: bool = False) -> subprocess.Comple
         },
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=500,
     )
 
 
