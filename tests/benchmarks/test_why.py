@@ -12,7 +12,7 @@ import pytest
 
 from pictures import noise
 
-pytestmark = pytest.mark.usefixtures("one_thread", "by_torch")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -29,7 +29,7 @@ def filled(pixels: Pixels, cells: np.ndarray) -> Pixels:
 def test_hiding_the_hottest_places_costs_more_than_others(tll: Path) -> None:
     """Ten of 49 cells of the right picture are blurred, or filled: the hottest, or any. In 16 pairs
     the cosine loses more without the hottest, by more than three standard errors of the mean."""
-    random, settings = np.random.default_rng(1), load_settings()
+    random, settings = np.random.default_rng(1), load_settings(runtime="auto")
     embedder = load_embedder(DEFAULT, settings)
     geometry = embedder.backbone.spec.geometry
     with (tll / "train.csv").open() as file:
