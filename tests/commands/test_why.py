@@ -16,7 +16,7 @@ from conftest import Result
 from pictures import fill_folder
 from tiny import lens_with_csls
 from tll_index import why
-from tll_index.engine.backbones.registry import DEFAULT, ROWS
+from tll_index.engine.backbones.registry import DEFAULT, IN_FLOAT, ROWS
 
 pytestmark = pytest.mark.usefixtures("one_thread", "by_torch")
 
@@ -83,15 +83,15 @@ def test_one_from_standard_input(photos: list[Path], spawn: Spawn) -> None:
     assert err == b"tll-index: standard input: is not a picture of a format known here\n"
 
 
+@pytest.mark.parametrize(("runtime", "backbone"), [("auto", DEFAULT), ("torch", IN_FLOAT)])
 def test_without_a_store_the_bundled_backbone(
-    here: Path, tll_index: Cli, monkeypatch: pytest.MonkeyPatch
+    here: Path, tll_index: Cli, runtime: str, backbone: str
 ) -> None:
-    monkeypatch.delenv("TLL_RUNTIME")  # torch has no 8 bits
     a, b = fill_folder(here, 2)
-    result = tll_index("why", a, b, "--json")
+    result = tll_index("why", a, b, "--json", "--runtime", runtime)
     assert result.code == 0
     assert result.err == "no store here: using the bundled backbone and its lens\n"
-    assert json.loads(result.out)["backbone"] == DEFAULT
+    assert json.loads(result.out)["backbone"] == backbone
 
 
 WITHOUT_TORCH = """
