@@ -125,7 +125,7 @@ def test_it_follows_the_catalog(
 def test_what_was_saved_is_used(kept: Kept) -> None:
     file = vectors.load(kept.path, ID, DIMENSION)
     assert file is not None
-    assert (file.covered.generation, file.index.ntotal, file.notes.factory) == (20, 20, "Flat")
+    assert (file.covered.generation, len(file.exact), file.notes.factory) == (20, 20, "Flat")
     assert not list(kept.path.parent.glob("*.new"))
     kept.check(set(range(20)))
     assert kept.live.changes == 0
