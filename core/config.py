@@ -17,7 +17,7 @@ from .location import Location, is_milvus, located
 from .paths import is_file, is_folder, named, why_hidden
 
 STORE_NAME = ".tll-index"
-RUNTIMES = ("auto", "onnx", "torch")
+RUNTIMES = ("auto", "onnx", "openvino", "torch")
 HYPERLINKS = ("auto", "always", "never")
 NO_HOME = Path("/dev/null/no-home")
 """The user folder of a process without a home (no HOME, and a user that the system doesn't know):
@@ -63,8 +63,8 @@ class Settings:
     device: str = "auto"
     """auto, cpu, cuda or cuda:N; auto takes a GPU where there is one."""
     runtime: str = "auto"
-    """auto, onnx or torch: what runs a network; auto is ONNX Runtime on a CPU wherever the network
-    can be had so, torch otherwise."""
+    """auto, onnx, openvino or torch: what runs a network; auto is ONNX Runtime on a CPU wherever the
+    network can be had so (OpenVINO for many pictures in 8 bits), torch otherwise."""
     batch_size: int = 0
     """Pictures a forward pass, and pictures a transaction; 0 is 32 on a CPU, on a GPU 256."""
     workers: int = 0

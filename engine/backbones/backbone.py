@@ -34,7 +34,7 @@ class Backbone:
         """
         if len(pixels) == 0:
             return np.empty((0, self.spec.dimension), np.float32)
-        return self.runtime.run(normalised(pixels, self.spec))
+        return self.runtime.run(pixels)
 
 
 def normalised(pixels: Pixels, spec: BackboneSpec) -> NDArray[np.float32]:

@@ -1,7 +1,8 @@
-"""Networks as ONNX: exported from torch once, kept, and run by ONNX Runtime without torch.
+"""Networks as ONNX: exported from torch once, kept, and run without torch from then on.
 
 On a CPU that is two to three times as fast as eager torch, and nothing of torch need be loaded for
-it. What was exported is only ever used if it computes what torch computes.
+it. What was exported is only ever used if it computes what torch computes. The bundled networks are
+ONNX already.
 """
 
 from __future__ import annotations
@@ -19,19 +20,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...core.cache_folder import CacheFolder
-from ...core.config import cores
-from ...core.contracts import Features
 from ...core.privacy import load_onnxruntime
+from .onnx_runtime import OnnxRuntime, session_options
 from .spec import BackboneSpec
 from .weights import Weights
 
 if TYPE_CHECKING:
     import torch
 
-EXPORT_FORMAT = 2
+EXPORT_FORMAT = 3
 """To be raised when the same network would now be exported otherwise."""
 
 TOLERANCE = 1e-3
@@ -47,25 +46,9 @@ class ExportError(Exception):
     """An error about a network that can't be had as ONNX; the message says why."""
 
 
-class OnnxRuntime:
-    """A network in ONNX Runtime on the CPU."""
-
-    name = "onnx cpu"
-
-    def __init__(self, model: bytes) -> None:
-        self._session = load_onnxruntime().InferenceSession(
-            model, _options(), providers=["CPUExecutionProvider"]
-        )
-
-    def run(self, batch: NDArray[np.float32]) -> Features:
-        """See `Runtime.run`."""
-        (features,) = self._session.run(None, {"pixels": np.ascontiguousarray(batch)})
-        return np.asarray(features, np.float32)
-
-
-def load_exported(spec: BackboneSpec, weights: Weights, cache_dir: Path) -> OnnxRuntime:
-    """The network of `spec` with these weights in ONNX Runtime; exported first where `cache_dir`
-    does not hold it, or not whole.
+def exported(spec: BackboneSpec, weights: Weights, cache_dir: Path) -> bytes:
+    """The network of `spec` with these weights as ONNX; exported first where `cache_dir` does not
+    hold it, or not whole.
 
     Raises:
         ExportError: it can't be exported, or would compute something else. That is remembered.
@@ -75,22 +58,20 @@ def load_exported(spec: BackboneSpec, weights: Weights, cache_dir: Path) -> Onnx
         raise ExportError(f"{spec.name} is too large for an ONNX file")
     kept = _Kept(spec, weights, cache_dir)
     if (model := kept.read()) is not None:
-        with contextlib.suppress(Exception):  # written by another version: made again below
-            return OnnxRuntime(model)
+        return model
     if reason := kept.refusal():
         raise ExportError(reason)
     try:
         model = export(spec, weights.path)
-        runtime = OnnxRuntime(model)
     except ExportError as error:
         kept.refuse(str(error))
         raise
     kept.write(model)
-    return runtime
+    return model
 
 
 def export(spec: BackboneSpec, weights: Path) -> bytes:
-    """The network of `spec` as ONNX: `pixels` (n, 3, size, size) float32 to `features` (n, D).
+    """The network of `spec` as ONNX: `pixels` (n, size, size, 3) uint8 to `features` (n, D).
 
     Raises:
         ExportError: it can't be, or the result differs from torch's by more than `TOLERANCE`.
@@ -99,10 +80,12 @@ def export(spec: BackboneSpec, weights: Path) -> bytes:
     import torch
 
     from .network import load_network
+    from .planes import FromPixels
 
-    network = load_network(spec, weights)
+    network = FromPixels(load_network(spec, weights), spec).eval()
     size = spec.geometry.size
-    pixels = torch.randn(3, 3, size, size, generator=torch.Generator().manual_seed(0))
+    noise = torch.Generator().manual_seed(0)
+    pixels = torch.randint(256, (3, size, size, 3), generator=noise, dtype=torch.uint8)
     with torch.inference_mode():
         wanted = network(pixels).float().numpy()
     try:
@@ -141,21 +124,11 @@ def _as_onnx(network: torch.nn.Module, example: torch.Tensor) -> bytes:
     return out.getvalue()
 
 
-def _options() -> Any:
-    options = load_onnxruntime().SessionOptions()
-    options.intra_op_num_threads = cores()
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    # Threads that wait would take the cores from those that decode pictures.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return options
-
-
 def _simplified(model: bytes) -> bytes:
     """The same network as ONNX Runtime puts it, so that sessions begin sooner: all but what suits
     one kind of processor alone, since a cache may be shared by several."""
     onnxruntime = load_onnxruntime()
-    options = _options()
+    options = session_options()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "simplified.onnx"

@@ -115,7 +115,7 @@ def shared_out(
             some[:, at : at + width].reshape(by_cell) for some in (worth, centre)
         )
         rows, columns = (
-            torch.from_numpy(_cells_of(side, pool.grid)).to(maps) for side in maps.shape[2:]
+            torch.from_numpy(cells_of(side, pool.grid)).to(maps) for side in maps.shape[2:]
         )
         for row in range(pool.grid):
             for column in range(pool.grid):
@@ -146,14 +146,14 @@ def _by_cells(maps: torch.Tensor, grid: int) -> torch.Tensor:
     if grid == 1:
         return maps.mean((2, 3), keepdim=True)
     height, width = (
-        torch.from_numpy(_cells_of(int(side), grid)).to(maps.device, maps.dtype)
+        torch.from_numpy(cells_of(int(side), grid)).to(maps.device, maps.dtype)
         for side in maps.shape[2:]
     )
     return height @ maps @ width.T
 
 
 @lru_cache(maxsize=64)
-def _cells_of(side: int, grid: int) -> NDArray[np.float64]:
+def cells_of(side: int, grid: int) -> NDArray[np.float64]:
     """(grid, side): each row averages the positions of one cell."""
     cells = np.zeros((grid, side))
     for cell in range(grid):

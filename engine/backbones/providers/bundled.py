@@ -75,6 +75,10 @@ def load_whole(spec: BackboneSpec, weights: Path) -> EfficientNet:
     import timm
 
     network = timm.create_model(spec.architecture, pretrained=False)
+    if weights.suffix == ".onnx":
+        _fill_from_graph(network, weights)
+        _know_paddings(network)
+        return network.eval()  # type: ignore[return-value]
     tensors = read_tensors(weights)
     names = list(network.state_dict())
     if set(tensors) != set(names):
@@ -114,3 +118,40 @@ def _know_paddings(network: torch.nn.Module) -> None:
     same: list[Any] = [one for one in network.modules() if type(one) is Conv2dSame]
     for module in same:
         module.__class__ = _PaddedConv2d  # the same fields; only `forward` is another
+
+
+def _fill_from_graph(network: torch.nn.Module, graph: Path) -> None:
+    """Load the convolutions of a bundled ONNX file, whose norms are folded into them; the head that
+    it lacks is never computed."""
+    import numpy as np
+    import onnx
+    from onnx import numpy_helper
+
+    values = {
+        one.name: torch.from_numpy(np.array(numpy_helper.to_array(one)))
+        for one in onnx.load(str(graph)).graph.initializer
+    }
+    modules: dict[str, Any] = dict(network.named_modules())
+    for name, weights in values.items():
+        if not name.startswith("weights/"):
+            continue
+        block, number = name.removeprefix("weights/").rsplit("/", 1)
+        convolution, norm = _PAIRS[block == "stem", hasattr(modules.get(block), "conv_pwl")][
+            int(number)
+        ]
+        prefix = "" if block == "stem" else f"{block}."
+        modules[prefix + convolution].weight.data = weights
+        folded = modules[prefix + norm]
+        folded.weight.data.fill_(1)
+        folded.bias.data = values[f"bias/{block}/{number}"]
+        folded.running_mean.zero_()
+        folded.running_var.fill_(1 - folded.eps)
+
+
+_PAIRS = {
+    (True, False): (("conv_stem", "bn1"),),
+    (False, False): (("conv_dw", "bn1"), ("conv_pw", "bn2")),
+    (False, True): (("conv_pw", "bn1"), ("conv_dw", "bn2"), ("conv_pwl", "bn3")),
+}
+"""Convolutions and their norms in timm's blocks: of the stem, of blocks that do not widen, of
+those that do."""

@@ -1,0 +1,93 @@
+"""Makes the bundled networks from the published weights: `make backbone`.
+
+    python -m tll_index.engine.backbones.bundled.make            writes the ONNX files
+    python -m tll_index.engine.backbones.bundled.make --check    says whether they are those here
+    python -m tll_index.engine.backbones.bundled.make --calibrate DATA   measures ranges.json first
+
+The files are the same to the byte wherever they are made; `registry.py` has their digests. Ranges
+were measured on 256 unlabelled pictures of Totally-Looks-Like (`DATA/test`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ....core.contracts import Pixels
+from ...evaluation.tll import read_pairs
+from ...images.decode import decode
+from ..registry import spec_of
+from ..spec import BackboneSpec
+from ..weights import published
+from . import graph_file
+from .calibrate import BATCH, ranges_of
+from .graph import build
+from .tensors import blocks_of
+
+FLOAT, BYTES = "efficientnet_lite0", "efficientnet_lite0_int8"
+RANGES = "ranges.json"
+_CALIBRATED_ON = 256
+
+
+def main() -> int:
+    """Make them, or check them."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="compare, write nothing")
+    parser.add_argument("--calibrate", type=Path, metavar="DATA", help="measure ranges.json first")
+    arguments = parser.parse_args()
+    if arguments.calibrate:
+        write_ranges(arguments.calibrate)
+    status = 0
+    for name, data in made().items():
+        file = graph_file(name)
+        digest = hashlib.sha256(data).hexdigest()
+        if arguments.check:
+            is_same = file.is_file() and file.read_bytes() == data
+            status |= not is_same
+            print(f"{file.name}: {'as it is here' if is_same else 'NOT as it is here'}, {digest}")
+        else:
+            file.write_bytes(data)
+            print(f"{file.name}: {len(data) / 1e6:.1f} MB, SHA-256 {digest}")
+    return status
+
+
+def made() -> dict[str, bytes]:
+    """The files by name, of the weights that are installed.
+
+    Raises:
+        WeightsError: they are not, or are others.
+    """
+    spec = spec_of(FLOAT)
+    blocks = blocks_of(spec, published(spec))
+    ranges = json.loads(graph_file(RANGES).read_text())
+    models = {FLOAT: build(spec, blocks), BYTES: build(spec_of(BYTES), blocks, ranges)}
+    return {
+        f"{name}.onnx": model.SerializeToString(deterministic=True)
+        for name, model in models.items()
+    }
+
+
+def write_ranges(data: Path) -> None:
+    """Measure them on pictures that nobody paired."""
+    spec = spec_of(FLOAT)
+    blocks = blocks_of(spec, published(spec))
+    found = ranges_of(spec, blocks, _batches(data, spec))
+    graph_file(RANGES).write_text(json.dumps(found, indent=1) + "\n")
+
+
+def _batches(data: Path, spec: BackboneSpec) -> Iterator[Pixels]:
+    paths = sorted(read_pairs(data).unlabelled)
+    chosen = np.random.default_rng(0).choice(len(paths), _CALIBRATED_ON, replace=False)
+    for at in range(0, _CALIBRATED_ON, BATCH):
+        some = [paths[row].read_bytes() for row in sorted(chosen[at : at + BATCH])]
+        yield np.stack([decode(one, spec.geometry).pixels for one in some])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
