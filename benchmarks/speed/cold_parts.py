@@ -2,18 +2,20 @@
 
     python cold_parts.py BEGAN STORE PICTURE
 
-prints JSON: for each part its seconds, those of computing, and the memory that was the most until
-then, in bytes. BEGAN is the parent's `time.perf_counter()` when it started this. The tool does the
-same with less waiting: it loads the lens while the network is loaded.
+prints JSON: for each part its seconds, those of computing, and the most memory until then (bytes).
+BEGAN is the parent's `time.perf_counter()` when it started this. The tool does the same with less
+waiting: it loads the lens while the network is loaded.
 
 It is a script, not run with `-m`: what it imports itself would be there before it is measured.
 """
 
+import atexit
+import gc
+import io
 import json
-import os
-import resource
 import sys
 import time
+from contextlib import redirect_stdout
 
 CLOCK = time.perf_counter
 BEGAN, STORE, PICTURE = float(sys.argv[1]), sys.argv[2], sys.argv[3]
@@ -22,14 +24,22 @@ parts: dict[str, dict[str, float]] = {}
 last = {"seconds": BEGAN, "cpu_seconds": 0.0}
 
 
+def peak() -> int:
+    """The most memory that this process held, pages of files among it, in bytes (Linux)."""
+    with open("/proc/self/status") as file:
+        return next(1024 * int(line.split()[1]) for line in file if line.startswith("VmHWM:"))
+
+
 def end(part: str) -> None:
     """What was done since the last part ended is `part`."""
     now = {"seconds": CLOCK(), "cpu_seconds": time.process_time()}
     parts[part] = {name: now[name] - last[name] for name in now}
-    parts[part]["peak_bytes"] = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    parts[part]["peak_bytes"] = peak()
     last.update(now)
 
 
+gc.disable()  # as `tll_index.__main__` does
+atexit.register(gc.freeze)
 end("python")
 import tll_index.cli  # noqa: E402  (each import is a part)
 import tll_index.commands.query  # noqa: E402, F401
@@ -41,8 +51,7 @@ threads.begin_calm()
 import numpy  # noqa: E402, F401
 
 end("numpy")
-import PIL.Image  # noqa: E402
-from PIL import JpegImagePlugin, PngImagePlugin, TiffImagePlugin  # noqa: E402, F401
+from PIL import Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin  # noqa: E402, F401
 
 end("pillow")
 from tll_index.core.privacy import load_onnxruntime  # noqa: E402
@@ -66,6 +75,7 @@ lens = store.lens
 lens.digest  # noqa: B018  (which is kept)
 end("lens")
 backbone = load_backbone(made_by.backbone, settings=store.settings)
+backbone.prepare(1)
 end("network")
 store.lend(Embedder(backbone, lens))
 assert store.loaded is not None, "the store would load another network"
@@ -76,11 +86,10 @@ embedding = store.encode_decoded(source.picture, sha256=source.sha256, name=PICT
 end("model")
 hits = store.query_blend([embedding])
 end("search")
-sys.stdout = open(os.devnull, "w")
-printer = Printer("table", style_of("never"))
-printer.print(QueryResult((QueryItem(PICTURE),), hits))
-printer.finish()
-sys.stdout = sys.__stdout__
+with redirect_stdout(io.StringIO()):
+    printer = Printer("table", style_of("never"))
+    printer.print(QueryResult((QueryItem(PICTURE),), hits))
+    printer.finish()
 store.close()
 end("print")
-print(json.dumps({"parts": parts, "ended": CLOCK(), "modules": sorted(sys.modules)}), flush=True)
+print(json.dumps({"parts": parts, "ended": CLOCK()}), flush=True)

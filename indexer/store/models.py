@@ -71,6 +71,7 @@ class StoreModel:
                     weights=self._file(),
                     lens=self.lens,
                     conversion=conversion_of(made_by),
+                    first=1,  # whoever builds lends another
                 )
                 require_same(made_by, embedder.identity)
                 self._embedder = embedder
