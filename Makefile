@@ -108,7 +108,7 @@ study: $(READY)  ## every system of the paper, with whichever backbones are here
 	$(PY) -m benchmarks.paper $(ARGS)
 
 lens: $(READY)  ## train the shipped lens on TLL_ROOT (default ../shared/data/tll)
-	$(TLL) train "$(or $(TLL_ROOT),../shared/data/tll)" --out engine/lens/shipped/efficientnet_lite0.npz
+	$(TLL) train "$(or $(TLL_ROOT),../shared/data/tll)" --backbone efficientnet_lite0_int8 --folds 0 --out engine/lens/shipped/efficientnet_lite0_int8.npz
 
 docs: $(READY)  ## the documentation as a site: site/index.html
 	@rm -rf "$(VENV)/package" && mkdir -p "$(VENV)/package/tll_index"  # and nothing but the package

@@ -63,8 +63,8 @@ class Settings:
     device: str = "auto"
     """auto, cpu, cuda or cuda:N; auto takes a GPU where there is one."""
     runtime: str = "auto"
-    """auto, onnx, openvino or torch: what runs a network; auto is ONNX Runtime on a CPU wherever the
-    network can be had so (OpenVINO for many pictures in 8 bits), torch otherwise."""
+    """auto, onnx, openvino or torch: what runs a network; auto is ONNX Runtime on a CPU wherever
+    the network can be had so (OpenVINO for many pictures in 8 bits), torch otherwise."""
     batch_size: int = 0
     """Pictures a forward pass, and pictures a transaction; 0 is 32 on a CPU, on a GPU 256."""
     workers: int = 0

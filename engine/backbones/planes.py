@@ -15,6 +15,8 @@ class Planes(torch.nn.Module):
         super().__init__()
         mean, std = ((0.0,) * 3, (1 / 255,) * 3) if spec is None else (spec.mean, spec.std)
         deviations = torch.tensor(std)[:, None, None]
+        self.scale: torch.Tensor
+        self.shift: torch.Tensor
         self.register_buffer("scale", 1 / (255 * deviations))
         self.register_buffer("shift", torch.tensor(mean)[:, None, None] / deviations)
 
@@ -34,4 +36,4 @@ class FromPixels(torch.nn.Module):
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """(n, size, size, 3) uint8 RGB -> (n, D) float32."""
-        return self.network(self.planes(pixels))  # type: ignore[no-any-return]
+        return self.network(self.planes(pixels))

@@ -258,6 +258,9 @@ ROWS = (
 """Those that come with tll-index: the default, CLIP's, the others."""
 
 DEFAULT = "efficientnet_lite0_int8"
+IN_FLOAT = "efficientnet_lite0"
+"""The bundled network in float32: it made the stores of versions up to 0.2, takes other weights,
+and runs on a GPU."""
 PREFERRED = "clip_rn50x4"
 """What `auto` takes where its weights and a lens trained for it are present."""
 

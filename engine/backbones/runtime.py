@@ -15,6 +15,7 @@ import numpy as np
 from ...core.config import Settings
 from ...core.contracts import Features, Pixels
 from ...core.errors import UsageError
+from .registry import IN_FLOAT
 from .spec import BackboneSpec
 from .weights import Weights
 
@@ -53,8 +54,9 @@ def load_runtime(spec: BackboneSpec, weights: Weights, settings: Settings) -> Ru
     if wanted != "torch" and on_cpu:
         from .onnx_export import ExportError, exported
 
+        cache = settings.cache_dir
         try:
-            model = weights.path if weights.is_graph else exported(spec, weights, settings.cache_dir)
+            model = weights.path if weights.is_graph else exported(spec, weights, cache)
         except ExportError as error:
             if wanted != "auto":
                 raise UsageError(f"runtime {wanted}: {error}; use torch, or auto") from None
@@ -75,8 +77,7 @@ def _in_bytes(spec: BackboneSpec, weights: Weights, wanted: str, device: str) ->
     if wanted == "torch" or device not in ("auto", "cpu"):
         what = "runtime torch" if wanted == "torch" else f"device {device!r}"
         raise UsageError(
-            f"{what}: {spec.name} is computed in 8 bits, on the CPU; take the backbone "
-            "efficientnet_lite0"
+            f"{what}: {spec.name} is computed in 8 bits, on the CPU; take the backbone {IN_FLOAT}"
         )
     from .cpu_runtime import CpuRuntime
 

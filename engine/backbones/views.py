@@ -29,8 +29,8 @@ def seen(pixels: torch.Tensor, view: View) -> torch.Tensor:
     """(n, 3, side, side) -> (n, 3, view.size, view.size), by antialiased bicubic interpolation, or
     by the linear one of bundled networks.
 
-    The first is linear in rows and in columns, so it is two products with one matrix: exporters know
-    those, and have no antialiasing.
+    The first is linear in rows and in columns, so it is two products with one matrix: exporters
+    know those, and have no antialiasing.
     """
     start, kept = kept_of(int(pixels.shape[-1]), view)
     middle = pixels[:, :, start : start + kept, start : start + kept]

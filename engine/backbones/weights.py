@@ -15,7 +15,7 @@ from ...core.config import NO_HOME
 from ...core.errors import WeightsError
 from ...core.paths import is_file, why_hidden
 from .bundled import graph_file
-from .registry import BackboneSpec
+from .registry import IN_FLOAT, BackboneSpec
 
 WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 _PATIENCE = 30
@@ -69,7 +69,7 @@ def locate(spec: BackboneSpec, weights_dir: Path, file: Path | None = None) -> W
         if spec.precision != "float32":
             raise WeightsError(
                 f"{spec.name} is computed in 8 bits, which were made for its own weights: take "
-                "other weights with --backbone efficientnet_lite0"
+                f"other weights with --backbone {IN_FLOAT}"
             )
         if not is_file(file):
             why = why_hidden(file)

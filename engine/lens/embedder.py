@@ -13,8 +13,9 @@ import numpy as np
 from ...core.config import Settings
 from ...core.contracts import Features, Pixels, UnitVectors
 from ...core.errors import StoreMismatchError
+from ...core.paths import is_file
 from ..backbones.backbone import Backbone, load_backbone
-from ..backbones.registry import DEFAULT, PREFERRED, BackboneSpec, spec_of
+from ..backbones.registry import DEFAULT, IN_FLOAT, PREFERRED, BackboneSpec, spec_of
 from ..backbones.weights import Weights, find
 from ..images.color_modes import CONVERSION
 from ..images.decode import greyed
@@ -112,7 +113,7 @@ class Choice:
 
 def choose_backbone(settings: Settings) -> Choice:
     """What `--backbone auto` means here: the preferred one where its weights and a lens trained
-    for it are both present, otherwise the bundled one."""
+    for it are both present, otherwise the bundled one, in 8 bits unless that can't be."""
     preferred = spec_of(PREFERRED)
     missing = [
         what
@@ -124,7 +125,20 @@ def choose_backbone(settings: Settings) -> Choice:
     ]
     if not missing:
         return Choice(PREFERRED, "its weights and a lens trained for it are here")
-    return Choice(DEFAULT, f"bundled; {PREFERRED} would need {' and '.join(missing)}")
+    instead = f"{PREFERRED} would need {' and '.join(missing)}"
+    if why := _wants_float(settings):
+        return Choice(IN_FLOAT, f"bundled, in float32 because {why}; {instead}")
+    return Choice(DEFAULT, f"bundled; {instead}")
+
+
+def _wants_float(settings: Settings) -> str:
+    """Why the bundled network is better taken in float32; empty where nothing speaks for it."""
+    own = settings.lens_dir / f"{IN_FLOAT}.npz"
+    if is_file(own) and not is_file(settings.lens_dir / f"{DEFAULT}.npz"):
+        return "a lens of your own is for that"
+    if settings.device not in ("auto", "cpu"):
+        return f"8 bits are not for device {settings.device}"
+    return "8 bits are not for runtime torch" if settings.runtime == "torch" else ""
 
 
 def conversion_of(made_by: ModelIdentity) -> int:

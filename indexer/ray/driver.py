@@ -84,7 +84,7 @@ class Spreading:
         embedder = store.embedder
         weights = embedder.backbone.weights.path
         weights_holder = None
-        if not (cluster.is_ours or embedder.backbone.spec.package):
+        if not (cluster.is_ours or embedder.backbone.weights.is_graph):
             here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
                 ray.get_runtime_context().get_node_id(), soft=False
             )

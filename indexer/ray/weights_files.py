@@ -13,6 +13,7 @@ from ...core.cache_folder import writable_cache
 from ...core.config import Settings
 from ...core.errors import WeightsError
 from ...core.paths import is_file
+from ...engine.backbones.bundled import graph_file
 from ...engine.backbones.registry import BackboneSpec
 from ...engine.backbones.weights import digest, find
 
@@ -50,6 +51,8 @@ def weights_there(
     cached = (
         writable_cache(settings.cache_dir) / "weights" / f"{spec.name}-{sha256[:24]}{hint.suffix}"
     )
+    if spec.graph and sha256 == spec.sha256:
+        return graph_file(spec.graph)
     for path in (hint, find(spec, settings.weights_dir), cached):
         if path is not None and is_file(path):
             with contextlib.suppress(WeightsError):  # another may be readable

@@ -53,7 +53,7 @@ def test_watch_goes_by_what_is_remembered(lib: Path, spawn: Spawn) -> None:
         assert json.loads(watch.stdout.readline())["added"] == 1
     finally:
         watch.send_signal(signal.SIGINT)
-        watch.communicate(timeout=120)
+        watch.communicate(timeout=500)
     assert "2 different" in said(spawn("info", "--store", "s.tll"))
 
 

@@ -103,11 +103,11 @@ def test_query_of_several_pictures(photos: list[Path], tll_index: Cli) -> None:
 
 def test_query_from_standard_input(photos: list[Path], spawn: Spawn) -> None:
     process = spawn("query", "-", "-k", "1", "--json", "--include-self", stdin=subprocess.PIPE)
-    out, err = process.communicate(photos[4].read_bytes(), timeout=60)
+    out, err = process.communicate(photos[4].read_bytes(), timeout=500)
     assert process.returncode == 0, err
     assert json.loads(out)["path"] == str(photos[4]) and json.loads(out)["query"] == "-"
     process = spawn("query", "-", stdin=subprocess.PIPE)
-    _, err = process.communicate(b"not a picture", timeout=60)
+    _, err = process.communicate(b"not a picture", timeout=500)
     assert process.returncode == 1
     assert err == b"tll-index: standard input: is not a picture of a format known here\n"
 
@@ -141,7 +141,7 @@ def test_strange_names_are_shown_and_kept(here: Path, tll_index: Cli, spawn: Spa
     paths = {os.fsencode(json.loads(line)["path"]) for line in found.splitlines()}
     assert paths == {folder + b"/" + name for name in names}
     process = spawn("query", "--sample", "1", "--include-self", "-0")
-    raw, err = process.communicate(timeout=60)
+    raw, err = process.communicate(timeout=500)
     assert sorted(raw.split(b"\0")) == sorted([b"", *(folder + b"/" + name for name in names)]), err
 
 
@@ -256,14 +256,14 @@ def _without_override() -> None:
 def test_permissions(photos: list[Path], spawn: Spawn, here: Path) -> None:
     photos[0].chmod(0)
     process = spawn("query", str(photos[0]), preexec_fn=_without_override)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=500)
     assert process.returncode == 1
     assert err.decode() == f"tll-index: {photos[0]}: permission denied\n"
     noise(70).save(photos[0].with_name("locked.png"))
     photos[0].with_name("locked.png").chmod(0)
     (here / "photos/closed").mkdir(mode=0)
     process = spawn("build", "photos", preexec_fn=_without_override)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=500)
     assert process.returncode == 0, err
     assert out.startswith(b"0 added, 0 updated, 8 unchanged, 0 moved, 0 removed, 2 skipped")
     assert b"locked.png: permission denied" in out
@@ -271,7 +271,7 @@ def test_permissions(photos: list[Path], spawn: Spawn, here: Path) -> None:
     photos[0].with_name("locked.png").chmod(0o600)
     (here / "photos/closed").chmod(0o700)
     process = spawn("build", "photos", preexec_fn=_without_override)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=500)
     assert out.startswith(b"1 added, 0 updated, 8 unchanged, 0 moved, 0 removed, 0 skipped"), err
 
 
@@ -280,11 +280,11 @@ def test_a_store_without_write_permission(photos: list[Path], spawn: Spawn, here
         path.chmod(0o444)
     (here / ".tll-index").chmod(0o555)
     process = spawn("query", str(photos[0]), "-k", "3", preexec_fn=_without_override)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=500)
     assert process.returncode == 0 and len(out.splitlines()) == 4, err
     noise(80).save(here / "photos/new.png")
     process = spawn("build", "photos", "--quiet", preexec_fn=_without_override)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=500)
     assert process.returncode == 1
     assert b"can't be written" in err and err.count(b"\n") == 1, err
 
@@ -314,7 +314,7 @@ def test_debug_shows_the_traceback(photos: list[Path], tll_index: Cli, spawn: Sp
     for arguments in (("--debug", "query", "absent.jpg"), ("query", "absent.jpg", "--debug")):
         assert tll_index(*arguments).code == 1  # one of several pictures: said, not raised
     process = spawn("info", "--store", "nowhere", "--debug")
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=500)
     assert process.returncode == 1 and b"Traceback" in err and b"NoStoreError" in err
 
 
@@ -334,15 +334,15 @@ def test_a_folder_that_can_be_listed_but_not_entered(
     (here / "photos/sub").mkdir()
     photos[0].rename(here / "photos/sub/a.png")
     process = spawn("build", "--quiet")
-    assert process.communicate(timeout=60) and process.returncode == 0
+    assert process.communicate(timeout=500) and process.returncode == 0
     (here / "photos/sub").chmod(0o444)
     process = spawn("build", preexec_fn=_without_override)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=500)
     assert out.startswith(b"0 added, 0 updated, 7 unchanged, 0 moved, 0 removed, 1 skipped"), err
     assert b"photos/sub: can't be entered: Permission denied" in out
     (here / "photos/sub").chmod(0o755)
     process = spawn("build")
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=500)
     assert out.startswith(b"0 added, 0 updated, 8 unchanged, 0 moved, 0 removed, 0 skipped"), err
 
 

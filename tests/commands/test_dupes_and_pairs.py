@@ -146,7 +146,7 @@ def test_ctrl_c_ends_in_order(
     while not log.exists() and process.poll() is None:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=50)
+    out, err = process.communicate(timeout=500)
     assert process.returncode in (130, -signal.SIGINT)
     assert out == b"" and err.strip().endswith(b"stopped")
 

@@ -102,7 +102,7 @@ def test_part_of_the_store(photos: list[Path], tll_index: Cli) -> None:
 
 def test_standard_input_among_several(photos: list[Path], spawn: Spawn) -> None:
     process = spawn("query", photos[0], "--minus", "-=0.5", "--json", stdin=subprocess.PIPE)
-    out, err = process.communicate(photos[1].read_bytes(), timeout=60)
+    out, err = process.communicate(photos[1].read_bytes(), timeout=500)
     assert process.returncode == 0, err
     lines = [json.loads(line) for line in out.splitlines()]
     assert lines[0]["query"] == f"{photos[0]} - 0.5 -"

@@ -245,7 +245,7 @@ def interrupt() -> Iterator[Callable[..., tuple[int, str, str]]]:
         read_until(process, text)
         time.sleep(seconds)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=500)
         return process.returncode, out.decode(), err.decode()
 
     yield run

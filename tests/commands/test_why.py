@@ -71,12 +71,12 @@ def test_json_and_methods(photos: list[Path], tll_index: Cli) -> None:
 def test_one_from_standard_input(photos: list[Path], spawn: Spawn) -> None:
     arguments = ("why", photos[0], "-", "--backbone", "tiny", "--json")
     process = spawn(*arguments, stdin=subprocess.PIPE)
-    out, err = process.communicate(photos[1].read_bytes(), timeout=60)
+    out, err = process.communicate(photos[1].read_bytes(), timeout=500)
     facts = json.loads(out)
     assert process.returncode == 0 and facts["b"]["picture"] == "-", err
     assert facts["b"]["heat"] == why(*photos[:2], backbone="tiny").facts()["b"]["heat"]
     process = spawn(*arguments, stdin=subprocess.PIPE)
-    _, err = process.communicate(b"not a picture", timeout=60)
+    _, err = process.communicate(b"not a picture", timeout=500)
     assert process.returncode == 1
     assert err == b"tll-index: standard input: is not a picture of a format known here\n"
 

@@ -76,7 +76,7 @@ def strange(here: Path) -> list[bytes]:
 def run(spawn: Spawn, *arguments: object) -> bytes:
     """What a command that succeeds prints."""
     process = spawn(*arguments)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=500)
     assert process.returncode == 0, err
     assert b"Traceback" not in err
     return out

@@ -111,12 +111,12 @@ def test_serve_without_a_home(place: Path) -> None:
     try:
         assert server.stdout is not None
         url = server.stdout.readline().decode().strip()
-        with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
+        with httpx.Client(base_url=url, timeout=500, trust_env=False) as client:
             (one,) = client.get("api/random?count=1").json()["pictures"]
             assert client.get(f"api/pictures/{one['id']}/thumbnail").status_code == 200
     finally:
         server.send_signal(signal.SIGTERM)
-        _, said = server.communicate(timeout=60)
+        _, said = server.communicate(timeout=500)
     assert said.decode().count(LINE) == 1
     assert list((place / f"tmp/tll-index-{UID}/thumbnails").rglob(f"{one['id']}-*"))
 

@@ -43,7 +43,7 @@ def in_shell(
         },
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=500,
         check=False,
         **options,
     )

@@ -231,7 +231,7 @@ def test_a_cloud_is_asked_for_credentials_unless_told(tmp_path: Path) -> None:
 
 def ask(url: str) -> None:
     """Do what the page does."""
-    with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
+    with httpx.Client(base_url=url, timeout=500, trust_env=False) as client:
         for path in ("", "static/app.js", "api/info", "api/docs", "api/openapi.json", "metrics"):
             answer = client.get(path)
             assert answer.status_code == 200, path

@@ -114,7 +114,7 @@ def test_signals_end_a_build_in_order(here: Path, monkeypatch: pytest.MonkeyPatc
         assert children
         for number in numbers:
             process.send_signal(number)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=500)
         # By the signal, which a shell says as 128 + number. A second one that comes before the
         # first was heard ends the process at once, with that very number.
         at_once = {128 + signal.SIGINT} if name == "twice" else set()
@@ -148,7 +148,7 @@ def test_what_was_ignored_at_the_start_stays_ignored(here: Path) -> None:
         "    time.sleep(60)\n"
     )
     process = started(code=code, deaf=(signal.SIGHUP, signal.SIGINT))
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=500)
     assert out == b"alive 0\n" and b"KeyboardInterrupt" in err  # which SIGTERM became
 
 
@@ -175,8 +175,8 @@ def test_an_early_interrupt_is_quiet() -> None:
         "os.kill(os.getpid(), signal.SIGINT)\n"
     )
     process = started(code=code)
-    assert process.communicate(timeout=30) == (b"", b"") and process.returncode == -signal.SIGINT
-    assert b"Usage: " in started("--help", code=None).communicate(timeout=30)[0]
+    assert process.communicate(timeout=500) == (b"", b"") and process.returncode == -signal.SIGINT
+    assert b"Usage: " in started("--help", code=None).communicate(timeout=500)[0]
 
 
 def test_a_second_signal_reaches_a_process_that_is_inside_a_library() -> None:
@@ -194,7 +194,7 @@ def test_a_second_signal_reaches_a_process_that_is_inside_a_library() -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(0.5)  # the first has to wait for the library
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=500)
     assert process.returncode in (130, -signal.SIGINT) and err == b""
 
 
@@ -325,12 +325,12 @@ def test_a_pipe_that_nobody_reads() -> None:
         assert process.poll() is None
         if number is not None:
             process.send_signal(number)
-            _, err = process.communicate(timeout=30)
+            _, err = process.communicate(timeout=500)
             assert (process.returncode, err) == (-number, b"tll-index: stopped\n")
             os.close(reading)
         else:
             os.close(reading)
-            _, err = process.communicate(timeout=30)
+            _, err = process.communicate(timeout=500)
             assert (process.returncode, err) == (0, b"")
 
 

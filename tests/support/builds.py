@@ -84,7 +84,7 @@ def everything(path: Path | str | None = None) -> dict[str, list[str]]:
         return {hit.path: list(hit.paths) for hit in hits}
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 500) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"

@@ -165,7 +165,7 @@ class Server:
         """End it."""
         if self._process is not None:
             self._process.send_signal(signal.SIGTERM)
-            self._process.communicate(timeout=30)
+            self._process.communicate(timeout=500)
             self._process = None
 
     def _command(self, verb: str, *arguments: object) -> list[str]:

@@ -72,7 +72,7 @@ def nginx(folder: Path, *locations: str) -> Iterator[tuple[int, int]]:
         yield tls, plain
     finally:
         process.terminate()
-        process.wait(timeout=60)
+        process.wait(timeout=500)
 
 
 def free_ports() -> tuple[int, int]:

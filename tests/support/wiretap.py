@@ -163,13 +163,13 @@ def tapped(
             yield process, seen
         finally:
             with suppress(subprocess.TimeoutExpired):
-                seen.out, seen.err = process.communicate(timeout=150)
+                seen.out, seen.err = process.communicate(timeout=500)
             if process.poll() is None:
                 process.kill()
                 process.wait()
             for thread in threading.enumerate():
                 if thread.name == "wiretap strace":
-                    thread.join(60)
+                    thread.join(500)
     seen.code = process.returncode
     _by_python(heard, seen)
     _by_system(calls, seen)

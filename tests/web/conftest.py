@@ -44,7 +44,7 @@ def served(store: Store) -> Iterator[Callable[..., httpx.Client]]:
             options = how.pop("options", Options())
             server = stack.enter_context(Server(store, port=0, options=options, **how))
             url = f"http://{server.address.host}:{server.address.port}"
-            return stack.enter_context(httpx.Client(base_url=url, timeout=30, trust_env=False))
+            return stack.enter_context(httpx.Client(base_url=url, timeout=500, trust_env=False))
 
         yield start
 

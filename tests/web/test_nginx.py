@@ -97,7 +97,7 @@ class _Named(httpx.HTTPTransport):
 
 def _client(scheme: str, port: int, trusting: ssl.SSLContext) -> httpx.Client:
     return httpx.Client(
-        base_url=f"{scheme}://{NAME}:{port}", transport=_Named(verify=trusting), timeout=60
+        base_url=f"{scheme}://{NAME}:{port}", transport=_Named(verify=trusting), timeout=500
     )
 
 

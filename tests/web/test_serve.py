@@ -31,7 +31,7 @@ def address(process: subprocess.Popen[bytes]) -> str:
 
 
 def get(url: str, **headers: str) -> httpx.Response:
-    return httpx.get(url, headers=headers, timeout=60, trust_env=False)
+    return httpx.get(url, headers=headers, timeout=500, trust_env=False)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -45,12 +45,12 @@ def test_from_start_to_end(photos: list[Path], spawn: Spawn, number: int) -> Non
     upload = Path("upload.png").read_bytes()
     kind = {"content-type": "image/png"}
     query = f"{url}api/query"
-    shown = httpx.post(query, content=upload, headers=kind, timeout=60, trust_env=False)
+    shown = httpx.post(query, content=upload, headers=kind, timeout=500, trust_env=False)
     assert shown.status_code == 200
-    with httpx.Client(timeout=60, trust_env=False) as idle:  # a connection that is kept open
+    with httpx.Client(timeout=500, trust_env=False) as idle:  # a connection that is kept open
         idle.get(f"{url}healthz")
         process.send_signal(number)
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=500)
     assert process.returncode == 128 + number
     assert said.decode().splitlines()[-1] == "tll-index: stopped" and b"Traceback" not in said
     with pytest.raises(httpx.ConnectError):
@@ -94,7 +94,7 @@ def test_the_token_comes_from_outside(photos: list[Path], spawn: Spawn) -> None:
         assert get(f"{url}api/info").status_code == 401
         assert get(f"{url}api/info", authorization=f"Bearer {token}").status_code == 200
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=500)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_without_the_extra(photos: list[Path], here: Path) -> None:
         env={**os.environ, "PYTHONPATH": f"{here}:{os.environ.get('PYTHONPATH', '')}"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=500,
     )
     assert process.returncode == 1 and process.stdout == ""
     assert process.stderr == (

@@ -41,5 +41,5 @@ def ranges_of(
         [np.abs(values).max() for values in session.run([*named.values()], {"pixels": batch})]
         for batch in batches
     ]
-    means = np.mean(found, axis=0, dtype=np.float64)
+    means = np.asarray(found, np.float64).mean(axis=0)
     return {name: float(f"{mean:.3g}") for name, mean in zip(named, means, strict=True)}

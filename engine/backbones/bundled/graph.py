@@ -204,7 +204,7 @@ def _quantized(
     """Its weights and bias, as whole numbers and what turns them back."""
     scale = scales(one.weights, one.groups, bias, input_scale)
     bias_scale = (scale * np.float32(input_scale)).astype(np.float32)
-    whole = {
+    whole: dict[str, tuple[NDArray[Any], NDArray[np.float32]]] = {
         "weights": (rounded(one.weights, scale), scale),
         "bias": (np.round(bias / bias_scale).astype(np.int32), bias_scale),
     }

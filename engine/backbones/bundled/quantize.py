@@ -48,10 +48,10 @@ def _two(weights: NDArray[np.float32]) -> NDArray[np.float32]:
     """(filters,): the largest size of a sum of two weights that may be added first."""
     flat = weights.reshape(len(weights), -1)
     if weights.shape[-1] == 1:
-        return np.abs(flat[:, :-1] + flat[:, 1:]).max(1)  # type: ignore[no-any-return]
+        return np.abs(flat[:, :-1] + flat[:, 1:]).max(1)
     ordered = np.sort(flat, 1)  # runtimes order a window in ways of their own: any two
     sums = ordered[:, -1] + ordered[:, -2], -(ordered[:, 0] + ordered[:, 1])
-    return np.maximum(*sums)  # type: ignore[no-any-return]
+    return np.maximum(*sums)
 
 
 def rounded(weights: NDArray[np.floating], scale: NDArray[np.float32]) -> NDArray[np.int8]:

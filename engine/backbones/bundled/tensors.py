@@ -48,7 +48,7 @@ def blocks_of(spec: BackboneSpec, weights: Path) -> list[Block]:
     from ..network import provider_of
 
     network: Any = provider_of(spec).load(spec, weights)
-    stem = _folded("stem/0", *network.stem, relu6=True)
+    stem = _folded("stem/0", network.stem[0], network.stem[1], True)
     blocks = [Block("stem", (stem,), False)]
     for name, module in zip(network.names, network.steps, strict=True):
         pairs = [(module.conv_pw, module.bn1), (module.conv_dw, module.bn2)]
@@ -57,8 +57,7 @@ def blocks_of(spec: BackboneSpec, weights: Path) -> list[Block]:
         else:  # of the first stage, which does not widen
             pairs = [(module.conv_dw, module.bn1), (module.conv_pw, module.bn2)]
         convolutions = tuple(
-            _folded(f"{name}/{at}", *pair, relu6=at < len(pairs) - 1)
-            for at, pair in enumerate(pairs)
+            _folded(f"{name}/{at}", *pair, at < len(pairs) - 1) for at, pair in enumerate(pairs)
         )
         blocks.append(Block(name, convolutions, bool(module.has_skip)))
     return blocks

@@ -1,4 +1,4 @@
-"""ONNX Runtime: what torch computes, exported once, healed when torn, no torch from then on."""
+"""Networks as ONNX: what torch computes, exported once, healed when torn, no torch afterwards."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from tll_index import build, load_backbone
 from tll_index.core.config import load_settings
 from tll_index.core.errors import UsageError
 from tll_index.core.sealed import read_sealed
-from tll_index.engine.backbones.onnx_export import ExportError, load_exported
-from tll_index.engine.backbones.registry import register, spec_of
+from tll_index.engine.backbones.onnx_export import ExportError, exported
+from tll_index.engine.backbones.registry import IN_FLOAT, register, spec_of
 from tll_index.engine.backbones.runtime import has_gpu
-from tll_index.engine.backbones.weights import locate
+from tll_index.engine.backbones.weights import locate, published
 
 
 @pytest.fixture(autouse=True)
@@ -41,10 +41,21 @@ def networks(home: Path) -> list[Path]:
     return sorted((home / "cache/networks").iterdir())
 
 
-def test_it_computes_what_torch_computes(home: Path) -> None:
-    """The bundled network with its views, cells and deviations; any number of pictures."""
-    by_onnx = load_backbone(settings=load_settings(runtime="onnx"))
-    by_torch = load_backbone(settings=load_settings(runtime="torch"))
+@pytest.fixture
+def unbundled(home: Path) -> str:
+    """A row like the bundled network's, with its views, cells and deviations, whose weights are a
+    file of this user's."""
+    spec = replace(spec_of(IN_FLOAT), name="unbundled", graph=None, sha256=None)
+    register(spec)
+    shutil.copy(published(spec_of(IN_FLOAT)), home / "weights/unbundled.pth")
+    return spec.name
+
+
+@pytest.mark.slow
+def test_it_computes_what_torch_computes(home: Path, unbundled: str) -> None:
+    """Any number of pictures."""
+    by_onnx = load_backbone(unbundled, settings=load_settings(runtime="onnx"))
+    by_torch = load_backbone(unbundled, settings=load_settings(runtime="torch"))
     assert (by_onnx.runtime.name, by_torch.runtime.name) == ("onnx cpu", "torch cpu")
     for count in (1, 3):
         some = pixels(count, by_onnx.spec.geometry.size)
@@ -56,9 +67,9 @@ def test_it_computes_what_torch_computes(home: Path) -> None:
 
 
 @pytest.mark.slow
-def test_convolutions_pad_by_themselves(home: Path) -> None:
+def test_convolutions_pad_by_themselves(home: Path, unbundled: str) -> None:
     """A step that only pads would cost a fourth of the time."""
-    load_backbone(settings=load_settings(runtime="onnx"))
+    load_backbone(unbundled, settings=load_settings(runtime="onnx"))
     (file,) = networks(home)
     graph = onnx.load_from_string(read_sealed(file) or b"").graph
     steps = Counter(node.op_type for node in graph.node)
@@ -146,13 +157,15 @@ def test_large_networks_stay_torchs(home: Path) -> None:
     spec = replace(spec_of("tiny"), megabytes=1501)
     weights = locate(spec, home / "weights")
     with pytest.raises(ExportError, match="tiny is too large"):
-        load_exported(spec, weights, home / "cache")
+        exported(spec, weights, home / "cache")
 
 
 def test_which_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TLL_RUNTIME", "onnx")
     assert load_settings().runtime == "onnx"
-    with pytest.raises(UsageError, match="TLL_RUNTIME: 'abacus' is none of auto, onnx, torch"):
+    with pytest.raises(
+        UsageError, match="TLL_RUNTIME: 'abacus' is none of auto, onnx, openvino, torch"
+    ):
         monkeypatch.setenv("TLL_RUNTIME", "abacus")
         load_settings()
     with pytest.raises(UsageError, match="runtime onnx is for the CPU; device 'cuda:0' needs"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +12,11 @@ import pytest
 from tll_index import load_backbone
 from tll_index.core.config import load_settings
 from tll_index.core.errors import WeightsError
-from tll_index.engine.backbones.registry import DEFAULT, ROWS, BackboneSpec, Pool, spec_of
+from tll_index.engine.backbones.registry import DEFAULT, IN_FLOAT, ROWS, BackboneSpec, Pool, spec_of
 from tll_index.engine.backbones.weights import WEIGHTS_SUFFIXES, locate
 from tll_index.engine.lens.listing import listing
 
-FETCHED = [spec for spec in ROWS if not spec.package]
+FETCHED = [spec for spec in ROWS if not spec.graph]
 PAGE = Path(__file__).resolve().parents[3] / "docs/backbones.md"
 TABLE_2 = (
     "clip_rn50x4",
@@ -33,7 +34,16 @@ TABLE_2 = (
 
 def test_the_default_then_clip_then_the_others() -> None:
     names = [row["name"] for row in listing(load_settings())]
-    assert names[: len(ROWS)] == [spec.name for spec in ROWS] == [DEFAULT, *TABLE_2, "vgg16"]
+    assert (
+        names[: len(ROWS)]
+        == [spec.name for spec in ROWS]
+        == [
+            DEFAULT,
+            IN_FLOAT,
+            *TABLE_2,
+            "vgg16",
+        ]
+    )
 
 
 @pytest.mark.parametrize("spec", FETCHED, ids=lambda spec: spec.name)
@@ -59,9 +69,10 @@ def test_rows_are_complete(spec: BackboneSpec) -> None:
     assert re.fullmatch(r"[a-z0-9_]+", spec.name)
     assert spec.licence and spec.paper and spec.title and spec.weights_tag
     # One place to get them, and a file of a kind that is read.
-    assert sum(map(bool, (spec.package, spec.hub_repo, spec.url))) == 1
+    assert sum(map(bool, (spec.graph, spec.hub_repo, spec.url))) == 1
     file = spec.package_file or spec.hub_file or spec.url
     assert file and file.endswith(WEIGHTS_SUFFIXES)
+    assert bool(spec.graph) == bool(spec.graph_sha256) == bool(spec.package)
     assert len(list(spec.blocks())) and sum(spec.blocks()) == spec.dimension
     if spec.url:
         assert spec.url.startswith("https://")
@@ -71,7 +82,8 @@ def test_rows_are_complete(spec: BackboneSpec) -> None:
 
 def test_recipes_that_lenses_and_stores_are_bound_to() -> None:
     """Of rows that were published: another digest makes their lenses and stores useless."""
-    assert {spec.name: spec.layout[:16] for spec in ROWS[:4]} == {
+    assert {spec.name: spec.layout[:16] for spec in ROWS[:5]} == {
+        "efficientnet_lite0_int8": "c9064e9c97de3664",
         "efficientnet_lite0": "1805bfae97ea6aaf",
         "clip_rn50x4": "f163314da671feb1",
         "clip_rn101": "6e1856b2bb464622",
@@ -86,13 +98,30 @@ def test_recipes_that_lenses_and_stores_are_bound_to() -> None:
         Pool("class", grid=2)
 
 
-def test_the_first_digits_of_a_digest_are_enough(home: Path) -> None:
-    """A published file is held against as much of its digest as is published."""
-    spec = spec_of(DEFAULT)
-    assert spec.sha256 and spec.sha256.startswith("57934424")
-    assert locate(replace(spec, sha256="57934424"), home / "weights").sha256 == spec.sha256
+def test_the_first_digits_of_a_digest_are_enough(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A published file, here of the hub's own cache, is held against as much of its digest as is
+    published."""
+    data = b"weights"
+    digest = hashlib.sha256(data).hexdigest()
+    cached = tmp_path / "models--some--repo"
+    (cached / "refs").mkdir(parents=True)
+    (cached / "refs/main").write_text("1" * 40)
+    (cached / "snapshots" / ("1" * 40)).mkdir(parents=True)
+    (cached / "snapshots" / ("1" * 40) / "model.pth").write_bytes(data)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    spec = replace(spec_of("resnet50"), hub_repo="some/repo", hub_file="model.pth")
+    assert locate(replace(spec, sha256=digest[:8]), home / "weights").sha256 == digest
     with pytest.raises(WeightsError, match="not the published weights file"):
-        locate(replace(spec, sha256="57934425"), home / "weights")
+        locate(replace(spec, sha256="0" + digest[1:8]), home / "weights")
+
+
+def test_old_stores_find_what_made_them() -> None:
+    """Stores of versions before this one name the weights file that the network is made of."""
+    spec = spec_of(IN_FLOAT)
+    assert spec.sha256 and spec.sha256.startswith("57934424")
+    assert spec.layout == ("1805bfae97ea6aafba7d53a701924e9ed6061b4143fbc9904393b96b1cf908b7")
 
 
 def test_the_documented_table_is_the_registry() -> None:
@@ -108,4 +137,4 @@ def test_the_documented_table_is_the_registry() -> None:
         assert weights.startswith(f"{spec.megabytes:,} MB"), spec.name
         assert features == f"{spec.dimension:,}", spec.name
         assert licence == spec.licence, spec.name
-        assert ("fetch" in how) == (spec.package is None), spec.name
+        assert ("fetch" in how) == (spec.graph is None), spec.name

@@ -95,7 +95,7 @@ def fetch(home: Path, endpoint: str, offline: bool = False) -> subprocess.Comple
         },
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=500,
     )
 
 
@@ -188,19 +188,33 @@ def test_fetch_from_a_server_that_is_not_there_says_what_to_do(home: Path, hub: 
 
 
 def test_auto_needs_weights_and_a_lens(home: Path) -> None:
-    settings = load_settings()
+    settings = load_settings(runtime="auto", device="cpu")
     choice = choose_backbone(settings)
-    assert choice.backbone == "efficientnet_lite0"
+    assert choice.backbone == "efficientnet_lite0_int8"
     assert choice.why == "bundled; clip_rn50x4 would need weights and a trained lens"
     (home / "weights" / "clip_rn50x4.safetensors").touch()
     choice = choose_backbone(settings)
-    assert choice.backbone == "efficientnet_lite0" and "need a trained lens" in choice.why
+    assert choice.backbone == "efficientnet_lite0_int8" and "need a trained lens" in choice.why
     (home / "lenses").mkdir()
     features = spec_of("clip_rn50x4").dimension
     Lens("clip_rn50x4", features, adaptation=np.ones((4, features), np.float32)).save(
         home / "lenses" / "clip_rn50x4.npz"
     )
     assert choose_backbone(settings).backbone == "clip_rn50x4"
+
+
+def test_auto_is_in_float_where_8_bits_would_not_do(home: Path) -> None:
+    """On a GPU, in torch, or for somebody who has trained a lens for the float network."""
+    for chosen, why in (({"device": "cuda"}, "for device cuda"), ({"runtime": "torch"}, "torch")):
+        choice = choose_backbone(load_settings(**chosen))
+        assert choice.backbone == "efficientnet_lite0" and why in choice.why
+    settings = load_settings(runtime="auto", device="cpu")
+    (home / "lenses").mkdir()
+    (home / "lenses/efficientnet_lite0.npz").touch()
+    choice = choose_backbone(settings)
+    assert choice.backbone == "efficientnet_lite0" and "a lens of your own" in choice.why
+    (home / "lenses/efficientnet_lite0_int8.npz").touch()
+    assert choose_backbone(settings).backbone == "efficientnet_lite0_int8"
 
 
 def test_unknown_backbone_lists_the_known() -> None:

@@ -212,7 +212,7 @@ def test_the_map_grows_while_others_read(tmp_path: Path) -> None:
     assert not failures
     assert path.stat().st_size > 128 << 20
     elsewhere.stdin.close()
-    assert elsewhere.wait(10) == 0
+    assert elsewhere.wait(500) == 0
     catalog.close()
 
 

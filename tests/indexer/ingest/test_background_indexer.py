@@ -113,7 +113,7 @@ def test_it_ends_with_its_parent(store: Store) -> None:
     process = indexer._process
     assert process is not None and process.stdin is not None
     process.stdin.close()  # as the end of this process would
-    process.wait(timeout=60)
+    process.wait(timeout=500)
 
 
 def test_its_errors_are_ours(store: Store) -> None:

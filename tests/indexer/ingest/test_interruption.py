@@ -44,7 +44,7 @@ def test_kill_in_the_middle_then_go_on(
         lost = embedded(log) - committed
         assert lost <= 4 * kills, "more than the last batch of each was lost"
     process = spawn(*BUILD, "--store", the_store())
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=500)
     assert process.returncode == 0, err
     assert len(everything()) == 60
     assert embedded(log) == 60 + lost
@@ -61,7 +61,7 @@ def test_interrupt_then_go_on(
     process = spawn(*BUILD, "--store", the_store())
     wait_for(lambda: embedded(log) >= 8)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=500)
     assert process.returncode == 130
     assert b"run the same command again" in err and b"Traceback" not in err
     kept = len(everything())
@@ -109,7 +109,7 @@ def test_disk_full(here: Path, small_disk: Path, spawn: Spawn) -> None:
     arguments = ("build", "photos", "--backbone", "tiny", "--store", "disk/store")
     arguments += ("--batch-size", "16", "--quiet")
     process = spawn(*arguments)
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=500)
     assert process.returncode == 1
     lines = err.decode().strip().splitlines()
     assert len(lines) == 1 and "no room left on the disk" in lines[0], err.decode()
@@ -131,7 +131,7 @@ def test_file_size_limit(here: Path, spawn: Spawn) -> None:
 
     fill_folder(here / "photos", 400)
     process = spawn(*BUILD, "--store", "store", "--quiet", preexec_fn=limit)
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=500)
     assert process.returncode == 1
     assert b"make room and run the same command again" in err, err.decode()
     assert err.count(b"\n") == 1, err.decode()

@@ -30,7 +30,7 @@ from tll_index.indexer.scan.events import ChangeSignal, Observer
 from tll_index.indexer.scan.walk import Rules
 
 TINY = Recipe("tiny")
-SECONDS = 30
+SECONDS = 500
 
 
 class Heard(Listener):
@@ -417,7 +417,7 @@ from tll_index.cli import main
 main()
 """
     command = [sys.executable, "-c", code, "watch", "photos", "--store", "s.tll"]
-    failed = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    failed = subprocess.run(command, capture_output=True, text=True, timeout=500)
     assert failed.returncode == 1 and failed.stderr.count("\n") == 1
     assert "pip install 'tll-index[watch]'" in failed.stderr
     assert not (here / "s.tll").exists()

@@ -412,7 +412,7 @@ def test_what_can_not_begin(
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     process = spawn("build", "photos", *OPTIONS, "--address", address)
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate(timeout=500)
     assert f"tll-index: no Ray at {address} (Connection refused)" in said.decode()
     assert process.returncode == 1
     for address, says in (

@@ -31,7 +31,7 @@ def test_text_and_pictures(architectures: None, here: Path, home: Path) -> None:
     build(["photos"], recipe=Recipe(VIT, text=True))
     with Store.open() as store, Server(store, port=0) as server:
         url = f"http://{server.address.host}:{server.address.port}"
-        with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
+        with httpx.Client(base_url=url, timeout=500, trust_env=False) as client:
             assert client.get("/api/info").json()["text"] is True
             wanted = store.query(text="a red door", k=8)
             hits = found(client.post("/api/query", json={"text": "a red door", "limit": 8}))

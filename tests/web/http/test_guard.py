@@ -140,9 +140,9 @@ def test_other_addresses_demand_a_token(store: Store) -> None:
         assert address.token is not None and len(address.token) >= 32
         assert address.url.endswith(f"/#token={address.token}")
         url = f"http://127.0.0.1:{address.port}/api/info"
-        assert httpx.get(url, timeout=60, trust_env=False).status_code == 401
+        assert httpx.get(url, timeout=500, trust_env=False).status_code == 401
         headers = {"authorization": f"Bearer {address.token}", "host": "any.example"}
-        assert httpx.get(url, headers=headers, timeout=60, trust_env=False).status_code == 200
+        assert httpx.get(url, headers=headers, timeout=500, trust_env=False).status_code == 200
     assert Server(store, port=0).address.token is None
 
 
@@ -251,7 +251,7 @@ def test_too_many_at_once(served: Serve) -> None:
 
     def post(_: int) -> int:
         url = f"{busy.base_url}/api/uploads?crop=0,0,9,9"
-        return httpx.post(url, content=data, headers=JPEG, timeout=60, trust_env=False).status_code
+        return httpx.post(url, content=data, headers=JPEG, timeout=500, trust_env=False).status_code
 
     with ThreadPoolExecutor(24) as people:
         statuses = set(people.map(post, range(24)))

@@ -18,12 +18,12 @@ from tll_index.core.contracts import Pixels
 from tll_index.core.errors import WeightsError
 from tll_index.engine.backbones.backbone import Backbone, normalised
 from tll_index.engine.backbones.providers.bundled import PooledBlocks, load_whole
-from tll_index.engine.backbones.registry import DEFAULT, Layer, Pool, register, spec_of
+from tll_index.engine.backbones.registry import IN_FLOAT, Layer, Pool, spec_of
 from tll_index.engine.backbones.views import seen
-from tll_index.engine.backbones.weights import find, locate
+from tll_index.engine.backbones.weights import find, published
 from tll_index.engine.images.decode import Geometry, from_image
 
-SPEC = spec_of(DEFAULT)
+SPEC = spec_of(IN_FLOAT)
 ALL_POOLS = (Pool(), Pool("std"), Pool("std", 2), Pool(grid=3), Pool(grid=2))
 
 
@@ -39,7 +39,7 @@ def photographs() -> Pixels:
 
 @pytest.fixture
 def backbone() -> Backbone:
-    return load_backbone()
+    return load_backbone(IN_FLOAT)
 
 
 def outputs_of_timm(classifier: torch.nn.Module, pixels: torch.Tensor) -> dict[str, np.ndarray]:
@@ -77,7 +77,7 @@ def test_features_are_timms_pooled(backbone: Backbone, photographs: Pixels) -> N
     square = torch.from_numpy(normalised(photographs, SPEC))
     features = backbone.features(photographs)
     assert features.shape == (2, SPEC.dimension) and features.dtype == np.float32
-    classifier = load_whole(SPEC, backbone.weights.path)
+    classifier = load_whole(SPEC, published(SPEC))
     at = 0
     for pixels in [seen(square, view) for view in SPEC.views] or [square]:
         timms = outputs_of_timm(classifier, pixels)
@@ -100,7 +100,7 @@ def test_features_are_timms_pooled(backbone: Backbone, photographs: Pixels) -> N
 def test_other_layers_and_nothing_after_the_last(
     photographs: Pixels, layers: tuple[Layer, ...], last: str
 ) -> None:
-    path = locate(SPEC, load_settings().weights_dir).path
+    path = published(SPEC)
     pixels = torch.from_numpy(normalised(photographs, SPEC))
     timms = outputs_of_timm(load_whole(SPEC, path), pixels)
     network = PooledBlocks(load_whole(SPEC, path), layers).eval()
@@ -123,7 +123,7 @@ def test_other_layers_and_nothing_after_the_last(
 
 
 def test_layers_that_are_not_there_are_refused() -> None:
-    classifier = load_whole(SPEC, locate(SPEC, load_settings().weights_dir).path)
+    classifier = load_whole(SPEC, published(SPEC))
     for layers, says in (
         ((Layer("blocks.7.0", 320),), r"no layers \['blocks.7.0'\]; there are \['blocks.0.0', "),
         ((Layer("blocks.2.1", 40), Layer("head", 1280)), r"no layers \['head'\]"),
@@ -138,7 +138,7 @@ def test_a_flower_is_a_flower() -> None:
     """The weights sit where they belong and pixels are prepared as in training: the network's own
     head, at its own size, sees a daisy (ImageNet class 985) in a flower, and no plant in a Chinese
     temple."""
-    classifier = load_whole(SPEC, locate(SPEC, load_settings().weights_dir).path)
+    classifier = load_whole(SPEC, published(SPEC))
     pixels = photographs_at(Geometry(size=224, crop=0.875))
     with torch.inference_mode():
         classes = classifier(torch.from_numpy(normalised(pixels, SPEC))).argsort(descending=True)
@@ -157,32 +157,32 @@ def test_normalisation_is_the_formula() -> None:
 
 
 def test_same_pixels_same_features(backbone: Backbone, photographs: Pixels) -> None:
-    again = load_backbone().features(photographs)
+    again = load_backbone(IN_FLOAT).features(photographs)
     assert (again == backbone.features(photographs)).all()
     one_by_one = np.concatenate([backbone.features(one[None]) for one in photographs])
     assert np.abs(one_by_one - again).max() < 1e-4
     assert backbone.features(photographs[:0]).shape == (0, SPEC.dimension)
 
 
-def test_weights_that_are_not_the_published_ones_are_refused(home: Path) -> None:
-    register(replace(SPEC, sha256="0" * 64))
-    try:
-        with pytest.raises(WeightsError, match="not the published weights"):
-            load_backbone()
-    finally:
-        register(SPEC)
+def test_torch_computes_what_the_graph_does(backbone: Backbone, photographs: Pixels) -> None:
+    """Its weights are read out of the ONNX file; so the bundled network runs on a GPU."""
+    by_torch = load_backbone(IN_FLOAT, settings=load_settings(runtime="torch"))
+    assert by_torch.runtime.name.startswith("torch") and by_torch.weights.is_graph
+    wanted = backbone.features(photographs)
+    assert np.abs(by_torch.features(photographs) - wanted).max() < 1e-5 * np.abs(wanted).max()
 
 
 def test_own_weights_by_timms_names(backbone: Backbone, photographs: Pixels, home: Path) -> None:
     """A checkpoint with timm's own names loads by name, from the weights folder and by option."""
-    state = load_whole(SPEC, backbone.weights.path).state_dict()
+    state = load_whole(SPEC, published(SPEC)).state_dict()
     path = home / "elsewhere.pth"
     torch.save(dict(reversed(state.items())), path)
-    named = load_backbone(weights=path)
-    assert (named.features(photographs) == backbone.features(photographs)).all()
-    assert named.weights.sha256 != backbone.weights.sha256
-    path.rename(home / "weights" / f"{DEFAULT}.pth")
-    assert find(SPEC, load_settings().weights_dir) == home / "weights" / f"{DEFAULT}.pth"
+    named = load_backbone(IN_FLOAT, weights=path)
+    found, wanted = named.features(photographs), backbone.features(photographs)
+    assert np.abs(found - wanted).max() < 1e-5 * np.abs(wanted).max()
+    assert named.weights.sha256 != backbone.weights.sha256 == SPEC.sha256
+    path.rename(home / "weights" / f"{IN_FLOAT}.pth")
+    assert find(SPEC, load_settings().weights_dir) == home / "weights" / f"{IN_FLOAT}.pth"
 
 
 class Explosive:
@@ -191,29 +191,29 @@ class Explosive:
 
 
 def test_bad_weights_files_are_refused(backbone: Backbone, tmp_path: Path) -> None:
-    whole = backbone.weights.path.read_bytes()
+    whole = published(SPEC).read_bytes()
     path = tmp_path / "weights.pth"
     for data in (b"", b"nonsense", whole[: len(whole) // 2]):
         path.write_bytes(data)
         with pytest.raises(WeightsError, match=r"weights\.pth"):
-            load_backbone(weights=path)
+            load_backbone(IN_FLOAT, weights=path)
     torch.save({"weight": Explosive()}, path)
     with pytest.raises(WeightsError, match="not a readable weights file"):
-        load_backbone(weights=path)
+        load_backbone(IN_FLOAT, weights=path)
     assert not Path("/tmp/weights-were-executed").exists()
     torch.jit.script(torch.nn.Linear(2, 2)).save(path)
     with pytest.raises(WeightsError, match="TorchScript"):
-        load_backbone(weights=path)
+        load_backbone(IN_FLOAT, weights=path)
     torch.save(torch.nn.Linear(2, 2).state_dict(), path)
     with pytest.raises(WeightsError, match="2 tensors"):
-        load_backbone(weights=path)
-    state = load_whole(SPEC, backbone.weights.path).state_dict()
+        load_backbone(IN_FLOAT, weights=path)
+    state = load_whole(SPEC, published(SPEC)).state_dict()
     state["classifier.weight"] = torch.zeros(3, 3)
     torch.save(state, path)
     with pytest.raises(WeightsError, match="another architecture"):
-        load_backbone(weights=path)
+        load_backbone(IN_FLOAT, weights=path)
     with pytest.raises(WeightsError, match="no weights file"):
-        load_backbone(weights=tmp_path / "absent.pth")
+        load_backbone(IN_FLOAT, weights=tmp_path / "absent.pth")
     (tmp_path / "weights.txt").touch()
     with pytest.raises(WeightsError, match=r"end in \.safetensors"):
-        load_backbone(weights=tmp_path / "weights.txt")
+        load_backbone(IN_FLOAT, weights=tmp_path / "weights.txt")

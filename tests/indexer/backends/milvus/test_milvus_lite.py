@@ -62,11 +62,11 @@ def test_a_lite_is_for_one_process(here: Path, spawn: Any) -> None:
     build(["photos"], store="milvus-lite:s.db", recipe=TINY)
     with Store.open("milvus-lite:s.db"):
         process = spawn("info", "--store", "milvus-lite:s.db")
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=500)
     assert process.returncode == 1 and b"is for one at a time" in err
     assert err.count(b"\n") == 1
     process = spawn("info", "--store", "milvus-lite:s.db")
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=500)
     assert process.returncode == 0 and b"FLAT in Milvus" in out, err
 
 
@@ -91,7 +91,7 @@ def test_a_lite_opens_no_port(here: Path) -> None:
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(tiny.__file__).parent)}
     found = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=120
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=500
     )
     assert found.stdout == "done\n", found.stdout + found.stderr
 
