@@ -58,9 +58,10 @@ from tll_index.core.privacy import load_onnxruntime  # noqa: E402
 
 load_onnxruntime()
 end("onnxruntime")
+from tll_index.engine.backbones.backbone import load_backbone  # noqa: E402
 from tll_index.engine.images.decode import Limits  # noqa: E402
 from tll_index.engine.images.sources import decoded_source  # noqa: E402
-from tll_index.engine.lens.embedder import Embedder, conversion_of, load_backbone  # noqa: E402
+from tll_index.engine.lens.embedder import Embedder, conversion_of  # noqa: E402
 from tll_index.indexer.store.store import Store  # noqa: E402
 from tll_index.rendering.printing import Printer  # noqa: E402
 from tll_index.rendering.results import QueryItem, QueryResult  # noqa: E402
