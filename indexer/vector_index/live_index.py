@@ -178,11 +178,12 @@ class LiveIndex:
 def _offered(file: faiss_file.VectorFile, queries: UnitVectors, count: int) -> NDArray[np.int64]:
     """The images in a file that are probably nearest to each of `queries`: (n, c); -1 where there
     are no more."""
-    if file.notes.exact:
-        return file.exact.candidates(queries, count)
-    from ...engine.search.faiss_index import candidates_of_many
+    from ...engine.search.faiss_index import RECALL_AT, candidates_of_many
 
-    return candidates_of_many(file.approximate, file.notes.effort, queries, count)
+    effort = file.notes.effort
+    if file.notes.exact:  # more than are wanted: those that tie with the last among them
+        return file.exact.candidates(queries, max(count, RECALL_AT) * effort.refine)
+    return candidates_of_many(file.approximate, effort, queries, count)
 
 
 def in_chunks(
