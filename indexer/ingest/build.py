@@ -379,7 +379,7 @@ def _create(location: Location, recipe: Recipe, settings: Settings, progress: Pr
         require_text_space(spec_of(name))
         why = " (embeds text, and its weights are here)" if recipe.backbone == "auto" else ""
     elif name == "auto":
-        choice = choose_backbone(settings)
+        choice = choose_backbone(settings, recipe.weights)
         name = choice.backbone
         why = f" ({choice.why})"
     embedder = load_embedder(name, settings, weights=recipe.weights, lens=recipe.lens)
