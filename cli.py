@@ -5,17 +5,18 @@ It imports click only; the rest is loaded late.
 
 from __future__ import annotations
 
+import gc
 import importlib
+import os
 import sys
 import warnings
-from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
 from .commands.completion import complete_shell
+from .commands.shared.debug import debug_option
 from .commands.shared.interrupts import INTERRUPTED
-from .commands.shared.options import debug_option
 from .commands.shared.usage_errors import SuggestingGroup, one_line
 from .core import signals, streams
 from .core.names import shown
@@ -63,6 +64,10 @@ COMMANDS = {name: summary for group in GROUPS.values() for name, summary in grou
 _PYTHONS_OWN = ("eval", "import")
 """Names that Python has taken, which end with an underscore there."""
 
+_ENABLE_COLLECTION_THEMSELVES = ("query",)
+"""Commands before which the collection of garbage stays off (see `__main__`): often they end before
+there is any."""
+
 _NO_ARGUMENTS = getattr(click.exceptions, "NoArgsIsHelpError", ())
 """What newer versions of click raise to print the help where there are no arguments."""
 
@@ -100,14 +105,17 @@ class _Commands(SuggestingGroup):
 )
 @click.version_option(__version__, prog_name="tll-index")
 @debug_option
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Which other pictures look like this one?
 
     Index folders of pictures with 'build', then search them with 'query'. What looks alike is
     learned from pairs of look-alikes: 'train' makes a lens from them, 'eval' measures it.
     """
+    if context.invoked_subcommand not in _ENABLE_COLLECTION_THEMSELVES:
+        gc.enable()
     try:
-        Path.cwd()
+        os.getcwd()
     except FileNotFoundError:
         from .core.errors import TllError
 

@@ -7,7 +7,7 @@ import os
 import click
 from click.shell_completion import get_completion_class, shell_complete
 
-from .shared.options import debug_option
+from .shared.debug import debug_option
 
 _NAME = "tll-index"
 VARIABLE = "_TLL_INDEX_COMPLETE"

@@ -6,6 +6,7 @@ searches for one query after the other, and renders each result as it comes.
 
 from __future__ import annotations
 
+import gc
 import math
 import os
 import sys
@@ -18,6 +19,7 @@ import click
 
 from ..core.errors import PictureError
 from ..core.names import shown
+from ..core.threads import begin_calm
 from ..core.wording import counted
 from ..rendering.terminals import PROTOCOLS
 from .shared.formats import format_option
@@ -121,6 +123,7 @@ def query(store: Location | None, weights: Path | None, **arguments: Any) -> Non
     Several pictures are searched one after the other. With --together, --plus, --minus, --text or
     --minus-text they make one query.
     """
+    begin_calm()
     from ..indexer.store.store import Store
 
     parsed = _parse(store, **arguments)
@@ -132,6 +135,8 @@ def query(store: Location | None, weights: Path | None, **arguments: Any) -> Non
         run = _Run(opened, parsed.search)
         for result in run.results(queries):
             renderer.print(result)
+            if len(queries) > 1:
+                gc.enable()  # which one query does not need: see `__main__`
         renderer.finish()
     if renderer.printer.count and parsed.search.k > held:
         click.echo(

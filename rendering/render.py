@@ -13,12 +13,12 @@ from ..core.contracts import Hit, Hits
 from ..core.names import near, shown
 from ..core.wording import counted
 from ..engine.images.file_kinds import unread
-from ..indexer.ingest.report import BuildReport, Skipped
 from .formats import to_json
 from .terminals import PLAIN, Style
 
 if TYPE_CHECKING:
     from ..indexer.analysis.pairs import Pair
+    from ..indexer.ingest.report import BuildReport, Skipped
 
 
 def table(hits: Hits, style: Style = PLAIN, *, nothing: str = "nothing else is indexed") -> str:
@@ -125,6 +125,8 @@ def _rules(report: BuildReport, dry_run: bool) -> Iterator[str]:
 def report_lines(report: BuildReport) -> Iterator[str]:
     """One JSON object for each file that was skipped, is left out as a system's own, or is of a
     kind that can't be read, and for each pattern that excluded nothing: path, reason, message."""
+    from ..indexer.ingest.report import Skipped
+
     yield from skipped_lines(report.skipped)
     left_out = report.left_out
     for folder, names in left_out.unread.items():

@@ -27,7 +27,6 @@ from tll_index.core.errors import TllError
 from tll_index.core.progress import Progress
 from tll_index.engine.images.decode import decode
 from tll_index.engine.lens.embedder import load_embedder
-from tll_index.engine.search.faiss_index import ids_in
 from tll_index.indexer.scan.walk import FileState
 from tll_index.indexer.vector_index.faiss_file import load
 
@@ -294,7 +293,7 @@ class World(Tree):
                 orphans = reader.orphans
             self._require(not orphans, f"{orphans} images that no path shows")
             file = load(self.store / "vectors.faiss", store.about.id, store.about.dimension)
-            ids = np.empty(0, np.int64) if file is None else np.sort(ids_in(file.index))
+            ids = np.empty(0, np.int64) if file is None else np.sort(file.ids())
             self._require(np.array_equal(ids, numbers), "the index holds other images")
         self._require(tll_index.verify(self.store, settings=self._settings).whole, "not whole")
 

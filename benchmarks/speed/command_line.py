@@ -6,9 +6,12 @@ real one would take an hour; all else of a build is as ever.
 
 from __future__ import annotations
 
+import json
 import os
+import resource
 import subprocess
 import sys
+import time
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,7 +23,8 @@ from ..processes import Peaks, run_watched
 from . import small_network
 from .workload import Workload, draw_tiny
 
-HELP, COLD = 0.3, 0.5
+HELP, IMPORT, COLD = 0.1, 0.05, 0.3
+_MEMORY = 150  # MB of a query
 
 _AND_MODULES = """
 import sys
@@ -41,6 +45,24 @@ def help_text(workload: Workload) -> Finding:
         needed <= HELP,
         {"python_alone_seconds": python},
         f"from the shell's view, files in the system's cache, median of {workload.sizes.rounds}",
+    )
+
+
+def import_package(workload: Workload) -> Finding:
+    """`import tll_index`, beyond what Python itself takes."""
+    rounds = workload.sizes.rounds
+
+    def python_runs(code: str, _: int) -> None:
+        run([sys.executable, "-c", code])
+
+    codes = ("pass", "import tll_index")
+    taken = in_turn({code: partial(python_runs, code) for code in codes}, rounds)
+    python, whole = (median(taken[code]) for code in codes)
+    return Finding(
+        whole - python,
+        whole - python <= IMPORT,
+        {"python_alone_seconds": python, "whole_seconds": whole},
+        f"a new process each, files in the system's cache, median of {rounds}",
     )
 
 
@@ -65,6 +87,48 @@ def cold_query(workload: Workload) -> Finding:
         f"{filled.count:,} vectors, {len(turns)} pictures of {workload.pictures.name}, a new "
         "process each, files in the system's cache, median",
     )
+
+
+def cold_parts(workload: Workload) -> Finding:
+    """Where the time and the memory of a cold query go: the same, one part after the other."""
+    if not Path("/proc/self/status").is_file():
+        raise NotMeasurableError("memory is read in Linux's /proc")
+    filled, rounds = workload.indexed(workload.sizes.query_store), workload.sizes.rounds
+    paths = workload.pictures.some(rounds).paths
+    found = [_parts(filled.path, paths[turn % len(paths)]) for turn in range(-1, rounds)][1:]
+    parts = {
+        name: {figure: median(one[name][figure] for one in found) for figure in found[0][name]}
+        for name in found[0]
+    }
+    peak = max(part["peak_bytes"] for part in parts.values()) / 1e6
+    return Finding(
+        peak,
+        peak <= _MEMORY,
+        {
+            "parts": parts,
+            "seconds": sum(part["seconds"] for part in parts.values()),
+            "cpu_seconds": sum(part["cpu_seconds"] for part in parts.values()),
+        },
+        f"{filled.count:,} vectors, {rounds} pictures of {workload.pictures.name}, a new process "
+        "each, files in the system's cache, medians; the tool loads lens and network side by side",
+    )
+
+
+def _parts(store: Path, picture: Path) -> dict[str, dict[str, float]]:
+    """What one run says of each part, and its end."""
+    script = Path(__file__).with_name("cold_parts.py")
+    began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = run([sys.executable, str(script), repr(began), str(store), str(picture)])
+    ended, after = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    told = json.loads(done.stdout)
+    parts: dict[str, dict[str, float]] = told["parts"]
+    computed = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    parts["end of python"] = {
+        "seconds": ended - told["ended"],
+        "cpu_seconds": computed - sum(part["cpu_seconds"] for part in parts.values()),
+        "peak_bytes": max(part["peak_bytes"] for part in parts.values()),
+    }
+    return parts
 
 
 def tool() -> list[str]:

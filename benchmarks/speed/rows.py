@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..harness import COLOURS, GREY, Finding, Result, Row, figure, machine, save, tidy
-from .command_line import cold_query, help_text, memory, nothing_to_do
+from .command_line import (
+    cold_parts,
+    cold_query,
+    help_text,
+    import_package,
+    memory,
+    nothing_to_do,
+)
 from .libraries import PEERS
 from .network import building, model, shrink, warm_query
 from .peers import peers_images, peers_vectors
@@ -66,14 +73,30 @@ ROWS = (
         "seconds",
         nothing_to_do,
     ),
-    Goal("help", "tll-index --help", "at most 0.3", LOWER, "seconds", help_text),
+    Goal("help", "tll-index --help", "at most 0.1", LOWER, "seconds", help_text),
+    Goal(
+        "import",
+        "import tll_index, beyond what Python itself takes",
+        "at most 0.05",
+        LOWER,
+        "seconds",
+        import_package,
+    ),
     Goal(
         "cold_query",
         "tll-index query from the shell, 7,200 pictures",
-        "at most 0.5, torch not imported",
+        "at most 0.3, torch not imported",
         LOWER,
         "seconds",
         cold_query,
+    ),
+    Goal(
+        "cold_parts",
+        "the same, part by part: time, computing, memory",
+        "at most 150",
+        LOWER,
+        "MB",
+        cold_parts,
     ),
     Goal(
         "warm_query",
@@ -180,7 +203,7 @@ def _row(row: Goal, result: Result[Goal, Finding] | None) -> dict[str, Any]:
 
 
 def table(found: dict[str, Any]) -> str:
-    """A line for each row, then what the peers' rows found."""
+    """A line for each row, then what those found that have parts or peers."""
     of = found["machine"]
     head = f"{of['cpu']}, {of['cores']} cores, {found['sizes']} sizes"
     lines = [head, *([found["note"]] if found["note"] else []), ""]
@@ -192,7 +215,11 @@ def table(found: dict[str, Any]) -> str:
         if row.get("error") or str(row["met"]).startswith(UNMEASURABLE):
             lines.append(f"{'':<13} {row.get('error') or row['met']}")
     for row in found["rows"]:
-        for name, part in (("peers_vectors", "peers"), ("peers_images", "tools")):
+        for name, part in (
+            ("cold_parts", "parts"),
+            ("peers_vectors", "peers"),
+            ("peers_images", "tools"),
+        ):
             if row["row"] == name and row["figures"]:
                 lines += ["", f"{name}:", *map(_peer, row["figures"][part].items())]
     return "\n".join(lines)

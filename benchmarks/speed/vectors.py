@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tll_index.core.config import cores
-from tll_index.engine.search.faiss_index import plan
+from tll_index.engine.search.index_plan import plan
 
 from ..harness import Finding, NotMeasurableError, seconds
 from ..processes import Apart, Group, apart, limited

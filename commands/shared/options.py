@@ -9,6 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from ...core.config import HYPERLINKS, RUNTIMES
+from .debug import debug_option as debug_option
 from .param_types import OUTPUT, PATH, STORE, WholeNumber
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -23,23 +24,6 @@ def each(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
         return function
 
     return add
-
-
-def debug_option(function: _F) -> _F:
-    """--debug, which every command takes."""
-
-    def remember(context: click.Context, _: click.Parameter, value: bool) -> None:
-        if value:
-            context.find_root().meta["debug"] = True
-
-    return click.option(
-        "--debug",
-        is_flag=True,
-        expose_value=False,
-        is_eager=True,
-        callback=remember,
-        help="Show tracebacks of errors.",
-    )(function)
 
 
 def _folders(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:

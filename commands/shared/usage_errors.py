@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from collections.abc import Iterator, Sequence
 
 import click
-
-from .suggestions import commands_meant, options_meant
 
 _MOST = 3
 """Commands that are named; of the rest, how many there are."""
@@ -47,6 +44,10 @@ def one_line(error: click.UsageError, arguments: Sequence[str]) -> str:
 
 
 def _no_such_command(name: str, group: click.Group, context: click.Context) -> str:
+    import shlex
+
+    from .suggestions import commands_meant
+
     path, known = context.command_path, group.list_commands(context)
     is_root = context.parent is None
     if is_root:
@@ -62,6 +63,8 @@ def _no_such_command(name: str, group: click.Group, context: click.Context) -> s
 
 
 def _no_such_option(name: str, context: click.Context, arguments: Sequence[str]) -> str:
+    from .suggestions import options_meant
+
     typed = _as_typed(name, arguments)
     full = f"--{typed.strip('-')}" if len(typed) > len("-x") else typed
     owners = list(_owners(full, context.find_root()))
@@ -85,6 +88,8 @@ def _before_a_command(
     owners: Sequence[str],
     arguments: Sequence[str],
 ) -> str:
+    from .suggestions import options_meant
+
     path = context.command_path
     if owners:
         command = next((word for word in arguments if word in owners), owners[0])

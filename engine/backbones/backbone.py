@@ -23,6 +23,11 @@ class Backbone:
         self.weights = weights
         self.runtime = runtime
 
+    def prepare(self, count: int) -> None:
+        """Load what a batch of so many pictures needs, where the runtime would wait for one."""
+        if (prepare := getattr(self.runtime, "prepare", None)) is not None:
+            prepare(count)
+
     def features(self, pixels: Pixels) -> Features:
         """Pooled layers, side by side, not normalised.
 

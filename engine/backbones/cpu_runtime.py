@@ -41,6 +41,14 @@ class CpuRuntime:
                 return self._many.run(pixels)
         return self.few.run(pixels)
 
+    def prepare(self, count: int) -> None:
+        """Load what a batch of so many pictures needs."""
+        if self._uses_many and (count >= MANY or not self._uses_few):
+            with self._lock:
+                _ = self._many
+        else:
+            _ = self.few
+
     @cached_property
     def few(self) -> OnnxRuntime:
         """The network in ONNX Runtime."""

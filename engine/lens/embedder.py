@@ -169,10 +169,12 @@ def load_embedder(
     weights: Path | None = None,
     lens: Lens | Path | str | None = None,
     conversion: int = CONVERSION,
+    first: int = 0,
 ) -> Embedder:
     """Load a backbone and its lens.
 
     Args:
+        first: how many pictures will come first; 0 where that is not known.
         conversion: by which rules pictures become RGB; a store goes on with those that made it.
         lens: a lens or its file; None takes the one found for this backbone, or a plain one;
             the text 'none' takes a plain one always.
@@ -182,13 +184,20 @@ def load_embedder(
     """
     spec_of(backbone)
     with ThreadPoolExecutor(1, "network") as beside:  # most of either needs no Python
-        network = beside.submit(load_backbone, backbone, weights=weights, settings=settings)
+        network = beside.submit(_prepared, backbone, weights, settings, first)
         lens = load_lens(backbone, lens, settings)
         _ = lens.digest  # which is kept
         loaded = network.result()
     if conversion != loaded.spec.geometry.conversion:
         loaded = Backbone(loaded.spec.converting(conversion), loaded.weights, loaded.runtime)
     return Embedder(loaded, lens)
+
+
+def _prepared(backbone: str, weights: Path | None, settings: Settings, first: int) -> Backbone:
+    loaded = load_backbone(backbone, weights=weights, settings=settings)
+    if first:
+        loaded.prepare(first)
+    return loaded
 
 
 def load_lens(backbone: str, lens: Lens | Path | str | None, settings: Settings) -> Lens:

@@ -31,7 +31,6 @@ from .csls import HubnessCorrection
 from .half_precision import rounded, single, smallest
 from .lens_file import LENS_FORMAT, STEPS, LensFile, reading_lens, write_lens
 from .options import TrainingOptions
-from .training import PairFeatures, learn
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +100,8 @@ class Lens:
             UsageError: fewer than 2 pairs, sides that don't fit, options that don't fit them, or a
                 lens that has learned already.
         """
+        from .training import PairFeatures, learn
+
         if self.trained:
             raise UsageError("this lens has learned already; fit a new one, Lens().fit(...)")
         pairs = PairFeatures(np.asarray(left), np.asarray(right), backbone=self.backbone)

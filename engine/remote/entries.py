@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
 CONNECT_SECONDS, READ_SECONDS = 10, 30
@@ -62,6 +61,8 @@ def _moment(value: object) -> int | None:
 
 
 def _parsed(text: str) -> datetime | None:
+    from email.utils import parsedate_to_datetime
+
     for parse in (
         datetime.fromisoformat,
         parsedate_to_datetime,

@@ -1,17 +1,20 @@
-"""Vectors -> ranked neighbours through FAISS: the one place that ranks."""
+"""Vectors -> ranked neighbours: the one place that ranks. FAISS is loaded where it searches."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from ...core.contracts import UnitVectors
 from ...core.threads import one_faiss_thread
+
+if TYPE_CHECKING:
+    import faiss
 
 SCORE_DECIMALS = 6
 """Scores closer than this are ties: float32 sums differ by less between batch sizes."""
@@ -29,14 +32,17 @@ class Neighbours:
 
 def new_index(dimension: int) -> faiss.IndexIDMap2:
     """An empty exact inner-product index whose rows are called by ids of our own."""
+    import faiss
+
     return faiss.IndexIDMap2(faiss.IndexFlatIP(dimension))
 
 
 def ranked(query: NDArray[np.float32], ids: NDArray[np.int64], vectors: UnitVectors) -> Neighbours:
     """All of the candidates `ids` (c,), with their exact `vectors` (c, d), by inner product with
-    `query` (d,): what `nearest` would say of an exact index that holds just these."""
-    products: NDArray[np.float32] = vectors @ query
-    return _best_first(ids, products.astype(np.float64).round(SCORE_DECIMALS))
+    `query` (d,), summed in float64: a vector has the same score whatever is beside it, and whatever
+    found it."""
+    products = np.einsum("ij,j->i", vectors.astype(np.float64), query.astype(np.float64))
+    return _best_first(ids, products.round(SCORE_DECIMALS))
 
 
 def merged(parts: Sequence[Neighbours]) -> Neighbours:
@@ -80,26 +86,3 @@ def nearest(index: faiss.Index, queries: UnitVectors, k: int) -> Neighbours:
     return Neighbours(
         np.take_along_axis(ids, order, axis=1), np.take_along_axis(scores, order, axis=1)
     )
-
-
-_TOGETHER = 16
-"""Queries that FAISS compares by the same sums as one; from 20 on it multiplies matrices, whose
-last bits differ."""
-_WORTH_THREADS = 1 << 25
-"""Products from which on several threads are worth waiting for: some ten milliseconds of one."""
-
-
-def nearest_to_each(index: faiss.Index, queries: UnitVectors, k: int) -> list[Neighbours]:
-    """As `nearest` with each of `queries` (n, d) alone, to the last bit: n times (1, k)."""
-    if len(queries) == 1:
-        return [nearest(index, queries, k)]
-    found: list[Neighbours] = []
-    few = _TOGETHER * index.ntotal * index.d < _WORTH_THREADS
-    for start in range(0, len(queries), _TOGETHER):
-        with one_faiss_thread() if few else nullcontext():
-            part = nearest(index, queries[start : start + _TOGETHER], k)
-        found += (
-            Neighbours(part.ids[row : row + 1], part.scores[row : row + 1])
-            for row in range(len(part.ids))
-        )
-    return found

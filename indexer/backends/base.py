@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ...core.config import Settings
     from ...core.progress import Progress
     from ...engine.lens.lens import Lens
-    from ...engine.search.faiss_index import IndexPlan
+    from ...engine.search.index_plan import IndexPlan
     from ..vector_index.vector_index import VectorIndex
     from .metadata import About
 

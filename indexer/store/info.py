@@ -14,7 +14,6 @@ from ...core.errors import NotIndexedError
 from ..backends.base import Backend
 from ..backends.remembered_rules import remembered
 from ..catalog.base import Reader
-from ..scan.same_files import again_of_one_file
 
 _MOST_PATHS = 100_000
 """Up to so many paths it is counted how many files they are of: some seconds, if all are links."""
@@ -61,6 +60,8 @@ def sampled(reader: Reader, count: int, seed: int = 0) -> Iterator[Indexed]:
 def files_of(reader: Reader) -> int | None:
     """How many files the indexed paths are of, as links are now; None where that would take long.
     A path at which nothing can be looked at counts as a file."""
+    from ..scan.same_files import again_of_one_file
+
     again = 0
     if reader.entries > reader.images - reader.orphans:
         if reader.entries > _MOST_PATHS:

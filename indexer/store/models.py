@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...core.config import Settings
 from ...core.paths import is_file
 from ...engine.backbones.registry import spec_of
-from ...engine.backbones.text_encoder import TextEncoder, load_text_encoder
 from ...engine.backbones.weights import locate
 from ...engine.lens.embedder import (
     Embedder,
@@ -21,6 +21,9 @@ from ...engine.lens.identity import difference, require_same
 from ...engine.lens.lens import Lens
 from ..backends.base import Backend
 from .imported import require_not_imported
+
+if TYPE_CHECKING:
+    from ...engine.backbones.text_encoder import TextEncoder
 
 
 class StoreModel:
@@ -68,6 +71,7 @@ class StoreModel:
                     weights=self._file(),
                     lens=self.lens,
                     conversion=conversion_of(made_by),
+                    first=1,  # whoever builds lends another
                 )
                 require_same(made_by, embedder.identity)
                 self._embedder = embedder
@@ -76,6 +80,8 @@ class StoreModel:
     @property
     def text(self) -> TextEncoder:
         """Its text encoder; raises as `Store.embedder`."""
+        from ...engine.backbones.text_encoder import load_text_encoder
+
         with self._lock:
             if self._text is None:
                 made_by = self._backend.about.made_by

@@ -12,7 +12,7 @@ from pathlib import Path
 from ...core.config import Settings
 from ...core.location import Location
 from ...engine.lens.lens import Lens
-from ...engine.search import faiss_index
+from ...engine.search import index_plan
 from ..backends.base import Backend
 from ..backends.folder.store_folder import FolderBackend
 from ..backends.layout import ABOUT, not_in_a_folder, refuse_foreign, writer_lock
@@ -76,7 +76,7 @@ def require_index(location: Location, index: str, dimension: int) -> None:
         UsageError: says which there are.
     """
     if isinstance(location, Path):
-        faiss_index.require_index(index, dimension)
+        index_plan.require_index(index, dimension)
         return
     from ..backends.milvus.vector_indexes import kind_of
 

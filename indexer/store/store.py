@@ -23,7 +23,6 @@ from ...core.progress import Progress
 from ...core.threads import calm_blas
 from ...engine.backbones.registry import spec_of
 from ...engine.backbones.runtime import pictures_a_pass
-from ...engine.backbones.text_encoder import require_text_space
 from ...engine.images.crops import Crop
 from ...engine.images.decode import Limits, Picture
 from ...engine.images.sources import Source, decoded_source, name_of
@@ -426,6 +425,8 @@ class Store:
             UsageError: says what to build.
         """
         if self.about.text is None:
+            from ...engine.backbones.text_encoder import require_text_space
+
             require_not_imported(self.location, self.about)
             name = self.about.made_by.backbone
             require_text_space(spec_of(name))

@@ -19,8 +19,9 @@ from ...core.contracts import UnitVectors
 from ...core.errors import StoreDamagedError
 from ...core.progress import Progress
 from ...engine.lens.lens import Lens
-from ...engine.search import faiss_index
-from ...engine.search.faiss_index import RECALL_AT, Effort, IndexPlan, Questions
+from ...engine.search import faiss_index, index_plan
+from ...engine.search.faiss_index import RECALL_AT, Questions
+from ...engine.search.index_plan import Effort, IndexPlan
 from ...engine.search.normalize import unit
 from ..catalog.lmdb_catalog import LmdbCatalog
 from ..catalog.spaces import LENS_TABLE
@@ -45,7 +46,7 @@ class IndexRequest:
 
     index: str = "auto"
     memory: int = 0
-    """Bytes; see `faiss_index.plan`."""
+    """Bytes; see `index_plan.plan`."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ class IndexBuilder:
         notes, covered = known or (None, Covered(0, b""))
         state = self._state(covered, notes.last if notes else 0)
         now = notes.family if notes else ""
-        plan = faiss_index.plan(state.images, self._dimension, wanted.memory, wanted.index, now)
+        plan = index_plan.plan(state.images, self._dimension, wanted.memory, wanted.index, now)
         if notes is None or not state.continues(notes, covered):
             return plan, state, True
         if plan.family != notes.family or _outgrown(plan, notes, state.images):
@@ -164,10 +165,10 @@ class IndexBuilder:
 
     def _updated(self, state: _Snapshot, progress: Progress) -> tuple[faiss.Index, Notes] | None:
         """The file's index with what changed since; None where that can't be done."""
-        file = faiss_file.load(self._path, self._store_id, self._dimension, mapped=False)
-        if file is None:
+        there = faiss_file.load_to_change(self._path, self._store_id, self._dimension)
+        if there is None:
             return None
-        index, notes = file.index, file.notes
+        index, notes = there
         if len(state.removed):
             try:
                 index.remove_ids(state.removed)  # type: ignore[arg-type]

@@ -14,16 +14,8 @@ from numpy.typing import NDArray
 
 from ...core.contracts import UnitVectors
 from ...core.errors import StoreDamagedError
-from ...engine.search.faiss_index import candidates, candidates_of_many
-from ...engine.search.search import (
-    Neighbours,
-    first,
-    merged,
-    nearest,
-    nearest_to_each,
-    new_index,
-    ranked,
-)
+from ...engine.search.exact_index import ExactIndex
+from ...engine.search.search import Neighbours, first, merged, ranked
 from ..catalog.base import Reader
 from ..catalog.lmdb_reader import LmdbReader
 from . import faiss_file
@@ -50,13 +42,13 @@ class LiveIndex:
         self.file = file
         self._covered = _NOTHING if file is None else file.covered
         self._last = 0 if file is None else file.notes.last
-        self._tail = new_index(self._dimension)
+        self._tail = ExactIndex.empty(self._dimension)
         self._dead = np.empty(0, np.int64)
 
     @property
     def changes(self) -> int:
         """By how many images the catalog differs from the file."""
-        return int(self._tail.ntotal) + len(self._dead)
+        return len(self._tail) + len(self._dead)
 
     def refresh(self) -> None:
         """Take up a newer file, if there is one. Called before a snapshot is begun, it finds what
@@ -89,16 +81,16 @@ class LiveIndex:
             return False
         gone = reader.removed_since(self._covered.generation)
         if len(gone):
-            self._tail.remove_ids(gone)  # type: ignore[arg-type]
+            self._tail.remove(gone)
             if self.file is not None:
                 here = gone[gone <= self.file.notes.last]
                 self._dead = np.union1d(self._dead, here)
         fresh = reader.image_numbers(after=self._last)
         for numbers, rows in in_chunks(reader, fresh, self._dimension):
-            self._tail.add_with_ids(rows, numbers)
+            self._tail.add(numbers, rows)
         self._last = reader.last_image
         filed = 0 if self.file is None else self.file.notes.images
-        return filed - len(self._dead) + int(self._tail.ntotal) == reader.images
+        return filed - len(self._dead) + len(self._tail) == reader.images
 
     def nearest(self, queries: UnitVectors, k: int, reader: LmdbReader) -> list[Neighbours]:
         """About the `k` images nearest to each of `queries` (n, d), with exact scores, best first:
@@ -107,11 +99,11 @@ class LiveIndex:
         `reader` must be the one that it follows.
         """
         if self.file is None:
-            return nearest_to_each(self._tail, queries, k)
+            return self._tail.nearest(queries, k)
         filed = self._filed_exact if self.file.notes.exact else self._filed_approximate
         found = filed(self.file, queries, k, reader)
-        if self._tail.ntotal:
-            beside = nearest_to_each(self._tail, queries, k)
+        if len(self._tail):
+            beside = self._tail.nearest(queries, k)
             found = [merged(parts) for parts in zip(found, beside, strict=True)]
         return [first(near, k) for near in found]
 
@@ -119,12 +111,12 @@ class LiveIndex:
         """For each of `queries` (n, d), images that are probably nearest to it, among them `count`
         of the nearest where there are so many and the index sees them: (n, c), in no order; -1
         where there are no more."""
-        parts = [nearest(self._tail, queries, count).ids]
+        parts = [self._tail.candidates(queries, count)]
         if self.file is not None:
             alive = self.file.notes.images - len(self._dead)
             wanted = count
             while True:
-                ids = candidates_of_many(self.file.index, self.file.notes.effort, queries, wanted)
+                ids = _offered(self.file, queries, wanted)
                 ids = np.where(np.isin(ids, self._dead), -1, ids)
                 enough = ((ids >= 0).sum(axis=1) >= min(count, alive)).all()
                 if enough or wanted >= self.file.notes.images:
@@ -138,14 +130,12 @@ class LiveIndex:
     ) -> list[Neighbours]:
         """What the file, in which all vectors are compared, holds of what is still there."""
         if not len(self._dead):
-            return nearest_to_each(file.index, queries, k)
+            return file.exact.nearest(queries, k)
         images = file.notes.images
         found: list[Neighbours | None] = [None] * len(queries)
         left, wanted = list(range(len(queries))), k
         while left:
-            for row, near in zip(
-                left, nearest_to_each(file.index, queries[left], wanted), strict=True
-            ):
+            for row, near in zip(left, file.exact.nearest(queries[left], wanted), strict=True):
                 alive = ~np.isin(near.ids[0], self._dead, assume_unique=True)
                 if self._enough(alive, k, images) or wanted >= images:
                     found[row] = Neighbours(near.ids[:, alive], near.scores[:, alive])
@@ -163,9 +153,11 @@ class LiveIndex:
     def _compared(
         self, file: faiss_file.VectorFile, query: UnitVectors, k: int, reader: LmdbReader
     ) -> Neighbours:
+        from ...engine.search.faiss_index import candidates
+
         images, wanted = file.notes.images, k
         while True:
-            ids = candidates(file.index, file.notes.effort, query, wanted)
+            ids = candidates(file.approximate, file.notes.effort, query, wanted)
             alive = ~np.isin(ids, self._dead, assume_unique=True)
             if self._enough(alive, k, images) or wanted >= images:
                 break
@@ -181,6 +173,17 @@ class LiveIndex:
     def _enough(self, alive: NDArray[np.bool_], k: int, images: int) -> bool:
         """Whether `k` were found, or all: otherwise what was removed took the place of others."""
         return bool(alive.sum() >= min(k, images - len(self._dead)))
+
+
+def _offered(file: faiss_file.VectorFile, queries: UnitVectors, count: int) -> NDArray[np.int64]:
+    """The images in a file that are probably nearest to each of `queries`: (n, c); -1 where there
+    are no more."""
+    from ...engine.search.faiss_index import RECALL_AT, candidates_of_many
+
+    effort = file.notes.effort
+    if file.notes.exact:  # more than are wanted: those that tie with the last among them
+        return file.exact.candidates(queries, max(count, RECALL_AT) * effort.refine)
+    return candidates_of_many(file.approximate, effort, queries, count)
 
 
 def in_chunks(

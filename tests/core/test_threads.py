@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import faiss
 import pytest
 
+import blas
 from blas import run_on_two
 from tll_index.core.threads import calm_blas, one_faiss_thread
 
@@ -57,3 +63,44 @@ def test_faiss_gets_its_threads_back() -> None:
     with one_faiss_thread():
         assert faiss.omp_get_max_threads() == 1
     assert faiss.omp_get_max_threads() == before
+
+
+CALM = """
+import os, sys
+if "before" in sys.argv:
+    import numpy
+from tll_index.core.threads import begin_calm, calm_blas
+environ = dict(os.environ)
+begin_calm()
+assert "numpy" in sys.modules or "said" in sys.argv
+assert dict(os.environ) == environ
+with calm_blas():
+    loaded = "threadpoolctl" in sys.modules
+import numpy
+from blas import threads
+print(*threads(), "calmed" if loaded else "calm")
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments, variables, wanted",
+    [
+        ([], {}, "1 calm"),
+        (["said"], {"OPENBLAS_NUM_THREADS": "2"}, "2 calmed"),
+        (["said"], {"OMP_NUM_THREADS": "2"}, "2 calmed"),
+        (["before"], {"OPENBLAS_NUM_THREADS": "2"}, "2 calmed"),
+    ],
+)
+def test_openblas_begins_with_one_thread_where_nobody_said_otherwise(
+    arguments: list[str], variables: dict[str, str], wanted: str
+) -> None:
+    environ = {**os.environ, "PYTHONPATH": str(Path(blas.__file__).parent)}
+    del environ["OPENBLAS_NUM_THREADS"]  # of the tests
+    ended = subprocess.run(
+        [sys.executable, "-c", CALM, *arguments],
+        env={**environ, **variables},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ended.stdout.strip() == wanted

@@ -6,21 +6,23 @@ import os
 from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ....core.config import Settings, memory
 from ....core.progress import Progress
 from ....engine.lens.lens import Lens
-from ....engine.search.faiss_index import IndexPlan, require_index
+from ....engine.search.index_plan import IndexPlan, require_index
 from ...catalog.lmdb_catalog import LmdbCatalog
 from ...catalog.spaces import LENS_TABLE, Space
 from ...vector_index.faiss_file import glance
 from ...vector_index.folder_index import FolderIndex
-from ...vector_index.index_builder import IndexBuilder, IndexRequest
 from ...vector_index.live_index import LiveIndex
 from ..base import Indexes
 from ..layout import is_ours
 from ..metadata import About
+
+if TYPE_CHECKING:
+    from ...vector_index.index_builder import IndexBuilder, IndexRequest
 
 
 class FolderIndexes(Indexes):
@@ -90,6 +92,8 @@ class FolderIndexes(Indexes):
     @cached_property
     def _builders(self) -> dict[Space, IndexBuilder]:
         """What keeps the FAISS files."""
+        from ...vector_index.index_builder import IndexBuilder
+
         files = {space: (self._path / space.file, space.file_id) for space in self._about.spaces}
         return {
             space: IndexBuilder(
@@ -106,6 +110,8 @@ class FolderIndexes(Indexes):
     def _wanted(self, space: Space) -> IndexRequest:
         """The index to make: by the settings, else as the store was last told; of the memory, its
         share."""
+        from ...vector_index.index_builder import IndexRequest
+
         with self._catalog().reading() as reader:
             told = reader.index_settings()
         most = self._settings.memory or told.get("memory", 0) or memory() // 2

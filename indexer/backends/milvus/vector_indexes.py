@@ -14,7 +14,7 @@ from ....core.contracts import UnitVectors
 from ....core.errors import UsageError
 from ....core.progress import Progress
 from ....engine.lens.lens import Lens
-from ....engine.search.faiss_index import IndexPlan
+from ....engine.search.index_plan import IndexPlan
 from ....engine.search.search import Neighbours, first, merged, ranked
 from ...catalog.base import Reader
 from ...catalog.spaces import LENS_TABLE, Space

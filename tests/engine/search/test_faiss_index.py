@@ -9,16 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tll_index.core.errors import UsageError
-from tll_index.engine.search import faiss_index as indexes
-from tll_index.engine.search.faiss_index import (
-    Effort,
-    Questions,
-    candidates,
-    make,
-    plan,
-    ready,
-    tuned,
-)
+from tll_index.engine.search.faiss_index import TARGET, Questions, candidates, make, ready, tuned
+from tll_index.engine.search.index_plan import EXACT_VALUES, Effort, IndexPlan, plan
 from tll_index.engine.search.normalize import unit
 
 GIB = 1 << 30
@@ -51,7 +43,7 @@ def test_the_sample_to_train_on_fits_as_well() -> None:
 
 
 def test_near_a_border_an_index_stays() -> None:
-    border = indexes.EXACT_VALUES // 128
+    border = EXACT_VALUES // 128
     assert plan(border, 128, GIB).exact and not plan(border + 1, 128, GIB).exact
     assert not plan(border - 1, 128, GIB, now="IVF*,SQ8").exact
     assert plan(border // 2, 128, GIB, now="IVF*,SQ8").exact
@@ -85,7 +77,7 @@ def test_every_plan_can_be_made(count: int, dimension: int, memory: int, choice:
 @pytest.mark.slow_after_first
 def test_tuning_reaches_the_target(factory: str, parameter: str) -> None:
     rows = points(4000)
-    planned = indexes.IndexPlan(factory, 2000, 30 if factory.startswith(("IVF", "PCA")) else 0)
+    planned = IndexPlan(factory, 2000, 30 if factory.startswith(("IVF", "PCA")) else 0)
     index = make(planned, 16, rows[:2000])
     ids = np.arange(len(rows)) + 1000
     index.add_with_ids(rows, ids)
@@ -108,7 +100,7 @@ def test_tuning_reaches_the_target(factory: str, parameter: str) -> None:
 
     effort = tuned(index, own, unlike, rerank)
     assert effort.parameter == parameter
-    assert effort.recall_unlike is not None and effort.recall_unlike >= indexes.TARGET
+    assert effort.recall_unlike is not None and effort.recall_unlike >= TARGET
     # What was measured is what a search then does.
     hits = 0
     for ask, wanted in zip(unlike.queries, unlike.gallery, strict=True):

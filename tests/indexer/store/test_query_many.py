@@ -17,7 +17,6 @@ from tll_index import Lens, Recipe, Store, build
 from tll_index.core.config import load_settings
 from tll_index.core.errors import MissingPictureError, UsageError
 from tll_index.engine.search.normalize import unit
-from tll_index.engine.search.search import nearest, nearest_to_each, new_index
 from tll_index.indexer.vector_index import folder_index
 
 
@@ -127,15 +126,3 @@ def test_gallery_embeddings(photos: list[Path]) -> None:
         query = store.lens.query_of(store.encode_query(photos[3]).vector)
         score = store.lens.scale * (store.encode_gallery(photos[3]) @ query.T).item()
         assert hit.score == pytest.approx(score, abs=5e-6)
-
-
-@pytest.mark.parametrize("count", [1, 19, 20, 100])
-def test_faiss_adds_up_alike_for_many(count: int) -> None:
-    random = np.random.default_rng(0)
-    index = new_index(48)
-    index.add_with_ids(random.normal(size=(500, 48)).astype(np.float32), np.arange(500))
-    queries = random.normal(size=(count, 48)).astype(np.float32)
-    together = nearest_to_each(index, queries, 30)
-    for query, found in zip(queries, together, strict=True):
-        alone = nearest(index, query[None], 30)
-        assert (found.ids == alone.ids).all() and (found.scores == alone.scores).all()

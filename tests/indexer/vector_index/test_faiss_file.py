@@ -125,7 +125,7 @@ def test_it_follows_the_catalog(
 def test_what_was_saved_is_used(kept: Kept) -> None:
     file = vectors.load(kept.path, ID, DIMENSION)
     assert file is not None
-    assert (file.covered.generation, file.index.ntotal, file.notes.factory) == (20, 20, "Flat")
+    assert (file.covered.generation, len(file.exact), file.notes.factory) == (20, 20, "Flat")
     assert not list(kept.path.parent.glob("*.new"))
     kept.check(set(range(20)))
     assert kept.live.changes == 0
@@ -311,3 +311,30 @@ def test_where_it_can_not_be_written_the_old_one_stays(kept: Kept) -> None:
         kept.arrange()
     assert kept.path.read_bytes() == before
     kept.check(set(range(30)), kept.opened())
+
+
+def test_a_file_as_another_faiss_would_write_it(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = vectors.load(kept.path, ID, DIMENSION)
+    monkeypatch.setattr(vectors, "from_faiss", lambda data: None)
+    found = vectors.load(kept.path, ID, DIMENSION)
+    assert usual is not None and found is not None
+    assert found.ids().tolist() == usual.ids().tolist()
+    assert (found.exact.rows == usual.exact.rows).all()
+
+
+@pytest.mark.parametrize("index", ["flat", "ivf"])
+def test_every_block_of_a_file_is_checked(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch, index: str
+) -> None:
+    monkeypatch.setattr(vectors, "_BLOCK", 100)
+    kept.path.unlink()
+    kept.arrange(index)
+    whole = kept.path.read_bytes()
+    assert vectors.load(kept.path, ID, DIMENSION) is not None
+    assert vectors.load_to_change(kept.path, ID, DIMENSION) is not None
+    for at in range(0, len(whole), 97):
+        kept.path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        assert vectors.load(kept.path, ID, DIMENSION) is None
+        assert vectors.load_to_change(kept.path, ID, DIMENSION) is None
