@@ -8,6 +8,7 @@ docs/reliability.md for each library, and `tests/end_to_end/test_privacy.py`, wh
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,6 +42,27 @@ def load_onnxruntime() -> Any:
 
     onnxruntime.disable_telemetry_events()
     return onnxruntime
+
+
+_TELLING = ("openvino_telemetry", "openvino.tools.ovc")
+"""Parts of OpenVINO that are kept from being loaded with it: the second, which converts models,
+reports that it was imported through the first. Nothing here needs either."""
+
+
+def load_openvino() -> Any:
+    """The module `openvino`, without what reports to its makers. It would do so when it is
+    imported, whatever the environment says."""
+    with _loading:
+        if (loaded := sys.modules.get("openvino")) is not None:
+            return loaded
+        absent = [name for name in _TELLING if name not in sys.modules]
+        sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]  # None: not to be had
+        try:
+            import openvino
+        finally:
+            for name in absent:
+                del sys.modules[name]
+    return openvino
 
 
 @contextmanager

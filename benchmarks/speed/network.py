@@ -13,7 +13,6 @@ import numpy as np
 from PIL import Image
 
 from tll_index.core.contracts import Pixels
-from tll_index.engine.backbones.backbone import normalised
 from tll_index.engine.backbones.runtime import TorchRuntime, load_runtime, pictures_a_pass
 from tll_index.engine.images.decode import decode, from_image
 from tll_index.indexer.ingest.build import Recipe, build
@@ -36,7 +35,7 @@ def model(workload: Workload) -> Finding:
     ours = load_runtime(backbone.spec, backbone.weights, settings)
     torch = TorchRuntime(load_network(backbone.spec, backbone.weights.path), "cpu")
     paths = workload.pictures.some(pictures_a_pass(workload.settings)).paths
-    batch = normalised(squares(workload, paths), backbone.spec)
+    batch = squares(workload, paths)
     turns = in_turn(
         {"onnx": lambda _: ours.run(batch), "torch": lambda _: torch.run(batch)},
         workload.sizes.model_rounds,

@@ -11,6 +11,7 @@ import numpy as np
 
 from ...core.config import cores
 from ...core.contracts import Features, Pixels
+from ...core.privacy import load_openvino
 
 CHUNK = 8
 """Pictures that a thread puts through the network at a time; fewer are filled up. More are not
@@ -34,8 +35,7 @@ class OpenVinoRuntime:
             model: an ONNX file, or what it holds.
             precision: of what is not in whole numbers: f32 or bf16, as OpenVINO calls them.
         """
-        import openvino
-
+        openvino = load_openvino()
         core = openvino.Core()
         source = io.BytesIO(model) if isinstance(model, bytes) else str(model)
         network = core.read_model(source)
