@@ -45,7 +45,9 @@ def test_without_pymilvus(here: Path) -> None:
         "sys.argv = ['tll-index', 'info', '--store', 'milvus://h:1/c']\n"
         "from tll_index.cli import main; main()"
     )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=500)
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=500
+    )
     assert found.returncode == 1
     assert found.stderr.count("\n") == 1 and "pip install 'tll-index[milvus]'" in found.stderr
 
