@@ -38,7 +38,7 @@ ROOMS = (
     ("indexer", "", (("backends", "folder, milvus"),)),
     ("indexer", "", (("vector_index", ""), ("catalog", ""), ("scan", ""))),
     ("engine", "engine\nsees, compares", (("explain", ""), ("lens", ""), ("evaluation", ""))),
-    ("engine", "", (("backbones", "providers"), ("search", ""), ("near_duplicates", ""))),
+    ("engine", "", (("backbones", "providers, bundled"), ("search", ""), ("near_duplicates", ""))),
     ("engine", "", (("images", "formats"), ("remote", ""))),
     ("core", "", (("core", "errors, settings, paths, progress, atomic files"),)),
 )

@@ -25,6 +25,7 @@ ORDER = (
     "engine.search",
     "engine.backbones",
     "engine.backbones.providers",
+    "engine.backbones.bundled",
     "engine.evaluation",
     "engine.lens",
     "engine.explain",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from tll_index.engine.backbones.registry import DEFAULT, BackboneSpec, Layer, register, spec_of
+from tll_index.engine.backbones.registry import IN_FLOAT, BackboneSpec, Layer, register, spec_of
 from tll_index.engine.images.decode import Geometry
 from tll_index.engine.lens.options import RECIPES, TrainingOptions
 
@@ -32,9 +32,9 @@ def install_stand_ins() -> None:
 
 
 def _pooled(name: str, layers: tuple[Layer, ...]) -> BackboneSpec:
-    shipped = spec_of(DEFAULT)
+    shipped = spec_of(IN_FLOAT)
     geometry = Geometry(size=224, fit="crop", crop=0.875)
-    return replace(shipped, name=name, layers=layers, geometry=geometry, views=())
+    return replace(shipped, name=name, layers=layers, geometry=geometry, views=(), graph=None)
 
 
 # -- the rows -------------------------------------------------------------------------------------
@@ -127,7 +127,7 @@ SECTIONS = (
                 "pair classifier, 1 : 19",
                 kind="classifier",
                 papers="resnet50",
-                stand_in=DEFAULT,
+                stand_in=IN_FLOAT,
                 foils=19,
                 paper={"accuracy": 0.682, "recall": 0.197},
             ),
@@ -136,7 +136,7 @@ SECTIONS = (
                 "pair classifier, 1 : 1",
                 kind="classifier",
                 papers="resnet50",
-                stand_in=DEFAULT,
+                stand_in=IN_FLOAT,
                 foils=1,
                 paper={"accuracy": 0.713, "recall": 0.547, "top2": 0.248},
             ),
@@ -159,7 +159,7 @@ SECTIONS = (
                 for name, title, loss in _TABLE_2
             ),
             Row(STAGES, "EfficientNet-Lite0, stages averaged", papers=None, stand_in=STAGES),
-            Row(DEFAULT, "EfficientNet-Lite0, pooled as shipped", papers=None, stand_in=DEFAULT),
+            Row(IN_FLOAT, "EfficientNet-Lite0, pooled as shipped", papers=None, stand_in=IN_FLOAT),
         ),
     ),
     Section(
@@ -235,7 +235,7 @@ SECTIONS = (
                 "shipped",
                 "tll-index: its own recipe and pooling",
                 papers=None,
-                stand_in=DEFAULT,
+                stand_in=IN_FLOAT,
                 options=RECIPES["ours"],
                 submits=True,
             ),

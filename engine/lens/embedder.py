@@ -113,7 +113,7 @@ class Choice:
     why: str
 
 
-def choose_backbone(settings: Settings) -> Choice:
+def choose_backbone(settings: Settings, weights: Path | None = None) -> Choice:
     """What `--backbone auto` means here: the preferred one where its weights and a lens trained
     for it are both present, otherwise the bundled one, in 8 bits unless that can't be."""
     preferred = spec_of(PREFERRED)
@@ -129,13 +129,19 @@ def choose_backbone(settings: Settings) -> Choice:
     if not missing:
         return Choice(PREFERRED, "its weights and a lens trained for it are here")
     instead = f"{PREFERRED} would need {listed(missing)}"
-    if why := _wants_float(settings):
-        return Choice(IN_FLOAT, f"bundled, in float32 because {why}; {instead}")
-    return Choice(DEFAULT, f"bundled; {instead}")
+    bundled = choose_bundled(settings, weights)
+    return Choice(bundled.backbone, f"{bundled.why}; {instead}")
+
+
+def choose_bundled(settings: Settings, weights: Path | None = None) -> Choice:
+    """The bundled network: in 8 bits, unless this user has other `weights` for it or has trained a
+    lens for that in float32, or wants it computed where 8 bits are not."""
+    if why := "weights of your own go into that" if weights else _wants_float(settings):
+        return Choice(IN_FLOAT, f"bundled, in float32 because {why}")
+    return Choice(DEFAULT, "bundled")
 
 
 def _wants_float(settings: Settings) -> str:
-    """Why the bundled network is better taken in float32; empty where nothing speaks for it."""
     own = settings.lens_dir / f"{IN_FLOAT}.npz"
     if is_file(own) and not is_file(settings.lens_dir / f"{DEFAULT}.npz"):
         return "a lens of your own is for that"

@@ -10,12 +10,11 @@ from ...core.config import Settings, load_settings
 from ...core.errors import UsageError
 from ...core.paths import named
 from ...core.progress import Progress
-from ...engine.backbones.registry import DEFAULT
 from ...engine.explain.explain import Explanation, explain
 from ...engine.explain.sides import Subject
 from ...engine.images.decode import Geometry, Limits, Picture
 from ...engine.images.sources import decoded_source, name_of
-from ...engine.lens.embedder import Embedder, load_embedder
+from ...engine.lens.embedder import Embedder, choose_bundled, load_embedder
 from ..store.store import Store
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ def why(
     settings = settings or load_settings()
     if store is None:
         embedder = load_embedder(
-            backbone or DEFAULT,
+            backbone or choose_bundled(settings).backbone,
             settings,
             weights=None if weights is None else named(weights),
             lens=Path(lens) if isinstance(lens, os.PathLike) else lens,

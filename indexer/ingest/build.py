@@ -381,8 +381,8 @@ def _require_libraries(recipe: Recipe, settings: Settings) -> None:
     if name == "auto" and recipe.text:
         name = choose_text_backbone(settings)
     elif name == "auto":
-        name = choose_backbone(settings).backbone
-    require_libraries(spec_of(name), settings)
+        name = choose_backbone(settings, recipe.weights).backbone
+    require_libraries(spec_of(name), settings, recipe.weights)
 
 
 def _create(location: Location, recipe: Recipe, settings: Settings, progress: Progress) -> Store:
@@ -392,7 +392,7 @@ def _create(location: Location, recipe: Recipe, settings: Settings, progress: Pr
         require_text_space(spec_of(name))
         why = " (embeds text, and its weights are here)" if recipe.backbone == "auto" else ""
     elif name == "auto":
-        choice = choose_backbone(settings)
+        choice = choose_backbone(settings, recipe.weights)
         name = choice.backbone
         why = f" ({choice.why})"
     embedder = load_embedder(name, settings, weights=recipe.weights, lens=recipe.lens)

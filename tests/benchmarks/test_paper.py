@@ -79,7 +79,7 @@ def study(
     for name in (LAST, STAGES):
         register(replace(tiny.SPEC, name=name))
         tiny.write_weights(home / "weights" / f"{name}.safetensors")
-    small_resnet(registry.DEFAULT, home / "weights")
+    small_resnet(registry.IN_FLOAT, home / "weights")
 
     def run(*arguments: str, out: Path = tmp_path / "out") -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["study", *QUICK, "--out", str(out), *arguments])
@@ -151,7 +151,7 @@ def test_offline_every_row_is_measured_or_says_how_to_get_its_weights(
     out = tmp_path / "out"
     found = result_in(out)
     runs = runs_in(found)
-    offline = {LAST, STAGES, registry.DEFAULT}
+    offline = {LAST, STAGES, registry.IN_FLOAT}
     wanted = {
         (section.key, row.key, backbone)
         for section, row in every_row()
@@ -185,7 +185,7 @@ def test_offline_every_row_is_measured_or_says_how_to_get_its_weights(
     figures = ("fig3", "fig4-pca", "fig4-temperature", "fig5-direction", "fig5-adaptation")
     assert drawn == {
         *(f"{name}-{STAGES}" for name in (*figures, "fig5-colour")),
-        f"table1-{registry.DEFAULT}",
+        f"table1-{registry.IN_FLOAT}",
         "table2-all",
     }
     page = (out / "study.html").read_text()
@@ -196,7 +196,7 @@ def test_offline_every_row_is_measured_or_says_how_to_get_its_weights(
     for comparison in ("Balanced training", "loses to", "flipped", "PCA 256", "temperatures"):
         assert comparison in words, comparison
 
-    for name in (f"all-{STAGES}", f"shipped-{registry.DEFAULT}"):
+    for name in (f"all-{STAGES}", f"shipped-{registry.IN_FLOAT}"):
         path = out / f"submission-{name}.csv"
         with path.open() as file:
             header, *rows = csv.reader(file)
@@ -266,7 +266,7 @@ def test_no_score_of_a_network_whose_weights_are_not_whole(
         run = runs[(*row, "resnet50")]
         assert run["status"] == "weights refused" and "top2" not in run
         assert str(path) in run["reason"]
-    assert runs["table1", "classifier-1-1", registry.DEFAULT]["status"] == "measured"
+    assert runs["table1", "classifier-1-1", registry.IN_FLOAT]["status"] == "measured"
     assert study("--rows", "table2/resnet50", "--strict")[0] == 1
 
 

@@ -17,6 +17,7 @@ from training import draw_pairs, one_line
 TRAIN = "training needs torch, scikit-learn and scipy: pip install 'tll-index[train]'"
 CLIP = "needs torch and timm: pip install 'tll-index[clip]'"
 FLOAT = "build photos --backbone efficientnet_lite0"
+WEIGHTS = "own.pth"
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,7 @@ FLOAT = "build photos --backbone efficientnet_lite0"
         ("build photos --text", f"backbone clip_rn50x4 {CLIP}"),
         ("build photos --backbone facenet", f"backbone facenet {CLIP}"),
         ("build photos --backbone tiny", "backbone tiny needs torch: pip install"),
+        (f"{FLOAT} --weights {WEIGHTS}", f"efficientnet_lite0 with other weights {CLIP}"),
         (f"{FLOAT} --runtime torch", f"runtime torch {CLIP}"),
         (f"{FLOAT} --device cuda", f"device cuda {CLIP}"),
     ],
@@ -41,6 +43,7 @@ def test_the_extra_is_named(
 ) -> None:
     fill_folder(here / "photos", 1)
     draw_pairs(here / "pairs")
+    (here / WEIGHTS).touch()
     before = sorted(here.rglob("*"))
     for module in ("torch", "timm", "sklearn", "scipy"):
         monkeypatch.setitem(sys.modules, module, None)

@@ -86,7 +86,7 @@ def test_without_a_store_the_bundled_backbone(here: Path, tll_index: Cli) -> Non
     result = tll_index("why", a, b, "--json")
     assert result.code == 0
     assert result.err == "no store here: using the bundled backbone and its lens\n"
-    assert json.loads(result.out)["backbone"] == "efficientnet_lite0"
+    assert json.loads(result.out)["backbone"].startswith("efficientnet_lite0")
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_heavy_imports_are_late(module: Module) -> None:
 
 
 LOADED_WITH_A_NETWORK = {
-    f"engine.backbones.{name}" for name in ("checkpoint", "outputs", "pooling", "views")
+    f"engine.backbones.{name}" for name in ("checkpoint", "outputs", "planes", "pooling", "views")
 }
 
 

@@ -1,5 +1,5 @@
-"""What the Makefile installs: for `make run` the core alone, for developers all; and torch for CPUs
-where there is such a build and no GPU. A Python that only writes down what it is asked stands in."""
+"""What the Makefile installs: for `make run` the core alone, for developers all, and torch for CPUs
+where there is such a build and no GPU. A stand-in for Python writes down what it is asked."""
 
 from __future__ import annotations
 

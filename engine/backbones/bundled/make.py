@@ -2,10 +2,10 @@
 
     python -m tll_index.engine.backbones.bundled.make            writes the ONNX files
     python -m tll_index.engine.backbones.bundled.make --check    says whether they are those here
-    python -m tll_index.engine.backbones.bundled.make --calibrate DATA   measures ranges.json first
+    python -m tll_index.engine.backbones.bundled.make --calibrate DIR    measures ranges.json first
 
 The files are the same to the byte wherever they are made; `registry.py` has their digests. Ranges
-were measured on 256 unlabelled pictures of Totally-Looks-Like (`DATA/test`).
+were measured on 256 unlabelled pictures of Totally-Looks-Like (its folder `test`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from pathlib import Path
 import numpy as np
 
 from ....core.contracts import Pixels
-from ...evaluation.tll import read_pairs
 from ...images.decode import decode
 from ..registry import spec_of
 from ..spec import BackboneSpec
@@ -39,7 +38,7 @@ def main() -> int:
     """Make them, or check them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
-    parser.add_argument("--calibrate", type=Path, metavar="DATA", help="measure ranges.json first")
+    parser.add_argument("--calibrate", type=Path, metavar="DIR", help="measure ranges.json first")
     arguments = parser.parse_args()
     if arguments.calibrate:
         write_ranges(arguments.calibrate)
@@ -82,7 +81,7 @@ def write_ranges(data: Path) -> None:
 
 
 def _batches(data: Path, spec: BackboneSpec) -> Iterator[Pixels]:
-    paths = sorted(read_pairs(data).unlabelled)
+    paths = sorted(data.rglob("*.jpg"))
     chosen = np.random.default_rng(0).choice(len(paths), _CALIBRATED_ON, replace=False)
     for at in range(0, _CALIBRATED_ON, BATCH):
         some = [paths[row].read_bytes() for row in sorted(chosen[at : at + BATCH])]

@@ -164,7 +164,10 @@ def test_other_words_are_of_what_is_there() -> None:
         ("query a.png -k 0", "-k: 0 is too small: at least 1"),
         ("query a.png -k ten", "-k: 'ten' is not a whole number"),
         ("query a.png --min-score high", "--min-score: 'high' is not a number"),
-        ("build --runtime tpu", "--runtime: 'tpu' is not one of 'auto', 'onnx', 'torch'"),
+        (
+            "build --runtime tpu",
+            "--runtime: 'tpu' is not one of 'auto', 'onnx', 'openvino', 'torch'",
+        ),
         (
             "info photos",
             "'info' takes only options, not 'photos'; the store is named by --store",

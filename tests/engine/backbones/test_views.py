@@ -13,6 +13,7 @@ from PIL import Image
 from pictures import noise
 from tiny import SPEC
 from tll_index import load_backbone
+from tll_index.engine.backbones.network import load_network
 from tll_index.engine.backbones.registry import Layer, Pool, View, register
 from tll_index.engine.backbones.views import seen
 from tll_index.engine.images.decode import Geometry, from_image
@@ -71,9 +72,9 @@ def test_features_of_each_view_side_by_side(home: Path) -> None:
     square = from_image(noise(3), LARGE.geometry).pixels
     features = backbone.features(np.stack([square, square[:, ::-1]]))
     assert features.shape == (2, 48)
-    network = load_backbone("plain").runtime
+    network = load_network(plain, home / "weights/plain.safetensors")
     pixels = torch.from_numpy((square[None] / 127.5 - 1).astype(np.float32)).permute(0, 3, 1, 2)
-    by_hand = [network.run(by_pillow(pixels, view))[0] for view in views]
+    by_hand = [network(torch.from_numpy(by_pillow(pixels, view)))[0].numpy() for view in views]
     assert np.allclose(features[0], np.concatenate(by_hand), atol=1e-4)
     assert np.abs(by_hand[0] - by_hand[1]).max() > 0.01
 

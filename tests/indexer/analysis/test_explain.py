@@ -17,7 +17,7 @@ from tll_index.core.config import load_settings
 from tll_index.core.errors import MissingPictureError, NotAPictureError, UsageError
 from tll_index.engine.backbones.registry import spec_of
 from tll_index.engine.images.decode import decode
-from tll_index.engine.lens.embedder import load_embedder
+from tll_index.engine.lens.embedder import choose_bundled, load_embedder
 
 pytestmark = pytest.mark.usefixtures("one_thread", "by_torch")
 
@@ -78,7 +78,7 @@ def test_the_bundled_backbone(lens: str | None) -> None:
         Image.fromarray(load_sample_image(f"{one}.jpg")) for one in ("flower", "china")
     )
     found = why(flower, china, lens=lens)
-    embedder = load_embedder("efficientnet_lite0", load_settings(), lens=lens)
+    embedder = load_embedder(choose_bundled(load_settings()).backbone, load_settings(), lens=lens)
     squares = np.stack([side.subject.picture.pixels for side in (found.a, found.b)])
     vectors = embedder.embed(squares)
     cosine = float(vectors[0] @ vectors[1])
