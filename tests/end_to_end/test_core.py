@@ -202,3 +202,10 @@ def test_what_is_missing_is_said(core: Core, command: str, says: str) -> None:
     assert (result.code, result.out) == (1, "")
     assert result.err.startswith(f"tll-index: {says}") and result.err.count("\n") == 1
     assert sorted(core.work.rglob("*")) == before
+
+
+def test_why(core: Core) -> None:
+    for store in ((), FLOAT):
+        pictures = ("why", "photos/large.jpg", "photos/small.jpg", *store)
+        assert core.json(*pictures, "--out", "why.png")["cosine"] > 0.5
+        assert (core.work / "why.png").is_file()
