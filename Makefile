@@ -1,5 +1,6 @@
-# The commands of this project; `make` alone lists them. Everything runs in one .venv, which is
-# set up again only when setup.cfg (the dependencies) changes or this folder is moved. The folder may
+# The commands of this project; `make` alone lists them. Everything runs in one .venv: `make run` puts
+# into it what users need, the others add what developers need. It is set up again only when setup.cfg
+# (the dependencies) changes or this folder is moved. The folder may
 # have any name, so paths are quoted, and what is installed is run as `python -m`: the first lines of
 # scripts in .venv/bin name the folder that it was made in.
 
@@ -11,8 +12,11 @@ PIP    := $(PY) -m pip install --quiet --disable-pip-version-check
 TLL    := $(PY) -m tll_index
 none   :=
 # The names of targets, in which make wants spaces escaped; recipes say "$@".
-READY  := $(subst $(none) $(none),\ ,$(VENV))/ready-$(shell (cat setup.cfg; pwd) | cksum | cut -d' ' -f1)
+STAMP  := $(shell (cat setup.cfg; pwd) | cksum | cut -d' ' -f1)
+CORE   := $(subst $(none) $(none),\ ,$(VENV))/core-$(STAMP)
+READY  := $(subst $(none) $(none),\ ,$(VENV))/ready-$(STAMP)
 PEERS  := $(READY)-peers
+GPU    := $(wildcard /dev/nvidia0 /dev/nvidiactl /dev/dxg /dev/kfd)
 RUN    := run
 IMAGES ?= $(RUN)/gallery
 ORDER  := $(or $(ORDER),$(shell date +%s))
@@ -30,15 +34,36 @@ help:  ## list these commands
 
 setup: $(READY)  ## make the .venv
 
-$(READY):
-	@echo "setting up $(VENV): some minutes the first time, torch is large"
-	@rm -f "$(VENV)"/ready-*
-	test -x $(PY) || "$(PYTHON)" -m venv "$(VENV)"
-	$(PIP) 'pip >= 24'  # older ones download version after version of what has many, for minutes
-	$(PIP) --editable '.[dev]'
+define new_venv
+@rm -f "$(VENV)"/core-* "$(VENV)"/ready-*
+test -x $(PY) || "$(PYTHON)" -m venv "$(VENV)"
+endef
+
+$(CORE):
+	@echo "setting up $(VENV) with what 'make run' needs: a minute"
+	$(new_venv)
+	$(PIP) --editable .
 	@touch "$@"
 
-run: $(READY)  ## index IMAGES=dir (default: a gallery that is drawn first), query it, show the pictures
+$(READY):
+	@echo "setting up $(VENV) with what developers need: some minutes, torch is large"
+	$(new_venv)
+	$(PIP) 'pip >= 24'  # older ones download version after version of what has many, for minutes
+	$(cpu_torch)
+	$(PIP) --editable '.[dev]'
+	@touch "$@" "$(VENV)/core-$(STAMP)"
+
+# PyPI's torch has 5 GB of CUDA with it. Where there is no GPU, and pip is told of an index that has
+# builds for CPUs ("+cpu"; PIP_EXTRA_INDEX_URL), those are taken. torchvision, which timm imports, decides
+# which: it fits no other build of torch than its own.
+ifeq ($(GPU),)
+define cpu_torch
+@version=$$($(PY) -m pip index versions torchvision 2> /dev/null | grep -oE '[0-9.]+\+cpu' | head -n 1); \
+  [ -z "$$version" ] || $(PIP) "torchvision == $$version" || echo "it does not fit: taking PyPI's torch"
+endef
+endif
+
+run: $(CORE)  ## index IMAGES=dir (default: a gallery that is drawn first), query it, show the pictures
 ifeq ($(IMAGES),$(RUN)/gallery)
 	$(PY) examples/gallery $(RUN)/gallery
 endif

@@ -101,16 +101,12 @@ def serve(
     Only this machine can reach it, unless --host says otherwise; then everyone needs a token.
     """
     from ..core.config import load_settings
-    from ..core.errors import TllError
+    from ..core.extras import require_extra
     from ..indexer.store.store import Store
 
-    try:
-        from ..web.http.settings import Options
-        from ..web.server import serve as serve_store
-    except ModuleNotFoundError as error:
-        raise TllError(
-            f"'serve' needs an extra ({error.name} is missing): pip install 'tll-index[serve]'"
-        ) from None
+    require_extra("serve", "serve")
+    from ..web.http.settings import Options
+    from ..web.server import serve as serve_store
 
     def ready(address: Address) -> None:
         click.echo(address.url)

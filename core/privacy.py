@@ -69,6 +69,11 @@ def load_openvino() -> Any:
 def hub_unasked() -> Iterator[None]:
     """In the block, the hub's library answers from this disk or fails. Networks and tokenizers that
     are built there may look for settings of their own on the hub; only a fetch was told to ask."""
+    from .extras import is_installed
+
+    if not is_installed("huggingface_hub"):
+        yield
+        return
     from huggingface_hub import constants
 
     with _loading:

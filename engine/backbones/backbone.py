@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ...core.config import Settings, load_settings
 from ...core.contracts import Features, Pixels
 from ...core.paths import named
+from .libraries import require_libraries
 from .registry import DEFAULT, BackboneSpec, spec_of
 from .runtime import Runtime, load_runtime
 from .weights import Weights, locate
@@ -70,8 +71,11 @@ def load_backbone(
     Raises:
         UsageError: no such backbone or device.
         WeightsError: missing or damaged weights; says how to get them.
+        TllError: what it is run by isn't installed.
     """
     settings = settings or load_settings()
     spec = spec_of(name)
+    require_libraries(spec, settings)
     located = locate(spec, settings.weights_dir, named(weights) if weights is not None else None)
+    require_libraries(spec, settings, located.path)
     return Backbone(spec, located, load_runtime(spec, located, settings))

@@ -15,6 +15,7 @@ import numpy as np
 from ...core.config import Settings
 from ...core.contracts import Features, Pixels
 from ...core.errors import UsageError
+from ...core.extras import is_installed
 from .registry import IN_FLOAT
 from .spec import BackboneSpec
 from .weights import Weights
@@ -87,7 +88,7 @@ def _in_bytes(spec: BackboneSpec, weights: Weights, wanted: str, device: str) ->
 def has_gpu() -> bool:
     """Whether torch can use a GPU here. It is only loaded, and asked, where there is a driver for
     one: that takes seconds, which a query on a CPU should not wait for."""
-    if not any(os.path.exists(path) for path in _DRIVERS):
+    if not (any(os.path.exists(path) for path in _DRIVERS) and is_installed("torch")):
         return False
     import torch
 

@@ -12,6 +12,7 @@ from ...core.contracts import UnitVectors
 from ...core.errors import UsageError
 from ...core.privacy import hub_unasked
 from ..search.normalize import unit
+from .libraries import require_libraries
 from .network import provider_of
 from .registry import BackboneSpec, specs
 from .weights import Weights, find, how_to_get
@@ -50,8 +51,10 @@ def load_text_encoder(spec: BackboneSpec, weights: Weights) -> TextEncoder:
     Raises:
         UsageError: it has none; says which have.
         WeightsError: as `load_network`.
+        TllError: its libraries aren't installed.
     """
     require_text_space(spec)
+    require_libraries(spec)
     provider = provider_of(spec)
     with hub_unasked():
         return TextEncoder(provider.load_text_encoder(spec, weights.path))
@@ -75,10 +78,12 @@ def choose_text_backbone(settings: Settings) -> str:
 
     Raises:
         UsageError: there is none; says how to get one.
+        TllError: nor are the libraries that it would need.
     """
     for spec in specs():
         if spec.has_text_encoder and find(spec, settings.weights_dir):
             return spec.name
+    require_libraries(_first())
     raise UsageError(
         f"no weights of a backbone that reads texts ({_text_backbones()}) are here; for "
         f"{_first().name}, {how_to_get(_first())}"

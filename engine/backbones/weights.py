@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ...core.config import NO_HOME
 from ...core.errors import WeightsError
+from ...core.extras import is_installed, require_extra
 from ...core.paths import is_file, why_hidden
 from .bundled import graph_file
 from .registry import IN_FLOAT, BackboneSpec
@@ -39,15 +40,15 @@ class Weights:
 def find(spec: BackboneSpec, weights_dir: Path) -> Path | None:
     """The file of this backbone's weights, or None. Looks, in this order, in `weights_dir`
     (`<name>.safetensors`, .pt, .pth or .bin), among the bundled networks (or in the package that
-    has the weights of one), and in the hub's own cache of earlier downloads; reads nothing but
-    names. A network in 8 bits is a whole, and takes no other weights."""
+    has the weights of one), and in the hub's own cache of earlier downloads, where its library
+    is here; reads nothing but names. A network in 8 bits is a whole, and takes no other weights."""
     for suffix in WEIGHTS_SUFFIXES if spec.precision == "float32" else ():
         if is_file(path := weights_dir / f"{spec.name}{suffix}"):
             return path
     bundled = graph_file(spec.graph) if spec.graph else _in_package(spec)
     if bundled is not None and is_file(bundled):
         return bundled
-    if spec.hub_repo and spec.hub_file:
+    if spec.hub_repo and spec.hub_file and is_installed("huggingface_hub"):
         from huggingface_hub import try_to_load_from_cache
 
         cached = try_to_load_from_cache(spec.hub_repo, spec.hub_file)
@@ -139,10 +140,13 @@ def fetch(spec: BackboneSpec, weights_dir: Path) -> Path:
 
     Raises:
         WeightsError: no network, no such file, no room, or bytes other than those announced.
+        TllError: what talks to the hub isn't installed.
     """
     source, file = (spec.hub_repo, spec.hub_file) if spec.hub_repo else (spec.url, spec.url)
     if not (source and file):
         raise WeightsError(f"{spec.name} needs no download: {how_to_get(spec)}")
+    if spec.hub_repo:
+        require_extra("clip", f"fetching {spec.name}", ["huggingface_hub"])
     target = weights_dir / _file_name(spec, file)
     parts = weights_dir / ".parts" / spec.name
     try:

@@ -14,7 +14,9 @@ from ...core.config import Settings
 from ...core.contracts import Features, Pixels, UnitVectors
 from ...core.errors import StoreMismatchError
 from ...core.paths import is_file
+from ...core.wording import listed
 from ..backbones.backbone import Backbone, load_backbone
+from ..backbones.libraries import is_supported
 from ..backbones.registry import DEFAULT, IN_FLOAT, PREFERRED, BackboneSpec, spec_of
 from ..backbones.weights import Weights, find
 from ..images.color_modes import CONVERSION
@@ -120,12 +122,13 @@ def choose_backbone(settings: Settings, weights: Path | None = None) -> Choice:
         for what, present in (
             ("weights", find(preferred, settings.weights_dir)),
             ("a trained lens", find_lens(PREFERRED, settings.lens_dir)),
+            ("the extra clip", is_supported(preferred)),
         )
         if not present
     ]
     if not missing:
         return Choice(PREFERRED, "its weights and a lens trained for it are here")
-    instead = f"{PREFERRED} would need {' and '.join(missing)}"
+    instead = f"{PREFERRED} would need {listed(missing)}"
     bundled = choose_bundled(settings, weights)
     return Choice(bundled.backbone, f"{bundled.why}; {instead}")
 

@@ -37,7 +37,7 @@ from .lens import Lens
 from .options import TrainingOptions
 from .pseudo_pairs import Offered
 from .trainer import Fit, train_lens
-from .training import PairFeatures
+from .training import PairFeatures, require_libraries
 
 _OURS = TrainingOptions()
 
@@ -83,7 +83,10 @@ def load_pairs(
 
     Raises:
         DataError, UsageError, WeightsError, LensError
+        TllError: what trains isn't installed, and `options` say that it will be needed.
     """
+    if options is not None:
+        require_libraries()
     settings = settings or load_settings()
     pairs = folder if isinstance(folder, Pairs) else read_pairs(folder)
     loaded = load_backbone(backbone, weights=weights, settings=settings)

@@ -41,6 +41,7 @@ def train_lens(
 
     Raises:
         UsageError: fewer than 2 pairs, sides of unequal length, or options that don't fit them.
+        TllError: torch, scikit-learn or SciPy isn't installed.
     """
     plain = Lens(spec.name, spec.dimension, spec.layout if spec.name else "")
     lens, history = learn(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ...core.contracts import Features, UnitVectors
 from ...core.errors import UsageError
+from ...core.extras import require_extra
 from ...core.progress import Progress
 from ..backbones.registry import BackboneSpec, spec_of
 from ..backbones.spec import Layer
@@ -139,6 +140,15 @@ class Trainable(Protocol):
 _Lens = TypeVar("_Lens", bound=Trainable)
 
 
+def require_libraries() -> None:
+    """Refuse to train where what trains isn't installed; imports nothing.
+
+    Raises:
+        TllError: says how to install it.
+    """
+    require_extra("train", "training")
+
+
 def learn(
     plain: _Lens,
     pairs: PairFeatures,
@@ -151,6 +161,7 @@ def learn(
     project: Callable[..., Projection] = fit_projection,
 ) -> tuple[_Lens, History]:
     """What becomes of a plain lens that learns from pairs; see `trainer.train_lens`."""
+    require_libraries()
     if len(pairs.left) != len(pairs.right):
         raise UsageError(f"{len(pairs.left)} left and {len(pairs.right)} right are not pairs")
     if len(pairs) < 2:

@@ -16,11 +16,11 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from ...core.contracts import Pixels
 from ..images.decode import Geometry
 from .boxes import WHOLE, Box
+from .correlation import Spectra, correlations, spectra
 
 SIDE = 48
 OUTLINE_GEOMETRY = Geometry(SIDE, "squash")
@@ -179,15 +179,15 @@ def _sizes(side: int, stretches: NDArray[np.floating]) -> dict[tuple[int, int], 
 class _Wholes:
     """Pictures in which parts are looked for."""
 
-    spectra: NDArray[np.complex64]
-    """(n, side, side // 2 + 1): Fourier transforms of their details."""
+    spectra: Spectra
+    """Of their details."""
     sums: NDArray[np.float64]
     """(n, side + 1, side + 1): of the squares of all details above and to the left."""
 
     @classmethod
     def of(cls, wholes: Details) -> _Wholes:
         squares = np.pad(wholes.astype(np.float64) ** 2, ((0, 0), (1, 0), (1, 0)))
-        return cls(fft.rfft2(wholes), squares.cumsum(1).cumsum(2))
+        return cls(spectra(wholes, wholes.shape[-1]), squares.cumsum(1).cumsum(2))
 
     def best_positions(self, rows: list[int], parts: Details) -> NDArray[np.float32]:
         """(r,): the highest cosine of each part's inside with any place of its size in the whole
@@ -199,9 +199,9 @@ class _Wholes:
         inside = parts[:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
         height, width = inside.shape[1:]
         side = self.sums.shape[1] - 1
-        # Products at all places at once; where all of the part is in the whole, none wraps around.
-        spectra = self.spectra[rows] * fft.rfft2(inside, (side, side)).conj()
-        products = fft.irfft2(spectra, (side, side))[:, : side - height + 1, : side - width + 1]
+        products = correlations(
+            self.spectra[rows], spectra(inside, side), side - height + 1, side - width + 1
+        )
         sums = self.sums[rows]
         lower, upper = sums[:, height:], sums[:, :-height]
         squares = lower[:, :, width:] - lower[:, :, :-width]

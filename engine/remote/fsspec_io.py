@@ -5,7 +5,6 @@ fsspec and what a scheme needs are loaded only when an address is looked at.
 
 from __future__ import annotations
 
-import importlib
 import os
 import threading
 import time
@@ -14,6 +13,7 @@ from copy import deepcopy
 from typing import Any, TypeVar
 
 from ...core.errors import AddressError, MissingAddressError, TllError, UnreachableError, UsageError
+from ...core.extras import extra
 from .backoff import Outages, TooLong, explained
 from .entries import CONNECT_SECONDS, READ_SECONDS, Entry, stamp_of
 from .urls import family_of, host_of, is_web, require_unsigned, scheme_of, tidied
@@ -123,13 +123,7 @@ def _made(kind: Any, options: dict[str, Any], address: str) -> Any:
 
 def _kind(scheme: str) -> Any:
     """The class of a scheme's file systems."""
-    try:
-        fsspec = importlib.import_module("fsspec")
-    except ImportError as error:
-        raise TllError(
-            f"{scheme}:// needs fsspec, which can't be loaded ({error}): "
-            "pip install 'tll-index[urls]'"
-        ) from None
+    fsspec = extra("fsspec", "urls", f"{scheme}://")
     try:
         return fsspec.get_filesystem_class(scheme)
     except ValueError:

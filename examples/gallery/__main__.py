@@ -14,7 +14,7 @@ texture is found across the folders, for example:
   dots                  ladybird, toadstool, die, strawberry, cookie, moon, polka dots
   waves and scales      rough sea, desert dunes, bacon, fish scales, roof tiles, seigaiha
   pears and crescents   penguin, aubergine, skittle, light bulb; banana, croissant, crescent moon
-  photographs           crops of the two that scikit-learn ships
+  photographs           crops of two: a temple, a flower
 """
 
 from __future__ import annotations

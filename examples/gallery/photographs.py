@@ -1,15 +1,15 @@
-"""Crops of the two photographs that scikit-learn ships, many of which look alike.
+"""Crops of two photographs, many of which look alike.
 
 The photographs are china.jpg by danielbuechele and flower.jpg by vultilion, both from Flickr and
-CC BY 2.0.
+CC BY 2.0, as scikit-learn ships them; they lie beside this file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from PIL import Image
-from sklearn.datasets import load_sample_image
 
 LONGER_SIDE = 400
 # The crops of each photograph, as name:left,top,width,height.
@@ -43,7 +43,7 @@ CROPS = {
 def photographs() -> Iterator[tuple[str, Image.Image]]:
     """The crops, enlarged or reduced to a common size, and their paths in the gallery."""
     for file, crops in CROPS.items():
-        photograph = Image.fromarray(load_sample_image(file))
+        photograph = Image.open(Path(__file__).parent / file)
         for crop in crops.split():
             name, numbers = crop.split(":")
             left, top, width, height = map(int, numbers.split(","))

@@ -14,6 +14,7 @@ from ...core.errors import NoPicturesError, StoreMismatchError, UsageError
 from ...core.location import Location
 from ...core.names import shown
 from ...core.progress import Progress
+from ...engine.backbones.libraries import require_libraries
 from ...engine.backbones.registry import spec_of
 from ...engine.backbones.runtime import pictures_a_pass
 from ...engine.backbones.text_encoder import choose_text_backbone, require_text_space
@@ -168,6 +169,8 @@ class Builder:
                 return comparison
 
             comparison, tally = None, None
+            if known is None and not dry_run:
+                _require_libraries(self._recipe, settings)
             if dry_run or known is None:
                 comparison = compare(known, plan)
                 tally = comparison.tally(progress, keep=not dry_run)
@@ -370,6 +373,16 @@ def _embed_on(
         progress.start("indexing", total)
         with closing(spreading.run(comparison.to_do())) as prepared:
             intake.take(prepared)
+
+
+def _require_libraries(recipe: Recipe, settings: Settings) -> None:
+    """Refuse what a new store can't be made with here, before its folders are walked."""
+    name = recipe.backbone
+    if name == "auto" and recipe.text:
+        name = choose_text_backbone(settings)
+    elif name == "auto":
+        name = choose_backbone(settings, recipe.weights).backbone
+    require_libraries(spec_of(name), settings, recipe.weights)
 
 
 def _create(location: Location, recipe: Recipe, settings: Settings, progress: Progress) -> Store:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import time
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from typing import Any
 
 from ...core.config import Settings
 from ...core.errors import TllError, UsageError
-from ...core.extras import extra
+from ...core.extras import extra, require_extra
 from ...core.progress import Progress
 from .session import (
     QUIET_RAY,
@@ -53,8 +52,7 @@ class Ray:
             UsageError: there can be no such address.
             TllError: Ray isn't installed.
         """
-        if importlib.util.find_spec("ray") is None:
-            extra("ray", "ray", WHAT)
+        require_extra("ray", WHAT)
         address = self.address
         if address == "auto":
             address = os.environ.get("RAY_ADDRESS") or None

@@ -1,10 +1,10 @@
-"""Numbers with their nouns."""
+"""Numbers with their nouns, and lists."""
 
 from __future__ import annotations
 
 import pytest
 
-from tll_index.core.wording import counted
+from tll_index.core.wording import counted, listed
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,7 @@ from tll_index.core.wording import counted
 )
 def test_one_is_one(count: int, noun: str, said: str) -> None:
     assert counted(count, noun) == said
+
+
+def test_lists_in_a_sentence() -> None:
+    assert [listed(names) for names in ("a", "ab", "abc")] == ["a", "a and b", "a, b and c"]

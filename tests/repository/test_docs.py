@@ -95,7 +95,7 @@ FIGURES = {
         "speed.md", r"index takes (\d+) bytes a vector", r"its index (\d+) bytes more"
     ),
     "disk of an installation": Figure(
-        "start.md", r"takes (\d+ GB) of disk", r"takes (\d+ GB) of disk"
+        "start.md", r"takes (\d+ MB) of disk", r"takes (\d+ MB) of disk"
     ),
     "memory of a decoder": Figure(
         "limits.md",

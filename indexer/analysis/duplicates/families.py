@@ -49,6 +49,26 @@ def stars(
             yield _best_first(group, partners, quality)
 
 
+def connected(pairs: Iterable[tuple[RowNumber, RowNumber]]) -> list[list[RowNumber]]:
+    """What hangs together, if through others: each part ascending, in order of its first row."""
+    before: dict[RowNumber, RowNumber] = {}
+    """Of each row one that it hangs together with; the first of a part has itself."""
+
+    def first_of(row: RowNumber) -> RowNumber:
+        while (step := before.setdefault(row, row)) != row:
+            before[row] = before[step]  # half as many steps the next time
+            row = step
+        return row
+
+    for one, other in pairs:
+        first, second = sorted((first_of(one), first_of(other)))
+        before[second] = first
+    parts: dict[RowNumber, list[RowNumber]] = defaultdict(list)
+    for row in sorted(before):
+        parts[first_of(row)].append(row)
+    return list(parts.values())
+
+
 def _partners(pairs: Iterable[tuple[RowNumber, RowNumber]]) -> Partners:
     found: dict[RowNumber, set[RowNumber]] = defaultdict(set)
     for one, other in pairs:

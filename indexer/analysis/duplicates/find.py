@@ -9,7 +9,7 @@ docs/collection.md says how the thresholds were chosen.
 from __future__ import annotations
 
 import os
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -28,7 +28,7 @@ from ...store.store import Store
 from ..knn_graph import neighbourhoods
 from .candidates import COPY_NEIGHBOURS, CandidatePairs, by_lens, by_outline
 from .confirm import Match, Matches, confirmed, promises
-from .families import stars
+from .families import connected, stars
 from .groups import Group, ShownImage, grouped
 from .sketches import Sketches
 
@@ -121,7 +121,7 @@ def _with_the_best(
     known = {tuple(pair) for pair in tried.pairs.tolist()}
     pairs = [
         (min(best, row), max(best, row))
-        for rows in _components(np.array(list(matches), np.int64).reshape(-1, 2))
+        for rows in connected(matches)
         for best in [min(rows, key=quality.__getitem__)]
         for row in rows
         if row != best
@@ -149,21 +149,6 @@ def _quality(store: Store, images: NDArray[np.int64]) -> list[tuple[int, int, in
 
 def _size(record: ImageRecord) -> tuple[int, int]:
     return record.width * record.height, record.file_bytes
-
-
-def _components(pairs: NDArray[np.int64]) -> list[list[int]]:
-    """What hangs together through pairs (n, 2)."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    rows, ends = np.unique(pairs, return_inverse=True)
-    one, other = ends.reshape(pairs.shape).T
-    graph = coo_array((np.ones(len(pairs), bool), (one, other)), shape=(len(rows), len(rows)))
-    _, labels = connected_components(graph, directed=False)
-    members: dict[int, list[int]] = defaultdict(list)
-    for row, label in zip(rows.tolist(), labels.tolist(), strict=True):
-        members[label].append(row)
-    return list(members.values())
 
 
 def _groups(store: Store, families: Iterable[_Family], progress: Progress) -> Iterator[Group]:

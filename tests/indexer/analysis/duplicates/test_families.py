@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from itertools import combinations
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
-from tll_index.indexer.analysis.duplicates.families import stars
+from tll_index.indexer.analysis.duplicates.families import connected, stars
 
 Pairs = dict[tuple[int, int], float]
 
@@ -70,3 +73,19 @@ def test_frames_of_a_film_are_cut_into_short_groups() -> None:
 def test_a_member_leaves_a_star_for_who_has_nobody_else() -> None:
     likes = {(0, 1): 0.95, (0, 2): 0.95, (2, 3): 0.99, (2, 4): 0.93}
     assert grouped(likes) == [[0, 1], [2, 3, 4]]
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=40))
+def test_what_hangs_together(pairs: list[tuple[int, int]]) -> None:
+    """As SciPy has it, and in order."""
+    rows, ends = np.unique(np.array(pairs, int).reshape(-1, 2), return_inverse=True)
+    ones, others = ends.reshape(-1, 2).T
+    graph = coo_array((np.ones(len(pairs)), (ones, others)), shape=(len(rows), len(rows)))
+    count, labels = connected_components(graph, directed=False)
+    parts = [rows[labels == label].tolist() for label in range(count if pairs else 0)]
+    assert connected(pairs) == sorted(parts)
+
+
+def test_a_long_chain_hangs_together() -> None:
+    chain = [(row, row + 1) for row in range(20_000)]
+    assert connected(reversed(chain)) == [list(range(20_001))]
