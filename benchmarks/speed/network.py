@@ -13,6 +13,8 @@ import numpy as np
 from PIL import Image
 
 from tll_index.core.contracts import Pixels
+from tll_index.engine.backbones.backbone import load_backbone
+from tll_index.engine.backbones.registry import IN_FLOAT, spec_of
 from tll_index.engine.backbones.runtime import TorchRuntime, load_runtime, pictures_a_pass
 from tll_index.engine.images.decode import decode, from_image
 from tll_index.indexer.ingest.build import Recipe, build
@@ -30,10 +32,11 @@ def model(workload: Workload) -> Finding:
     """The network through ONNX Runtime, and through eager torch in channels-last memory."""
     from tll_index.engine.backbones.network import load_network
 
-    backbone = workload.embedder.backbone
     settings = replace(workload.settings, runtime="onnx", device="cpu")
+    backbone = load_backbone(in_torch(workload.backbone), settings=settings)
     ours = load_runtime(backbone.spec, backbone.weights, settings)
-    torch = TorchRuntime(load_network(backbone.spec, backbone.weights.path), "cpu")
+    network = load_network(backbone.spec, backbone.weights.path)
+    torch = TorchRuntime(network, "cpu", spec=backbone.spec)
     paths = workload.pictures.some(pictures_a_pass(workload.settings)).paths
     batch = squares(workload, paths)
     turns = in_turn(
@@ -55,6 +58,11 @@ def model(workload: Workload) -> Finding:
         f"{workload.sizes.model_rounds} rounds in turn, medians; the difference as a part of the "
         "largest feature",
     )
+
+
+def in_torch(backbone: str) -> str:
+    """The row that torch can run: in 8 bits it can't."""
+    return backbone if spec_of(backbone).precision == "float32" else IN_FLOAT
 
 
 def building(workload: Workload) -> Finding:

@@ -24,6 +24,7 @@ from tll_index.indexer.store.store import Store
 from ..harness import Finding, seconds, typical
 from ..processes import apart
 from .libraries import PEERS, missing
+from .network import in_torch
 from .vectors import MEMORY, about, measured
 from .workload import K, Workload, copied
 
@@ -251,5 +252,5 @@ def _files(folder: str) -> list[Path]:
 
 def _network(backbone: str) -> tuple[Any, Any]:
     """The network in eager torch, and its row of the registry."""
-    settings, spec = load_settings(), spec_of(backbone)
+    settings, spec = load_settings(), spec_of(in_torch(backbone))
     return load_network(spec, locate(spec, settings.weights_dir).path), spec

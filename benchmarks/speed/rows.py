@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..harness import COLOURS, GREY, Finding, Result, Row, figure, machine, save, tidy
+from . import eight_bits
 from .command_line import (
     cold_parts,
     cold_query,
@@ -56,6 +57,22 @@ ROWS = (
         HIGHER,
         "of the network's rate",
         building,
+    ),
+    Goal(
+        "eight_bits",
+        "the network in 8 bits against the same in float32",
+        "at least 3.0",
+        HIGHER,
+        "times as fast",
+        eight_bits.rates,
+    ),
+    Goal(
+        "eight_bits_build",
+        "tll-index build in 8 bits against float32, from the shell",
+        "at least 3.0, in at most 700 MB",
+        HIGHER,
+        "times as fast",
+        eight_bits.builds,
     ),
     Goal(
         "memory",

@@ -13,7 +13,7 @@ from ...core.config import cores
 from ...core.contracts import Features, Pixels
 from ...core.privacy import load_openvino
 
-CHUNK = 8
+CHUNK = 4
 """Pictures that a thread puts through the network at a time; fewer are filled up. More are not
 faster, and take more memory."""
 

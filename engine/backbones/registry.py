@@ -75,7 +75,6 @@ _LITE0: dict[str, Any] = {
     "architecture": "tf_efficientnet_lite0",
     "weights_tag": "efficientnet-lite0-57934424",
     "layers": _LITE0_LAYERS,
-    "geometry": Geometry(size=299, fit="squash"),
     "mean": (0.5, 0.5, 0.5),
     "std": (0.5, 0.5, 0.5),
     "parameters": 4_652_008,
@@ -90,6 +89,7 @@ ROWS = (
         name="efficientnet_lite0_int8",
         title="EfficientNet-Lite0, ImageNet-1k, in 8 bits (bundled)",
         precision="int8",
+        geometry=Geometry(size=299, fit="squash", fast=True),
         views=(View(224, interpolation="linear"), View(224, keep=0.75)),
         megabytes=3,
         graph="efficientnet_lite0_int8.onnx",
@@ -100,6 +100,7 @@ ROWS = (
     BackboneSpec(
         name="efficientnet_lite0",
         title="EfficientNet-Lite0, ImageNet-1k (bundled)",
+        geometry=Geometry(size=299, fit="squash"),
         views=(View(224), View(224, keep=0.75)),
         megabytes=12,
         graph="efficientnet_lite0.onnx",

@@ -70,9 +70,9 @@ class View:
 
 def _geometry(geometry: Geometry) -> dict[str, Any]:
     """Its conversion aside: that is of a store, not of features or of a lens, whose pictures may be
-    opaque. It stands in the identity by itself."""
+    opaque. It stands in the identity by itself. And how fast it is decides nothing that counts."""
     values = asdict(geometry)
-    del values["conversion"]
+    del values["conversion"], values["fast"]
     return values
 
 

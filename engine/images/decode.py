@@ -26,6 +26,7 @@ from .opening import (
     typed_failures,
     without_threads,
 )
+from .resizing import RESAMPLING, resized
 
 __all__ = (
     "PILLOW_FORMATS",
@@ -58,7 +59,6 @@ _SPARE = 2.0
 vectors keep a cosine of 0.999 with those of the whole picture, in the mean over large pictures."""
 
 _USUAL = Limits()
-_RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,8 @@ class Geometry:
     """Of the pixels in between; either averages over an area where the picture is made smaller."""
     conversion: int = CONVERSION
     """By which rules transparency and deep grey become RGB (see `modes`)."""
+    fast: bool = False
+    """Whether `resizing` may resize with what is faster than Pillow."""
 
     def box(self, width: int, height: int) -> tuple[float, float, float, float]:
         """The part of the picture that is looked at: left, top, right, bottom, in its pixels."""
@@ -224,16 +226,24 @@ def _fitted(
     scale = 1 if whole is None else 2 ** round(math.log2(max(whole) / max(image.size)))
     orientation = _orientation(image)  # after loading: Pillow turns TIFF by itself
     left, top, right, bottom = (edge / scale for edge in geometry.box(width, height))
-    square = to_rgb(image, geometry.conversion).resize(
-        (geometry.size, geometry.size),
-        _RESAMPLING[geometry.interpolation],
-        box=(left, top, right, bottom),
-    )
+    rgb = to_rgb(image, geometry.conversion)
+    if geometry.fast and (left, top, right, bottom) == (0, 0, *rgb.size):
+        square = resized(rgb, geometry.size, geometry.interpolation)
+    else:
+        square = np.asarray(
+            rgb.resize(
+                (geometry.size, geometry.size),
+                RESAMPLING[geometry.interpolation],
+                box=(left, top, right, bottom),
+            ),
+            np.uint8,
+        )
     # The square is turned, not the picture: the same result for a fraction of the work.
-    upright = _turned(square, orientation)
+    if orientation != 1:
+        square = np.asarray(_turned(Image.fromarray(square), orientation), np.uint8)
     if orientation in (5, 6, 7, 8):
         width, height = height, width
-    return Picture(np.asarray(upright, np.uint8), width, height, image.format or "")
+    return Picture(square, width, height, image.format or "")
 
 
 def _part(image: Image.Image, geometry: Geometry, crop: Crop) -> Picture:

@@ -24,7 +24,16 @@ from tll_index.engine.search.normalize import unit
 
 ROOT = Path(__file__).resolve().parents[2]
 EVERY = (
-    *("model", "build", "memory", "nothing_to_do", "help", "import"),
+    *(
+        "model",
+        "build",
+        "eight_bits",
+        "eight_bits_build",
+        "memory",
+        "nothing_to_do",
+        "help",
+        "import",
+    ),
     *("cold_query", "cold_parts", "warm_query", "shrink"),
     *("choice", "vectors_1m", "vectors_10m", "growth", "peers_vectors", "peers_images"),
 )
