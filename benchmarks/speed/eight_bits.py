@@ -73,7 +73,8 @@ def product(kind: str) -> Callable[[], None]:
 
     rng = np.random.default_rng(0)
     values = rng.integers(-60, 60, (_SIDE, _SIDE)).astype(np.int8)
-    nodes, constants = [], {"weights": values.astype(np.float32)}
+    nodes: list[Any] = []
+    constants: dict[str, Any] = {"weights": values.astype(np.float32)}
     inputs = ["x", "weights"]
     if kind == "int8":
         scale, zero = np.float32(0.02), np.uint8(128)

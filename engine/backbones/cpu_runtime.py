@@ -24,13 +24,17 @@ class CpuRuntime:
 
     name = "8 bits cpu"
 
-    def __init__(self, model: Path, few: bool = True, many: bool = True) -> None:
+    def __init__(
+        self, model: Path, cache_dir: Path | None = None, few: bool = True, many: bool = True
+    ) -> None:
         """
         Args:
             model: the ONNX file.
+            cache_dir: see `OpenVinoRuntime`.
             few, many: which of the runtimes to use, ONNX Runtime and OpenVINO.
         """
         self._model = model
+        self._cache_dir = cache_dir
         self._uses_few, self._uses_many = few or not many, many and (not few or has_openvino())
         self._lock = threading.Lock()
 
@@ -56,4 +60,4 @@ class CpuRuntime:
 
     @cached_property
     def _many(self) -> OpenVinoRuntime:
-        return OpenVinoRuntime(self._model)
+        return OpenVinoRuntime(self._model, self._cache_dir)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import importlib.util
 import io
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ...core.cache_folder import CacheFolder
 from ...core.config import cores
 from ...core.contracts import Features, Pixels
 from ...core.privacy import load_openvino
@@ -29,30 +33,33 @@ class OpenVinoRuntime:
 
     name = "openvino cpu"
 
-    def __init__(self, model: bytes | Path, precision: str = "f32") -> None:
+    def __init__(self, model: bytes | Path, cache_dir: Path | None = None) -> None:
         """
         Args:
             model: an ONNX file, or what it holds.
-            precision: of what is not in whole numbers: f32 or bf16, as OpenVINO calls them.
+            cache_dir: where the network is kept as it is after it was prepared for this kind of
+                processor, which takes longer than all else.
         """
         openvino = load_openvino()
         core = openvino.Core()
-        source = io.BytesIO(model) if isinstance(model, bytes) else str(model)
-        network = core.read_model(source)
-        _, *square = network.input().partial_shape
-        network.reshape([CHUNK, *square])
         streams = cores()
-        compiled = core.compile_model(
-            network,
-            "CPU",
-            {
-                "PERFORMANCE_HINT": "THROUGHPUT",
-                "INFERENCE_PRECISION_HINT": precision,
-                "NUM_STREAMS": streams,
-                "INFERENCE_NUM_THREADS": streams,
-                "ENABLE_CPU_PINNING": False,  # decoders want cores too
-            },
-        )
+        how = {
+            "PERFORMANCE_HINT": "THROUGHPUT",
+            "INFERENCE_PRECISION_HINT": "f32",
+            "NUM_STREAMS": streams,
+            "INFERENCE_NUM_THREADS": streams,
+            "ENABLE_CPU_PINNING": False,  # decoders want cores too
+        }
+        data = model if isinstance(model, bytes) else model.read_bytes()
+        kept = None if cache_dir is None else _Kept(cache_dir, data, core, openvino.__version__)
+        compiled = kept.compiled(core, how) if kept is not None else None
+        if compiled is None:
+            network = core.read_model(io.BytesIO(data))
+            _, *square = network.input().partial_shape
+            network.reshape([CHUNK, *square])
+            compiled = core.compile_model(network, "CPU", how)
+            if kept is not None:
+                kept.keep(compiled)
         self._width = int(compiled.output().shape[1])
         self._queue: Any = openvino.AsyncInferQueue(compiled, streams)
 
@@ -69,6 +76,34 @@ class OpenVinoRuntime:
             self._queue.start_async({0: _filled(pixels[at : at + CHUNK])}, at)
         self._queue.wait_all()
         return features
+
+
+class _Kept:
+    """The sealed file of the cache for one network on one kind of processor."""
+
+    def __init__(self, cache_dir: Path, model: bytes, core: Any, version: str) -> None:
+        made_for = [
+            version,
+            CHUNK,
+            core.get_property("CPU", "FULL_DEVICE_NAME"),
+            *core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"),
+        ]
+        digest = hashlib.sha256(json.dumps(made_for).encode() + model).hexdigest()
+        self._name = f"openvino-{digest[:24]}.blob"
+        self._files = CacheFolder(cache_dir, "networks")
+
+    def compiled(self, core: Any, how: dict[str, Any]) -> Any:
+        """The network; None where it is not kept whole, or can't be used."""
+        if (blob := self._files.read(self._name)) is None:
+            return None
+        with contextlib.suppress(Exception):  # OpenVINO's, which are many: prepared again
+            return core.import_model(io.BytesIO(blob), "CPU", how)
+        return None
+
+    def keep(self, compiled: Any) -> None:
+        """Keep it, if that can be; without it the next process prepares it again."""
+        with contextlib.suppress(OSError):
+            self._files.write(self._name, compiled.export_model().getvalue())
 
 
 def _filled(pixels: Pixels) -> Pixels:

@@ -50,7 +50,7 @@ def load_runtime(spec: BackboneSpec, weights: Weights, settings: Settings) -> Ru
         if not has_openvino():
             raise UsageError("runtime openvino: pip install openvino; or take auto")
     if spec.precision == "int8":
-        return _in_bytes(spec, weights, wanted, device)
+        return _in_bytes(spec, weights, settings)
     on_cpu = device == "cpu" or (device == "auto" and (wanted != "auto" or not has_gpu()))
     if wanted != "torch" and on_cpu:
         from .onnx_export import ExportError, exported
@@ -65,7 +65,7 @@ def load_runtime(spec: BackboneSpec, weights: Weights, settings: Settings) -> Ru
             if wanted == "openvino":
                 from .openvino_runtime import OpenVinoRuntime
 
-                return OpenVinoRuntime(model)
+                return OpenVinoRuntime(model, settings.cache_dir)
             from .onnx_runtime import OnnxRuntime
 
             return OnnxRuntime(model)
@@ -74,7 +74,8 @@ def load_runtime(spec: BackboneSpec, weights: Weights, settings: Settings) -> Ru
     return TorchRuntime(load_network(spec, weights.path), device, spec.geometry.size, spec)
 
 
-def _in_bytes(spec: BackboneSpec, weights: Weights, wanted: str, device: str) -> Runtime:
+def _in_bytes(spec: BackboneSpec, weights: Weights, settings: Settings) -> Runtime:
+    wanted, device = settings.runtime, settings.device
     if wanted == "torch" or device not in ("auto", "cpu"):
         what = "runtime torch" if wanted == "torch" else f"device {device!r}"
         raise UsageError(
@@ -82,7 +83,9 @@ def _in_bytes(spec: BackboneSpec, weights: Weights, wanted: str, device: str) ->
         )
     from .cpu_runtime import CpuRuntime
 
-    return CpuRuntime(weights.path, few=wanted != "openvino", many=wanted != "onnx")
+    return CpuRuntime(
+        weights.path, settings.cache_dir, few=wanted != "openvino", many=wanted != "onnx"
+    )
 
 
 def has_gpu() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from conftest import TLL_ROOT
 from tll_index import load_backbone
 from tll_index.core.config import load_settings
 from tll_index.core.contracts import Pixels
+from tll_index.core.sealed import write_sealed
 from tll_index.engine.backbones.backbone import Backbone
 from tll_index.engine.backbones.bundled import graph_file
 from tll_index.engine.backbones.cpu_runtime import MANY, CpuRuntime
@@ -96,6 +98,30 @@ def test_a_picture_is_what_it_is_in_any_batch(pictures: Pixels, by_openvino: Bac
     assert (by_openvino.features(pictures[::-1]) == whole[::-1]).all()
 
 
+def test_the_prepared_network_is_kept(pictures: Pixels, by_openvino: Backbone, home: Path) -> None:
+    """Once for each kind of processor; torn or from elsewhere, it is made again."""
+    settings = load_settings(runtime="openvino", device="cpu")
+    folder = home / "cache/networks"
+
+    def again() -> bytes:
+        found = load_backbone(DEFAULT, settings=settings).features(pictures)
+        assert (found == by_openvino.features(pictures)).all()
+        (file,) = folder.glob("openvino-*.blob")
+        return file.read_bytes()
+
+    first = again()
+    assert again() == first
+    (file,) = folder.glob("openvino-*.blob")
+    for torn in (first[:-1], b"", first[: len(first) // 2]):
+        file.write_bytes(torn)
+        again()
+    write_sealed(file, b"no network")  # whole, but nothing that OpenVINO knows
+    again()
+    shutil.rmtree(home / "cache")
+    (home / "cache").write_text("a file")
+    assert len(load_backbone(DEFAULT, settings=settings).features(pictures[:1])) == 1
+
+
 def test_without_openvino_all_go_the_first_way(
     pictures: Pixels, by_onnx: Backbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,8 +157,8 @@ def test_a_lesser_processor_computes_the_same(
         env={**os.environ, **switch},
         check=True,
     )
-    found = np.load(tmp_path / "out.npy")
-    assert cosines(found, by_openvino.features(pictures)).min() > 0.998
+    found, wanted = np.load(tmp_path / "out.npy"), by_openvino.features(pictures)
+    assert np.abs(found - wanted).max() < 1e-4 * np.abs(wanted).max()  # here: not a bit differs
 
 
 def test_openvino_loads_nothing_that_reports(tmp_path: Path) -> None:
