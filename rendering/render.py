@@ -203,6 +203,8 @@ def _made_by(info: dict[str, Any]) -> dict[str, str]:
             if lens
             else "none: features as they are, L2-normalised, without PCA or adaptation",
         }
+    if "slow_here" in info:
+        rows["speed"] = info["slow_here"]
     return rows | ({"origin": shown(info["origin"])} if "origin" in info else {})
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from ...core.config import NO_HOME
 from ...core.errors import WeightsError
 from ...core.extras import is_installed, require_extra
-from ...core.paths import is_file, why_hidden
+from ...core.paths import is_file, is_folder, why_hidden
 from .bundled import graph_file
 from .registry import IN_FLOAT, BackboneSpec
 
@@ -49,12 +49,19 @@ def find(spec: BackboneSpec, weights_dir: Path) -> Path | None:
     if bundled is not None and is_file(bundled):
         return bundled
     if spec.hub_repo and spec.hub_file and is_installed("huggingface_hub"):
-        from huggingface_hub import try_to_load_from_cache
-
-        cached = try_to_load_from_cache(spec.hub_repo, spec.hub_file)
-        if isinstance(cached, str):
-            return Path(cached)
+        return _in_hub_cache(spec.hub_repo, spec.hub_file)
     return None
+
+
+def _in_hub_cache(repo: str, file: str) -> Path | None:
+    from huggingface_hub import constants
+
+    if not is_folder(Path(constants.HF_HUB_CACHE) / f"models--{repo.replace('/', '--')}"):
+        return None  # without the rest of that library, which takes a while to load
+    from huggingface_hub import try_to_load_from_cache
+
+    cached = try_to_load_from_cache(repo, file)
+    return Path(cached) if isinstance(cached, str) else None
 
 
 def locate(spec: BackboneSpec, weights_dir: Path, file: Path | None = None) -> Weights:

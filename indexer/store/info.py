@@ -11,6 +11,8 @@ from typing import Any
 
 from ...core.contracts import Indexed
 from ...core.errors import NotIndexedError
+from ...engine.backbones.processor import why_slow_in_8_bits
+from ...engine.lens.identity import ModelIdentity
 from ..backends.base import Backend
 from ..backends.remembered_rules import remembered
 from ..catalog.base import Reader
@@ -100,6 +102,11 @@ def about_store(backend: Backend, reader: Reader) -> dict[str, Any]:
         "metric": made_by.metric,
         **({"model": made_by.recipe["model"]} if about.imported else {}),
         **({"origin": about.origin} if about.origin else {}),
+        **({"slow_here": slow} if (slow := _slow_here(made_by)) else {}),
         **backend.info(),
         **({"unfinished copy": True} if copy is not None and copy.unfinished else {}),
     }
+
+
+def _slow_here(made_by: ModelIdentity) -> str:
+    return why_slow_in_8_bits() if made_by.recipe.get("precision") == "int8" else ""

@@ -15,7 +15,7 @@ def test_it_loads_what_the_first_batch_needs(monkeypatch: Any) -> None:
     loaded: list[str] = []
 
     def noted(name: str) -> Any:
-        return lambda model: loaded.append(name)
+        return lambda *_: loaded.append(name)
 
     monkeypatch.setattr(cpu_runtime, "OnnxRuntime", noted("onnx"))
     monkeypatch.setattr(cpu_runtime, "OpenVinoRuntime", noted("openvino"))
