@@ -27,7 +27,7 @@ STORE  = $(RUN)/store-$(shell echo "$(IMAGES)" | cksum | cut -d' ' -f1)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench bench-compare bench-tll bench-serve bench-why bench-collection bench-cluster torture study lens tour docs dist clean test-all test-busy test-pythons coverage
+.PHONY: help setup run test lint bench bench-compare bench-tll bench-serve bench-why bench-collection bench-cluster torture study backbone lens tour docs dist clean test-all test-busy test-pythons coverage
 
 help:  ## list these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 18
@@ -131,6 +131,9 @@ torture: $(READY)  ## kills, failing writes, damage, crowds, hostile files: 20 m
 
 study: $(READY)  ## every system of the paper, with whichever backbones are here; ARGS=--help lists choices
 	$(PY) -m benchmarks.paper $(ARGS)
+
+backbone: $(READY)  ## make the bundled networks from the published weights; ARGS=--check: are they those?
+	$(PY) -m tll_index.engine.backbones.bundled.make $(ARGS)
 
 lens: $(READY)  ## train the shipped lens on TLL_ROOT (default ../shared/data/tll)
 	$(TLL) train "$(or $(TLL_ROOT),../shared/data/tll)" --backbone efficientnet_lite0_int8 --folds 0 --out engine/lens/shipped/efficientnet_lite0_int8.npz

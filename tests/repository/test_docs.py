@@ -80,7 +80,7 @@ FIGURES = {
     ),
     "a query from the shell": Figure(
         "speed.md",
-        r"a query from the shell \| (half a second)",
+        r"a query from the shell \| (a third of a second)",
         r"query\s+(?:from\s+the\s+shell\s+)?takes\s+([\w ]+?)[\],.;\s]*(?:here\b|\n|\()",
     ),
     "top-2 of the shipped recipe": Figure(
