@@ -47,6 +47,7 @@ ALLOWED = {
     "hf_hub_url": _HUGGING_FACE,
     "HF_HUB_OFFLINE": _HUGGING_FACE,
     "HF_HUB_DISABLE_XET": _HUGGING_FACE,
+    "HF_HUB_CACHE": _HUGGING_FACE,
     "hub_file": _HUGGING_FACE,
     "hub_repo": _HUGGING_FACE,
     "hub_unasked": _HUGGING_FACE,

@@ -49,11 +49,11 @@ def find(spec: BackboneSpec, weights_dir: Path) -> Path | None:
     if bundled is not None and is_file(bundled):
         return bundled
     if spec.hub_repo and spec.hub_file and is_installed("huggingface_hub"):
-        return _in_hub_cache(spec.hub_repo, spec.hub_file)
+        return _downloaded_before(spec.hub_repo, spec.hub_file)
     return None
 
 
-def _in_hub_cache(repo: str, file: str) -> Path | None:
+def _downloaded_before(repo: str, file: str) -> Path | None:
     from huggingface_hub import constants
 
     if not is_folder(Path(constants.HF_HUB_CACHE) / f"models--{repo.replace('/', '--')}"):
