@@ -1,4 +1,4 @@
-"""A bundled network on the CPU: by ONNX Runtime for few pictures, by OpenVINO for many."""
+"""A network on the CPU: by ONNX Runtime for few pictures, by OpenVINO for many."""
 
 from __future__ import annotations
 
@@ -6,13 +6,57 @@ import threading
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from ...core.contracts import Features, Pixels
 from .onnx_runtime import OnnxRuntime
-from .openvino_runtime import OpenVinoRuntime, has_openvino
+from .openvino_runtime import OpenVinoRuntime, has_bf16, has_openvino
 
 MANY = 16
 """From so many pictures at once, OpenVINO: it takes longer to begin, and three times the memory.
 What a batch becomes depends on its size alone, so the same call gives the same features."""
+
+
+HALF_TOLERANCE = 1e-3
+"""What features in half precision may differ from others, as a part of the largest of them: as
+much as those of ONNX Runtime may, so that all are interchangeable in a store."""
+
+
+class HalfRuntime:
+    """A large network in float32 by ONNX Runtime for few pictures, and in bf16 by OpenVINO for
+    many, where the processor can and the features are the same to `HALF_TOLERANCE`."""
+
+    name = "onnx cpu, bf16 for many"
+
+    def __init__(self, model: bytes, size: int, cache_dir: Path) -> None:
+        """
+        Args:
+            model: what its ONNX file holds.
+            size: of its input, in pixels a side.
+            cache_dir: see `OpenVinoRuntime`.
+        """
+        self._model, self._size, self._cache_dir = model, size, cache_dir
+        self._few = OnnxRuntime(model)
+        self._lock = threading.Lock()
+
+    def run(self, pixels: Pixels) -> Features:
+        """See `Runtime.run`."""
+        if len(pixels) < MANY:
+            return self._few.run(pixels)
+        with self._lock:
+            return (self._many or self._few).run(pixels)
+
+    @cached_property
+    def _many(self) -> OpenVinoRuntime | None:
+        """None where it is not to be had, or computes something else."""
+        if not has_bf16():
+            return None
+        half = OpenVinoRuntime(self._model, self._cache_dir, "bf16")
+        shape = (4, self._size, self._size, 3)
+        noise = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+        wanted, found = self._few.run(noise), half.run(noise)
+        difference = np.abs(found - wanted).max()
+        return half if difference <= HALF_TOLERANCE * np.abs(wanted).max() else None
 
 
 class CpuRuntime:

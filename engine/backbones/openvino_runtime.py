@@ -27,31 +27,42 @@ def has_openvino() -> bool:
     return importlib.util.find_spec("openvino") is not None
 
 
+def has_bf16() -> bool:
+    """Whether OpenVINO is here, and the processor computes in bf16."""
+    if not has_openvino():
+        return False
+    return "BF16" in load_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
 class OpenVinoRuntime:
     """A network in OpenVINO on the CPU: from `pixels` to `features`, see `bundled.graph`. Each core
     has a stream of its own, of one thread."""
 
     name = "openvino cpu"
 
-    def __init__(self, model: bytes | Path, cache_dir: Path | None = None) -> None:
+    def __init__(
+        self, model: bytes | Path, cache_dir: Path | None = None, precision: str = "f32"
+    ) -> None:
         """
         Args:
             model: an ONNX file, or what it holds.
             cache_dir: where the network is kept as it is after it was prepared for this kind of
                 processor, which takes longer than all else.
+            precision: of what is not in whole numbers: f32 or bf16, as OpenVINO calls them.
         """
         openvino = load_openvino()
         core = openvino.Core()
         streams = cores()
         how = {
             "PERFORMANCE_HINT": "THROUGHPUT",
-            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_PRECISION_HINT": precision,
             "NUM_STREAMS": streams,
             "INFERENCE_NUM_THREADS": streams,
             "ENABLE_CPU_PINNING": False,  # decoders want cores too
         }
         data = model if isinstance(model, bytes) else model.read_bytes()
-        kept = None if cache_dir is None else _Kept(cache_dir, data, core, openvino.__version__)
+        made_by = [openvino.__version__, precision]
+        kept = None if cache_dir is None else _Kept(cache_dir, data, core, made_by)
         compiled = kept.compiled(core, how) if kept is not None else None
         if compiled is None:
             network = core.read_model(io.BytesIO(data))
@@ -81,9 +92,9 @@ class OpenVinoRuntime:
 class _Kept:
     """The sealed file of the cache for one network on one kind of processor."""
 
-    def __init__(self, cache_dir: Path, model: bytes, core: Any, version: str) -> None:
+    def __init__(self, cache_dir: Path, model: bytes, core: Any, made_by: list[str]) -> None:
         made_for = [
-            version,
+            *made_by,
             CHUNK,
             core.get_property("CPU", "FULL_DEVICE_NAME"),
             *core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"),

@@ -16,6 +16,7 @@ from ...core.config import Settings
 from ...core.contracts import Features, Pixels
 from ...core.errors import UsageError
 from ...core.extras import is_installed
+from .cpu_runtime import HALF_TOLERANCE
 from .registry import IN_FLOAT
 from .spec import BackboneSpec
 from .weights import Weights
@@ -66,6 +67,10 @@ def load_runtime(spec: BackboneSpec, weights: Weights, settings: Settings) -> Ru
                 from .openvino_runtime import OpenVinoRuntime
 
                 return OpenVinoRuntime(model, settings.cache_dir)
+            if wanted == "auto" and isinstance(model, bytes) and spec.megabytes >= LARGE:
+                from .cpu_runtime import HalfRuntime
+
+                return HalfRuntime(model, spec.geometry.size, cache)
             from .onnx_runtime import OnnxRuntime
 
             return OnnxRuntime(model)
@@ -113,9 +118,8 @@ def pictures_a_pass(settings: Settings) -> int:
 _ON_CPU, _ON_GPU = 32, 256
 """Where a GPU's memory holds less, `TorchRuntime` takes what it holds."""
 
-HALF_TOLERANCE = 1e-3
-"""What features in half precision may differ from others, as a part of the largest of them: as
-much as those of ONNX Runtime may, so that all are interchangeable in a store."""
+LARGE = 50
+"""Megabytes of weights from which a network gains by half precision more than it takes to begin."""
 
 
 class TorchRuntime:
