@@ -16,7 +16,6 @@ from ...core.config import Settings
 from ...core.contracts import Features, Pixels
 from ...core.errors import UsageError
 from ...core.extras import is_installed
-from .cpu_runtime import HALF_TOLERANCE
 from .registry import IN_FLOAT
 from .spec import BackboneSpec
 from .weights import Weights
@@ -117,6 +116,10 @@ def pictures_a_pass(settings: Settings) -> int:
 
 _ON_CPU, _ON_GPU = 32, 256
 """Where a GPU's memory holds less, `TorchRuntime` takes what it holds."""
+
+HALF_TOLERANCE = 1e-3
+"""What features in float16 may differ from others, as a part of the largest of them: as much as
+those of ONNX Runtime may, so that all are interchangeable in a store."""
 
 LARGE = 50
 """Megabytes of weights from which a network gains by half precision more than it takes to begin."""
