@@ -18,8 +18,8 @@ What a batch becomes depends on its size alone, so the same call gives the same 
 
 
 BF16_COSINE = 0.9999
-"""What features in bf16 must have in common with those in float32, to be mixed with them in a store.
-Single ones differ by more than in float16: a value has eight bits, whichever network it is of."""
+"""What features in bf16 must have in common with those in float32, to be mixed with them in a
+store. Single ones differ by more than in float16, since a value has eight bits."""
 
 
 class HalfRuntime:
