@@ -51,19 +51,24 @@ def blocks_of(spec: BackboneSpec, weights: Path) -> list[Block]:
     stem = _folded("stem/0", network.stem[0], network.stem[1], True)
     blocks = [Block("stem", (stem,), False)]
     for name, module in zip(network.names, network.steps, strict=True):
-        pairs = [(module.conv_pw, module.bn1), (module.conv_dw, module.bn2)]
-        if hasattr(module, "conv_pwl"):
-            pairs.append((module.conv_pwl, module.bn3))
-        else:  # of the first stage, which does not widen
+        if hasattr(module, "conv_pwl"):  # widens, filters, narrows
+            pairs = [
+                (module.conv_pw, module.bn1),
+                (module.conv_dw, module.bn2),
+                (module.conv_pwl, module.bn3),
+            ]
+        else:
             pairs = [(module.conv_dw, module.bn1), (module.conv_pw, module.bn2)]
         convolutions = tuple(
-            _folded(f"{name}/{at}", *pair, at < len(pairs) - 1) for at, pair in enumerate(pairs)
+            _folded(f"{name}/{at}", *pair, relu6=at < len(pairs) - 1)
+            for at, pair in enumerate(pairs)
         )
         blocks.append(Block(name, convolutions, bool(module.has_skip)))
     return blocks
 
 
-def _folded(name: str, convolution: Any, norm: Any, relu6: bool) -> Convolution:
+def _folded(name: str, convolution: Any, norm: Any, *, relu6: bool) -> Convolution:
+    """A convolution and the norm behind it as one convolution."""
     scale = (norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()).detach()
     weights = convolution.weight.detach().double() * scale[:, None, None, None]
     bias = norm.bias.detach().double() - norm.running_mean.double() * scale
