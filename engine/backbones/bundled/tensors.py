@@ -48,7 +48,7 @@ def blocks_of(spec: BackboneSpec, weights: Path) -> list[Block]:
     from ..network import provider_of
 
     network: Any = provider_of(spec).load(spec, weights)
-    stem = _folded("stem/0", network.stem[0], network.stem[1], True)
+    stem = _folded("stem/0", network.stem[0], network.stem[1], relu6=True)
     blocks = [Block("stem", (stem,), False)]
     for name, module in zip(network.names, network.steps, strict=True):
         if hasattr(module, "conv_pwl"):  # widens, filters, narrows
