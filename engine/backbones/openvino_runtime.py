@@ -7,6 +7,7 @@ import hashlib
 import importlib.util
 import io
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -71,21 +72,23 @@ class OpenVinoRuntime:
             compiled = core.compile_model(network, "CPU", how)
             if kept is not None:
                 kept.keep(compiled)
+        self._lock = threading.Lock()
         self._width = int(compiled.output().shape[1])
         self._queue: Any = openvino.AsyncInferQueue(compiled, streams)
 
     def run(self, pixels: Pixels) -> Features:
-        """See `Runtime.run`. One caller at a time."""
+        """See `Runtime.run`. Threads wait for each other: all cores work for each."""
         features = np.empty((len(pixels), self._width), np.float32)
 
         def keep(request: Any, at: int) -> None:
             rows = features[at : at + CHUNK]
             rows[:] = request.get_output_tensor(0).data[: len(rows)]
 
-        self._queue.set_callback(keep)
-        for at in range(0, len(pixels), CHUNK):
-            self._queue.start_async({0: _filled(pixels[at : at + CHUNK])}, at)
-        self._queue.wait_all()
+        with self._lock:
+            self._queue.set_callback(keep)
+            for at in range(0, len(pixels), CHUNK):
+                self._queue.start_async({0: _filled(pixels[at : at + CHUNK])}, at)
+            self._queue.wait_all()
         return features
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,16 @@ def test_a_picture_is_what_it_is_in_any_batch(pictures: Pixels, by_openvino: Bac
     for count in (1, CHUNK - 1, CHUNK + 1):
         assert (by_openvino.features(pictures[:count]) == whole[:count]).all()
     assert (by_openvino.features(pictures[::-1]) == whole[::-1]).all()
+
+
+def test_threads_get_their_own(pictures: Pixels, by_openvino: Backbone) -> None:
+    """As of a server: who comes meanwhile waits, and nobody sees another's features."""
+    whole = by_openvino.features(pictures)
+    with ThreadPoolExecutor(8) as threads:
+        parts = [slice(at, at + 5) for at in range(0, len(pictures) - 5)] * 2
+        found = list(threads.map(lambda part: by_openvino.features(pictures[part]), parts))
+    for part, some in zip(parts, found, strict=True):
+        assert (some == whole[part]).all()
 
 
 def test_the_prepared_network_is_kept(pictures: Pixels, by_openvino: Backbone, home: Path) -> None:
