@@ -13,7 +13,7 @@ from .onnx_runtime import OnnxRuntime
 from .openvino_runtime import OpenVinoRuntime, has_bf16, has_openvino
 
 MANY = 16
-"""From so many pictures at once, OpenVINO: it takes longer to begin, and three times the memory.
+"""From so many pictures at once, OpenVINO: it takes longer to begin, and more memory.
 What a batch becomes depends on its size alone, so the same call gives the same features."""
 
 
@@ -44,7 +44,8 @@ class HalfRuntime:
         if len(pixels) < MANY:
             return self._few.run(pixels)
         with self._lock:
-            return (self._many or self._few).run(pixels)
+            many = self._many
+        return (many or self._few).run(pixels)
 
     @cached_property
     def _many(self) -> OpenVinoRuntime | None:
@@ -85,18 +86,17 @@ class CpuRuntime:
 
     def run(self, pixels: Pixels) -> Features:
         """See `Runtime.run`."""
-        if self._uses_many and (len(pixels) >= MANY or not self._uses_few):
-            with self._lock:
-                return self._many.run(pixels)
-        return self.few.run(pixels)
+        return self._for(len(pixels)).run(pixels)
 
     def prepare(self, count: int) -> None:
         """Load what a batch of so many pictures needs."""
-        if self._uses_many and (count >= MANY or not self._uses_few):
-            with self._lock:
-                _ = self._many
-        else:
-            _ = self.few
+        self._for(count)
+
+    def _for(self, count: int) -> OnnxRuntime | OpenVinoRuntime:
+        with self._lock:  # or two threads would load it
+            if self._uses_many and (count >= MANY or not self._uses_few):
+                return self._many
+            return self.few
 
     @cached_property
     def few(self) -> OnnxRuntime:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.util
 import io
 import json
 import threading
@@ -16,6 +15,7 @@ import numpy as np
 from ...core.cache_folder import CacheFolder
 from ...core.config import cores
 from ...core.contracts import Features, Pixels
+from ...core.extras import is_installed
 from ...core.privacy import load_openvino
 
 CHUNK = 4
@@ -25,7 +25,7 @@ faster, and take more memory."""
 
 def has_openvino() -> bool:
     """Whether it is installed; not every system has it."""
-    return importlib.util.find_spec("openvino") is not None
+    return is_installed("openvino")
 
 
 def has_bf16() -> bool:

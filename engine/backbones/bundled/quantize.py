@@ -10,8 +10,8 @@ weights can sum to more than 128, and nothing ever saturates.
 Rounding each weight by itself changes how a filter sees a smooth surface: its many small errors
 add up wherever neighbouring pixels are alike. So weights are rounded such that the error of the
 whole filter is least for pixels that correlate as those of pictures do (`CORRELATION` to the power
-of their distance). Of the stem and the first filters, which decide most, that takes away nine
-tenths of the error; no picture is needed for it.
+of their distance). Of the stem and the first filters, which decide most, that takes away four
+fifths of the error; no picture is needed for it.
 """
 
 from __future__ import annotations
