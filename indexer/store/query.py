@@ -60,8 +60,12 @@ def blend(queries: Sequence[QueryEmbedding]) -> UnitVectors:
     in_text_space = need_text(queries)
     if not all(np.isfinite(query.weight) for query in queries):
         raise UsageError("the weight of a picture must be a number")
-    total = sum(np.float32(query.weight) * _vector(query, in_text_space) for query in queries)
-    size = sum(abs(query.weight) for query in queries)
+    # Only the proportion of the weights counts; float32 has no squares of weights below 1e-19.
+    largest = max(abs(query.weight) for query in queries) or 1.0
+    weights = [query.weight / largest for query in queries]
+    vectors = [_vector(query, in_text_space) for query in queries]
+    total = sum(np.float32(weight) * row for weight, row in zip(weights, vectors, strict=True))
+    size = sum(map(abs, weights))
     if np.linalg.norm(total) <= _NOTHING_LEFT * size:
         raise UsageError("these pictures cancel each other out: nothing is left to search with")
     return unit(np.asarray(total, np.float32))

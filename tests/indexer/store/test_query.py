@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -255,7 +255,14 @@ def test_a_path_is_let_through_by_itself_and_by_each_folder_above(
 
 
 @settings(max_examples=50)
-@given(weights=st.lists(st.floats(-3, 3), min_size=1, max_size=5), seed=st.integers(0, 2**32 - 1))
+@given(
+    weights=st.lists(st.floats(-3, 3), min_size=1, max_size=5)
+    | st.lists(st.floats(-1e300, 1e300), min_size=1, max_size=5),
+    seed=st.integers(0, 2**32 - 1),
+)
+@example(weights=[6.657648522301767e-22], seed=0)
+@example(weights=[5e-324, -5e-324, 5e-324], seed=0)
+@example(weights=[1e300, 1e300, 3.0], seed=0)
 def test_a_blend_has_length_one_and_knows_no_scale(weights: list[float], seed: int) -> None:
     rows = unit(np.random.default_rng(seed).normal(size=(len(weights), 7)).astype(np.float32))
     embeddings = [
@@ -265,11 +272,13 @@ def test_a_blend_has_length_one_and_knows_no_scale(weights: list[float], seed: i
     try:
         mixed = blend(embeddings)
     except UsageError:
-        assert np.linalg.norm(rows.T @ weights) < 2e-3
+        scale = max(map(abs, weights)) or 1.0
+        assert np.linalg.norm(rows.T @ (np.array(weights) / scale)) < 2e-3
         return
     assert mixed.shape == (1, 7) and mixed.dtype == np.float32
     assert abs(np.linalg.norm(mixed) - 1) < 1e-5
     doubled = blend([embedding.weighing(2 * embedding.weight) for embedding in embeddings])
+    assert abs(np.linalg.norm(doubled) - 1) < 1e-5
     assert np.allclose(mixed, doubled, atol=1e-5)
 
 
