@@ -100,7 +100,7 @@ class JoinedPairs:
         limits, geometry = Limits.of(self._settings), Geometry(SIDE, fit="squash")
 
         def square(path: Path) -> Pixels:
-            return decoded(path, geometry, limits)[0]
+            return decoded(path, geometry, limits)[0].pixels
 
         with ThreadPoolExecutor(self._settings.decoders()) as threads:
             self._squares.update(zip(missing, threads.map(square, missing), strict=True))

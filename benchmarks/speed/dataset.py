@@ -83,15 +83,13 @@ class Material:
     def queries(self, count: int) -> UnitVectors:
         """(count or fewer, dimension) float32: what held-out pictures search with."""
         vectors = unit(self._order(self.held_out)[:count])
-        return vectors if self.lens.csls is None else self.lens.csls.queries(vectors)
+        return self.lens.query_of(vectors)
 
     def block(self, number: int) -> UnitVectors:
         """(BLOCK, dimension) float32: the stored vectors from `number * BLOCK` on."""
         mixed = self.mixes(number)
-        if self.lens.csls is None:
-            return unit(mixed)
         parts = (unit(mixed[at : at + _STEP]) for at in range(0, BLOCK, _STEP))
-        return np.concatenate([self.lens.csls.gallery(part) for part in parts])
+        return np.concatenate([self.lens.gallery_of(part) for part in parts])
 
     def mixes(self, number: int) -> NDArray[np.float32]:
         """(BLOCK, d): the same before it is scaled to length 1."""

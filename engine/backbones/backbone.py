@@ -10,37 +10,66 @@ from numpy.typing import NDArray
 from ...core.config import Settings, load_settings
 from ...core.contracts import Features, Pixels
 from ...core.paths import named
+from ..faces.face import presence
+from ..images.batches import Faces
 from .libraries import require_libraries
 from .registry import DEFAULT, BackboneSpec, spec_of
-from .runtime import Runtime, load_runtime
+from .runtime import Runtime, load_recognition, load_runtime
 from .weights import Weights, locate
 
 
 class Backbone:
     """A frozen network with its own preprocessing. Made by `load_backbone`."""
 
-    def __init__(self, spec: BackboneSpec, weights: Weights, runtime: Runtime) -> None:
+    def __init__(
+        self,
+        spec: BackboneSpec,
+        weights: Weights,
+        runtime: Runtime,
+        recognition: Runtime | None = None,
+    ) -> None:
         self.spec = spec
         self.weights = weights
         self.runtime = runtime
+        self.recognition = recognition
+        """What describes faces, of a backbone that compares them."""
+
+    def converting(self, conversion: int) -> Backbone:
+        """The same, its pictures made RGB by other rules."""
+        spec = self.spec.converting(conversion)
+        return Backbone(spec, self.weights, self.runtime, self.recognition)
 
     def prepare(self, count: int) -> None:
         """Load what a batch of so many pictures needs, where the runtime would wait for one."""
-        if (prepare := getattr(self.runtime, "prepare", None)) is not None:
-            prepare(count)
+        for runtime in (self.runtime, self.recognition):
+            if (prepare := getattr(runtime, "prepare", None)) is not None:
+                prepare(count)
 
-    def features(self, pixels: Pixels) -> Features:
+    def features(self, pixels: Pixels, faces: Faces | None = None) -> Features:
         """Pooled layers, side by side, not normalised.
 
         Args:
             pixels: (n, size, size, 3) uint8 RGB, as `engine.decode` gives them; n may be 0.
+            faces: those that were found in these pictures (see `batch_of`), for a backbone that
+                compares them; None is none.
 
         Returns:
-            (n, D) float32.
+            (n, D) float32; of a backbone that compares faces, their values and presence come last.
         """
         if len(pixels) == 0:
             return np.empty((0, self.spec.dimension), np.float32)
-        return self.runtime.run(pixels)
+        whole = self.runtime.run(pixels)
+        return whole if self.recognition is None else np.hstack([whole, self._faces(whole, faces)])
+
+    def _faces(self, whole: Features, faces: Faces | None) -> Features:
+        """(n, values + 1): zeros for pictures without a face."""
+        assert self.spec.faces is not None and self.recognition is not None
+        found = np.zeros((len(whole), self.spec.faces.values + 1), np.float32)
+        if faces is not None:
+            rows = np.flatnonzero(faces.scores > 0)
+            found[rows, :-1] = self.recognition.run(faces.chips)
+            found[rows, -1] = presence(faces.scores[rows])
+        return found
 
 
 def normalised(pixels: Pixels, spec: BackboneSpec) -> NDArray[np.float32]:
@@ -78,4 +107,5 @@ def load_backbone(
     require_libraries(spec, settings)
     located = locate(spec, settings.weights_dir, named(weights) if weights is not None else None)
     require_libraries(spec, settings, located.path)
-    return Backbone(spec, located, load_runtime(spec, located, settings))
+    recognition = None if spec.faces is None else load_recognition(spec.faces, settings)
+    return Backbone(spec, located, load_runtime(spec, located, settings), recognition)

@@ -9,7 +9,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,7 +24,8 @@ from ...core.contracts import Features, Pixels
 from ...core.errors import DataError, PictureError
 from ...core.names import shown
 from ...core.progress import Progress
-from ..images.decode import Geometry, Limits, decode, greyed
+from ..images.batches import batch_of
+from ..images.decode import Geometry, Limits, Picture, decode, greyed
 from ..images.file_bytes import read_bytes
 from .backbone import Backbone
 from .registry import BackboneSpec
@@ -93,7 +94,7 @@ def gather(
         if missing:
             wanted = [path for some in missing for path in paths[some]]
             progress.start(str(recipe), len(paths), done=len(paths) - len(wanted))
-            seen = _ahead(threads, recipe.square, wanted, depth)
+            seen = _ahead(threads, recipe.picture, wanted, depth)
             for some in missing:
                 digests = _extract(backbone, seen, features[some], batch_size, progress)
                 if kept is not None:
@@ -103,7 +104,7 @@ def gather(
 
 def _extract(
     backbone: Backbone,
-    seen: Iterator[tuple[Pixels, bytes]],
+    seen: Iterator[tuple[Picture, bytes]],
     rows: NDArray[np.float16],
     batch_size: int,
     progress: Progress,
@@ -112,8 +113,8 @@ def _extract(
     digests: list[bytes] = []
     for at in range(0, len(rows), batch_size):
         part = rows[at : at + batch_size]
-        squares, some = zip(*islice(seen, len(part)), strict=True)
-        part[:] = _as_halves(backbone.features(np.stack(squares)))
+        pictures, some = zip(*islice(seen, len(part)), strict=True)
+        part[:] = _as_halves(backbone.features(*batch_of(pictures)))
         digests += some
         progress.advance(len(part))
     return digests
@@ -143,25 +144,28 @@ class _Features:
         except PictureError as error:
             raise DataError(str(error)) from None
 
-    def square(self, path: Path) -> tuple[Pixels, bytes]:
+    def picture(self, path: Path) -> tuple[Picture, bytes]:
         """What the backbone is shown of a file, and the SHA-256 of just these bytes."""
-        pixels, data = decoded(path, self.spec.geometry, self.limits)
+        picture, data = decoded(path, self.spec.geometry, self.limits)
+        face = picture.face and replace(picture.face, pixels=self._seen(picture.face.pixels))
+        picture = replace(picture, pixels=self._seen(picture.pixels), face=face)
+        return picture, hashlib.sha256(data).digest()
+
+    def _seen(self, pixels: Pixels) -> Pixels:
         if self.grey:
             pixels = greyed(pixels)
-        if self.mirrored:
-            pixels = pixels[:, ::-1]
-        return pixels, hashlib.sha256(data).digest()
+        return pixels[:, ::-1] if self.mirrored else pixels
 
 
-def decoded(path: Path, geometry: Geometry, limits: Limits) -> tuple[Pixels, bytes]:
-    """A picture of the data, (size, size, 3), and the bytes of its file.
+def decoded(path: Path, geometry: Geometry, limits: Limits) -> tuple[Picture, bytes]:
+    """A picture of the data, and the bytes of its file.
 
     Raises:
         DataError: it can't be used; names the file and says why.
     """
     try:
         data = read_bytes(path, limits)
-        return decode(data, geometry, limits).pixels, data
+        return decode(data, geometry, limits), data
     except PictureError as error:
         raise DataError(str(error.at(path))) from None
 

@@ -10,9 +10,14 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..images.decode import Geometry
+
+_Number = TypeVar("_Number", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -68,11 +73,33 @@ class View:
         return [self.size, self.keep, *how]
 
 
+@dataclass(frozen=True)
+class FaceNetworks:
+    """The networks that find the face of a picture and describe it: see `engine.faces`."""
+
+    detector: str
+    detector_sha256: str
+    recognition: str
+    recognition_sha256: str
+    """Files of the room's folder `shipped`, and their digests."""
+    values: int
+    """How many numbers describe a face."""
+
+    def recipe(self) -> dict[str, Any]:
+        """All that decides how a face is described; JSON values only."""
+        return {
+            "detector_sha256": self.detector_sha256,
+            "recognition_sha256": self.recognition_sha256,
+        }
+
+
 def _geometry(geometry: Geometry) -> dict[str, Any]:
     """Its conversion aside: that is of a store, not of features or of a lens, whose pictures may be
     opaque. It stands in the identity by itself. And how fast it is decides nothing that counts."""
     values = asdict(geometry)
     del values["conversion"], values["fast"]
+    if not geometry.faces:
+        del values["faces"]
     return values
 
 
@@ -119,6 +146,9 @@ class BackboneSpec:
     where only those are stated (torch's file names end in eight). In int8, of `graph`."""
     views: tuple[View, ...] = ()
     """Views of the square, each through all layers, side by side; none is the square itself."""
+    faces: FaceNetworks | None = None
+    """What compares faces as well: features then end with those of the face that counts, zeros
+    without one, and its presence, 0 to 1."""
     has_text_encoder: bool = False
     """Whether texts have embeddings beside pictures in the space of the last layer; the provider
     then also has `load_text_encoder(spec, weights)`, see `text_encoder`."""
@@ -126,6 +156,10 @@ class BackboneSpec:
     def __post_init__(self) -> None:
         if self.has_text_encoder and self.views:
             raise ValueError(f"{self.name}: a text has one embedding, not one for each view")
+        if bool(self.faces) != bool(self.geometry.faces):
+            raise ValueError(f"{self.name}: faces are found and described, or neither")
+        if self.has_text_encoder and self.faces:
+            raise ValueError(f"{self.name}: the last features would be a text's and a face's")
 
     @property
     def joint(self) -> slice | None:
@@ -142,10 +176,24 @@ class BackboneSpec:
     @property
     def dimension(self) -> int:
         """Length D of the feature vector."""
+        return self.whole_dimension + (self.faces.values + 1 if self.faces else 0)
+
+    @property
+    def whole_dimension(self) -> int:
+        """How many of the features are of the whole picture: all but those of its face."""
         return sum(self.blocks())
 
+    def whole(self, features: NDArray[_Number]) -> NDArray[_Number]:
+        """(n, D) -> (n, whole_dimension)."""
+        return features[:, : self.whole_dimension]
+
+    def face(self, features: NDArray[_Number]) -> NDArray[_Number]:
+        """(n, D) -> those of the face, its presence last: (n, 0) where none is looked for."""
+        return features[:, self.whole_dimension :]
+
     def blocks(self) -> Iterator[int]:
-        """Lengths of the parts of the feature vector that each come of one pool of one layer."""
+        """Lengths of the parts of the whole picture's features that each come of one pool of one
+        layer."""
         for _ in self.views or (None,):
             for layer in self.layers:
                 yield from layer.blocks()
@@ -165,6 +213,7 @@ class BackboneSpec:
         precision = {} if self.precision == "float32" else {"precision": self.precision}
         return {
             **precision,
+            **({"faces": self.faces.recipe()} if self.faces else {}),
             "architecture": self.architecture,
             "layers": [
                 [layer.name, layer.channels, [f"{p.statistic} {p.grid}" for p in layer.pools]]

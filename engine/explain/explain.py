@@ -18,12 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.config import Settings
-from ...core.contracts import Pixels, UnitVectors
+from ...core.contracts import UnitVectors
 from ...core.errors import NoAttributionError, TllError, UsageError
 from ...core.names import shown
 from ...core.paths import named
 from ...core.progress import Progress
 from ..backbones.runtime import pictures_a_pass
+from ..images.batches import Batch, batch_of
 from ..lens.embedder import Embedder
 from . import attribution, occlusion
 from .sides import Side, Subject
@@ -47,10 +48,13 @@ class Explanation:
     score: float
     """Of b as a hit of a: what `Store.query` says."""
     cosine: float
-    """Of their embeddings, which the heatmaps explain. The score is less with a hubness correction,
-    by what b loses for being near to many; that is in no region."""
+    """Of their embeddings, with what their faces add: what the heatmaps explain. The score is less
+    with a hubness correction, by what b loses for being near to many; that is in no region."""
     method: Literal["sum", "mask"]
     backbone: str
+    faces: float | None = None
+    """Of the cosine, what the two faces add, below 0 where they take from it; None where not both
+    show one, or faces are not compared."""
 
     @property
     def heatmap_a(self) -> NDArray[np.float32]:
@@ -94,6 +98,7 @@ class Explanation:
         return {
             "score": round(self.score, 6),
             "cosine": round(self.cosine, 6),
+            "faces": None if self.faces is None else round(self.faces, 6),
             "method": self.method,
             "backbone": self.backbone,
             "a": self.a.facts(),
@@ -136,18 +141,21 @@ def explain(
     if method not in METHODS:
         raise UsageError(f"method {method!r} is none of {', '.join(METHODS)}")
     progress = progress or Progress()
-    pixels = np.stack([a.picture.pixels, b.picture.pixels])
+    batch = batch_of([a.picture, b.picture])
     found = None
     if method != "mask":
         try:
-            found = _by_sum(embedder, pixels, settings.device)
+            found = _by_sum(embedder, batch, settings.device)
         except NoAttributionError:
             if method == "sum":
                 raise
-    embeddings, heatmaps = found or _by_masks(embedder, pixels, pictures_a_pass(settings), progress)
+    embeddings, heatmaps = found or _by_masks(embedder, batch, pictures_a_pass(settings), progress)
     lens, geometry = embedder.lens, embedder.backbone.spec.geometry
+    faces = None
+    if lens.faces is not None and a.picture.face and b.picture.face:
+        faces = lens.faces.face_likeness(embeddings[:1], embeddings[1:]).item()
     side_a, side_b = (
-        Side(subject, geometry.box(subject.picture.width, subject.picture.height), heatmap)
+        Side.of(subject, geometry, heatmap, faces)
         for subject, heatmap in zip((a, b), heatmaps, strict=True)
     )
     inner = lens.query_of(embeddings[:1]) @ lens.gallery_of(embeddings[1:]).T
@@ -155,32 +163,41 @@ def explain(
         side_a,
         side_b,
         score=lens.scale * inner.item(),
-        cosine=(embeddings[:1] @ embeddings[1:].T).item(),
+        cosine=(lens.compared(embeddings[:1]) @ embeddings[1:].T).item(),
         method="sum" if found else "mask",
         backbone=embedder.backbone.spec.name,
+        faces=faces,
     )
 
 
 _Found = tuple[UnitVectors, NDArray[np.float32]]
-"""(2, d): embeddings of the two; (2, g, g): their heatmaps."""
+"""(2, d): embeddings of the two; (2, g, g): their heatmaps, faces aside."""
 
 
-def _by_sum(embedder: Embedder, pixels: Pixels, device: str) -> _Found:
-    activations = attribution.activations_of(embedder.backbone, embedder.seen(pixels), device)
-    features, lens = activations.features(), embedder.lens
-    embeddings = lens.transform(features)
+def _by_sum(embedder: Embedder, batch: Batch, device: str) -> _Found:
+    lens, pixels = embedder.lens, embedder.seen(batch.pixels)
+    activations = attribution.activations_of(embedder.backbone, pixels, device)
+    features = activations.features()
+    if embedder.backbone.spec.faces is None:
+        embeddings = lens.transform(features)
+    else:
+        embeddings = embedder.embed(*batch)
+        beside = embedder.backbone.spec.dimension - features.shape[1]  # which have no region
+        features = np.pad(features, ((0, 0), (0, beside)))
     worth = lens.worth(features, embeddings[::-1])
+    features = features[:, : worth.shape[1]]
     centre = np.zeros_like(features) if lens.mean is None else np.tile(lens.mean, (2, 1))
     return embeddings, activations.shared_out(worth, centre)
 
 
-def _by_masks(embedder: Embedder, pixels: Pixels, batch: int, progress: Progress) -> _Found:
-    embeddings = embedder.embed(pixels)
+def _by_masks(embedder: Embedder, batch: Batch, size: int, progress: Progress) -> _Found:
+    embeddings = embedder.embed(*batch)
+    wholes = embeddings if embedder.lens.faces is None else embedder.lens.faces.whole(embeddings)
     heatmaps = []
     progress.start("blurring", 2 * occlusion.MASK_GRID**2, "cells")
-    for picture, other in zip(pixels, embeddings[::-1], strict=True):
+    for picture, other in zip(batch.pixels, wholes[::-1], strict=True):
         found = []
-        for piece in occlusion.losses(embedder, picture, other[None], batch):
+        for piece in occlusion.losses(embedder, picture, other[None], size):
             found.append(piece)
             progress.advance(len(piece))
         heatmaps.append(np.concatenate(found).reshape(occlusion.MASK_GRID, occlusion.MASK_GRID))

@@ -27,7 +27,8 @@ def losses(
 
     Args:
         pixels: (size, size, 3) uint8 RGB.
-        other: (1, d), the embedding of the other picture.
+        other: (1, d), the embedding of the other picture; of a lens with faces that of the whole
+            picture alone, see `FaceTerm.whole`.
     """
     alone = np.eye(MASK_GRID**2, dtype=bool).reshape(-1, MASK_GRID, MASK_GRID)
     hidden = Hiding(pixels)
@@ -35,7 +36,10 @@ def losses(
         masked = [hidden.under(cells) for cells in alone[at : at + batch]]
         # The whole picture beside them: in 8 bits it differs a little by the size of the batch,
         # and what a cell makes out is as little.
-        cosines = embedder.embed(np.stack([pixels, *masked])) @ other[0]
+        embeddings = embedder.embed(np.stack([pixels, *masked]))
+        if (faces := embedder.lens.faces) is not None:
+            embeddings = faces.whole(embeddings)
+        cosines = embeddings @ other[0]
         yield (cosines[0] - cosines[1:]).astype(np.float32)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.contracts import Pixels
-from ..images.decode import Picture
+from ..images.decode import Geometry, Picture
 from . import attribution
 
 _THIRDS = (
@@ -30,6 +30,26 @@ class Subject:
     """All of it, stretched to a square, to draw on; None draws on what the backbone sees."""
 
 
+def _spread(
+    picture: Picture, box: tuple[float, float, float, float], cells: int
+) -> NDArray[np.float32]:
+    """(cells, cells): how much of the picture's face lies in each cell of the box; adds up to 1,
+    or to 0 where it lies outside."""
+    assert picture.face is not None
+    left, top, right, bottom = box
+    x0, y0, x1, y1 = picture.face.box
+
+    def shares(low: float, high: float, start: float, end: float) -> NDArray[np.float64]:
+        low, high = ((edge - start) / (end - start) for edge in (low, high))
+        edges = np.linspace(0, 1, cells + 1)
+        return np.clip(np.minimum(edges[1:], high) - np.maximum(edges[:-1], low), 0, None)
+
+    rows = shares(y0 * picture.height, y1 * picture.height, top, bottom)
+    columns = shares(x0 * picture.width, x1 * picture.width, left, right)
+    spread = np.outer(rows, columns)
+    return (spread / (spread.sum() or 1)).astype(np.float32)
+
+
 @dataclass(frozen=True, eq=False)
 class Side:
     """One of the two pictures of an explanation, and which of its regions matter."""
@@ -41,7 +61,22 @@ class Side:
     heatmap: NDArray[np.float32]
     """(g, g): what each cell of the box gives to the likeness, the uppermost row first. By *sum*,
     28 x 28 cells whose sum is the cosine; by *mask*, 7 x 7 cells, and what the cosine loses without
-    each. Below 0 is what keeps the pictures apart."""
+    each. What faces add is spread over the face. Below 0 is what keeps the pictures apart."""
+
+    @classmethod
+    def of(
+        cls,
+        subject: Subject,
+        geometry: Geometry,
+        heatmap: NDArray[np.float32],
+        faces: float | None,
+    ) -> Side:
+        """With what the faces of both add to the likeness, or None."""
+        picture = subject.picture
+        box = geometry.box(picture.width, picture.height)
+        if faces is not None and picture.face is not None:
+            heatmap = heatmap + np.float32(faces) * _spread(picture, box, len(heatmap))
+        return cls(subject, box, heatmap)
 
     @property
     def thirds(self) -> NDArray[np.float64]:

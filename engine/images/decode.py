@@ -31,6 +31,7 @@ from .resizing import RESAMPLING, resized
 __all__ = (
     "PILLOW_FORMATS",
     "SUFFIXES",
+    "FaceChip",
     "Geometry",
     "Limits",
     "Picture",
@@ -76,6 +77,8 @@ class Geometry:
     """By which rules transparency and deep grey become RGB (see `modes`)."""
     fast: bool = False
     """Whether `resizing` may resize with what is faster than Pillow."""
+    faces: int = 0
+    """Pixels of the longer side of a picture in which a face is looked for; 0 looks for none."""
 
     def box(self, width: int, height: int) -> tuple[float, float, float, float]:
         """The part of the picture that is looked at: left, top, right, bottom, in its pixels."""
@@ -84,6 +87,19 @@ class Geometry:
         side = min(width, height) * self.crop
         left, top = (width - side) / 2, (height - side) / 2
         return left, top, left + side, top + side
+
+
+@dataclass(frozen=True, eq=False)
+class FaceChip:
+    """The face that counts in a picture: the most prominent one."""
+
+    pixels: Pixels
+    """(side, side, 3) uint8 RGB: upright, as `engine.faces.alignment.chip` cuts it."""
+    score: float
+    """How sure the detector is, 0 to 1."""
+    box: tuple[float, float, float, float]
+    """Where it is: left, top, right, bottom, as parts of the upright picture's width and height;
+    may reach beyond it."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +112,8 @@ class Picture:
     height: int
     """Of the whole picture, upright (after EXIF orientation), in pixels."""
     format: str
+    face: FaceChip | None = None
+    """None where no face was found, or none was looked for."""
 
 
 def decode(
@@ -238,12 +256,34 @@ def _fitted(
             ),
             np.uint8,
         )
+    face = _face(_turned(rgb, orientation), geometry.faces) if geometry.faces else None
     # The square is turned, not the picture: the same result for a fraction of the work.
     if orientation != 1:
         square = np.asarray(_turned(Image.fromarray(square), orientation), np.uint8)
     if orientation in (5, 6, 7, 8):
         width, height = height, width
-    return Picture(square, width, height, image.format or "")
+    return Picture(square, width, height, image.format or "", face)
+
+
+def _face(image: Image.Image, side: int) -> FaceChip | None:
+    """The face that counts in an upright RGB image."""
+    from ..faces.alignment import chip
+    from ..faces.detector import face_detector
+
+    pixels = np.asarray(image, np.uint8)
+    if not (found := face_detector().find(pixels, side)):
+        return None
+    face = found[0]
+    left, top, right, bottom = face.box
+    width, height = image.size
+    # Boxes count from the centre of the first pixel.
+    box = (
+        (left + 0.5) / width,
+        (top + 0.5) / height,
+        (right + 0.5) / width,
+        (bottom + 0.5) / height,
+    )
+    return FaceChip(chip(pixels, face.points), face.score, box)
 
 
 def _part(image: Image.Image, geometry: Geometry, crop: Crop) -> Picture:

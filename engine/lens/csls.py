@@ -44,9 +44,13 @@ class HubnessCorrection:
 
     def crowding(self, vectors: UnitVectors) -> NDArray[np.float32]:
         """(n, d) -> (n,): the mean cosine to the nearest of the bank, in [-1, 1]."""
-        cosines = vectors @ self.bank.T
-        near = np.partition(cosines, -self.neighbours, axis=1)[:, -self.neighbours :]
-        return np.clip(near.mean(axis=1), -1, 1)
+        return np.clip(self.nearest_mean(vectors @ self.bank.T), -1, 1)
+
+    def nearest_mean(self, likeness: NDArray[np.floating]) -> NDArray[np.floating]:
+        """(n, b), to each of the bank -> (n,): the mean of the nearest."""
+        near = np.partition(likeness, -self.neighbours, axis=1)[:, -self.neighbours :]
+        mean: NDArray[np.floating] = near.mean(axis=1)
+        return mean
 
     def gallery(self, vectors: UnitVectors) -> UnitVectors:
         """(n, d) -> (n, d + 2): what a store keeps. The last dimension only keeps the length at

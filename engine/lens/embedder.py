@@ -19,6 +19,7 @@ from ..backbones.backbone import Backbone, load_backbone
 from ..backbones.libraries import is_supported
 from ..backbones.registry import DEFAULT, IN_FLOAT, PREFERRED, BackboneSpec, spec_of
 from ..backbones.weights import Weights, find
+from ..images.batches import Faces
 from ..images.color_modes import CONVERSION
 from ..images.decode import greyed
 from ..search.normalize import unit
@@ -37,29 +38,32 @@ class Embedder:
     def __post_init__(self) -> None:
         self.lens.check(self.backbone.spec, self.backbone.weights.sha256)
 
-    def encode_gallery(self, pixels: Pixels) -> UnitVectors:
-        """(n, size, size, 3) uint8 RGB -> (n, d) float32 of length 1: what a store keeps."""
-        return self.lens.encode_gallery(self._features(pixels))
+    def encode_gallery(self, pixels: Pixels, faces: Faces | None = None) -> UnitVectors:
+        """(n, size, size, 3) uint8 RGB, and the faces that were found in them (see `batch_of`) ->
+        (n, d) float32 of length 1: what a store keeps."""
+        return self.lens.encode_gallery(self._features(pixels, faces))
 
-    def encode_query(self, pixels: Pixels) -> UnitVectors:
-        """(n, size, size, 3) uint8 RGB -> (n, d) float32 of length 1: what a query searches
-        with."""
-        return self.lens.encode_query(self._features(pixels))
+    def encode_query(self, pixels: Pixels, faces: Faces | None = None) -> UnitVectors:
+        """The same of what a query searches with."""
+        return self.lens.encode_query(self._features(pixels, faces))
 
-    def embed(self, pixels: Pixels) -> UnitVectors:
-        """(n, size, size, 3) uint8 RGB -> (n, d) float32 of length 1: how pictures look, which may
-        be added and subtracted before `Lens.query_of` makes a query of the sum. Each is what it is
-        alone, to the last bit."""
-        return self._each(self._features(pixels))
+    def embed(self, pixels: Pixels, faces: Faces | None = None) -> UnitVectors:
+        """The same of how pictures look: embeddings, which may be added and subtracted before
+        `Lens.query_of` makes a query of the sum. Each is what it is alone, to the last bit."""
+        return self._each(self._features(pixels, faces))
 
-    def encode_gallery_with_text(self, pixels: Pixels) -> tuple[UnitVectors, UnitVectors]:
+    def encode_gallery_with_text(
+        self, pixels: Pixels, faces: Faces | None = None
+    ) -> tuple[UnitVectors, UnitVectors]:
         """`encode_gallery`, and of the same pictures (n, j) float32 of length 1: their text
         embeddings, of the same pass through the network. Only of a backbone with texts."""
-        return self._with_text(pixels, self.lens.encode_gallery)
+        return self._with_text(pixels, faces, self.lens.encode_gallery)
 
-    def embed_with_text(self, pixels: Pixels) -> tuple[UnitVectors, UnitVectors]:
+    def embed_with_text(
+        self, pixels: Pixels, faces: Faces | None = None
+    ) -> tuple[UnitVectors, UnitVectors]:
         """`embed`, and the text embeddings beside."""
-        return self._with_text(pixels, self._each)
+        return self._with_text(pixels, faces, self._each)
 
     def _each(self, features: Features) -> UnitVectors:
         """`Lens.transform` of one row at a time: a product of many differs in its last bits."""
@@ -67,9 +71,9 @@ class Embedder:
         return np.concatenate(rows) if rows else self.lens.transform(features)
 
     def _with_text(
-        self, pixels: Pixels, through: Callable[[Features], UnitVectors]
+        self, pixels: Pixels, faces: Faces | None, through: Callable[[Features], UnitVectors]
     ) -> tuple[UnitVectors, UnitVectors]:
-        features = self._features(pixels)
+        features = self._features(pixels, faces)
         # Texts tell of colours, so a lens that sees none leaves a second pass to be made.
         coloured = self.backbone.features(pixels) if self.lens.grey else features
         joint = self.backbone.spec.joint
@@ -82,8 +86,10 @@ class Embedder:
             return np.stack([greyed(one) for one in pixels])
         return pixels
 
-    def _features(self, pixels: Pixels) -> Features:
-        return self.backbone.features(self.seen(pixels))
+    def _features(self, pixels: Pixels, faces: Faces | None) -> Features:
+        if faces is not None:
+            faces = faces._replace(chips=self.seen(faces.chips))
+        return self.backbone.features(self.seen(pixels), faces)
 
     @cached_property
     def identity(self) -> ModelIdentity:
@@ -192,7 +198,7 @@ def load_embedder(
         _ = lens.digest  # which is kept
         loaded = network.result()
     if conversion != loaded.spec.geometry.conversion:
-        loaded = Backbone(loaded.spec.converting(conversion), loaded.weights, loaded.runtime)
+        loaded = loaded.converting(conversion)
     return Embedder(loaded, lens)
 
 

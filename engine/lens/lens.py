@@ -28,8 +28,9 @@ from ...core.paths import is_file
 from ..backbones.registry import BackboneSpec
 from ..search.normalize import unit
 from .csls import HubnessCorrection
+from .face_term import BESIDE, FaceTerm
 from .half_precision import rounded, single, smallest
-from .lens_file import LENS_FORMAT, STEPS, LensFile, reading_lens, write_lens
+from .lens_file import LENS_FORMAT, STEPS, WITHOUT_FACES, LensFile, reading_lens, write_lens
 from .options import TrainingOptions
 
 
@@ -56,6 +57,9 @@ class Lens:
     relu: bool = False
     grey: bool = False
     """Whether it was trained on, and is to be shown, pictures without their colour."""
+    faces: FaceTerm | None = None
+    """What two faces add to a likeness: then `features` ends with those of a face and its presence,
+    which the steps above don't see. None is nothing."""
     csls: HubnessCorrection | None = None
     """What over-popular gallery pictures lose; None is nothing."""
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -64,7 +68,7 @@ class Lens:
     """How `fit` is to learn. It is not saved: of a trained lens the provenance says it."""
 
     def __post_init__(self) -> None:
-        width = self.features
+        width = self.features - (self.faces.values + 1 if self.faces else 0)
         shapes = {"mean": (width,), "components": (None, width), "adaptation": (None, None)}
         for name in STEPS:
             array = getattr(self, name)
@@ -82,8 +86,8 @@ class Lens:
                 raise LensError(f"lens: {name} has values that are not finite")
             if name in ("components", "adaptation"):
                 width = array.shape[0]
-        if self.csls is not None and self.csls.bank.shape[1] != width:
-            raise LensError(f"lens: the bank is {self.csls.bank.shape}, expected (b, {width})")
+        if self.csls is not None and self.csls.bank.shape[1] != self.width:
+            raise LensError(f"lens: the bank is {self.csls.bank.shape}, expected (b, {self.width})")
 
     @classmethod
     def plain(cls, spec: BackboneSpec) -> Lens:
@@ -147,22 +151,31 @@ class Lens:
     @property
     def trained(self) -> bool:
         """Whether it does more than normalise."""
-        steps = (self.mean, self.components, self.adaptation, self.csls)
+        steps = (self.mean, self.components, self.adaptation, self.faces, self.csls)
         return self.relu or self.grey or any(step is not None for step in steps)
+
+    @property
+    def width(self) -> int:
+        """d, the length of embeddings."""
+        width = self.features
+        if self.faces is not None:
+            width -= self.faces.values + 1
+        for array in (self.components, self.adaptation):
+            if array is not None:
+                width = int(array.shape[0])
+        return width if self.faces is None else width + self.faces.width + BESIDE
 
     @property
     def dimension(self) -> int:
         """Length of the vectors that are stored and searched."""
-        width = self.features
-        for array in (self.components, self.adaptation):
-            if array is not None:
-                width = int(array.shape[0])
-        return width + (0 if self.csls is None else 2)
+        return self.width + (0 if self.csls is None and self.faces is None else 2)
 
     @property
     def scale(self) -> float:
         """A score is this times the inner product of a query embedding and a gallery embedding.
-        Without a hubness correction it is 1 and the score a cosine."""
+        Without hubness correction and faces it is 1 and the score a cosine."""
+        if self.faces is not None:
+            return self.faces.scale(self._most)
         return 1.0 if self.csls is None else self.csls.scale
 
     @cached_property
@@ -173,6 +186,11 @@ class Lens:
             array = getattr(self, name)
             hasher.update(f" {name} {None if array is None else array.shape}".encode())
             if array is not None:
+                hasher.update(np.ascontiguousarray(array, "<f4").ravel().data)
+        if self.faces is not None:
+            hasher.update(f" faces {self.faces.weight!r} {self.faces.cost!r}".encode())
+            for array in (self.faces.mean, self.faces.adaptation):
+                hasher.update(f" {array.shape}".encode())
                 hasher.update(np.ascontiguousarray(array, "<f4").ravel().data)
         if self.csls is not None:
             hasher.update(f" hubs {self.csls.neighbours} {self.csls.weight!r}".encode())
@@ -189,35 +207,67 @@ class Lens:
 
     def embeddings_of(self, gallery: UnitVectors) -> UnitVectors:
         """(n, dimension) stored -> (n, d): what `transform` said of the same pictures."""
+        if self.faces is not None:
+            return self.faces.embeddings_of(gallery, self._most)
         return gallery if self.csls is None else self.csls.embeddings_of(gallery)
 
     def gallery_of(self, embeddings: UnitVectors) -> UnitVectors:
         """(n, d), as `transform` returns them -> (n, dimension): what a store keeps."""
+        if self.faces is not None:
+            return self.faces.gallery(embeddings, self._lost(embeddings), self._most)
         return embeddings if self.csls is None else self.csls.gallery(embeddings)
 
     def query_of(self, embeddings: UnitVectors) -> UnitVectors:
         """(n, d), as `transform` returns them -> (n, dimension): what a query searches with."""
+        if self.faces is not None:
+            return self.faces.queries(embeddings)
         return embeddings if self.csls is None else self.csls.queries(embeddings)
 
     def plain_query_of(self, embeddings: UnitVectors) -> UnitVectors:
-        """(n, d), as `transform` returns them -> (n, dimension): what searches by their cosine
+        """(n, d), as `transform` returns them -> (n, dimension): what searches by their likeness
         alone, without any hubness correction."""
+        if self.faces is not None:
+            return self.faces.queries(embeddings, plain=True)
         return embeddings if self.csls is None else self.csls.plain_queries(embeddings)
+
+    def compared(self, embeddings: UnitVectors) -> NDArray[np.float32]:
+        """(n, d), as `transform` returns them -> (n, d): vectors whose inner products with
+        embeddings are their likeness, which is their cosine and, where both show a face, what the
+        faces add."""
+        return embeddings if self.faces is None else self.faces.compared(embeddings)
+
+    def _lost(self, embeddings: UnitVectors) -> NDArray[np.floating]:
+        """(n,): what pictures lose for hubness, of a lens with faces."""
+        if self.csls is None:
+            return np.zeros(len(embeddings))
+        assert self.faces is not None
+        likeness = self.compared(embeddings) @ self.csls.bank.T
+        return np.clip(self.csls.weight * self.csls.nearest_mean(likeness), -self._most, self._most)
+
+    @property
+    def _most(self) -> float:
+        """What a picture may lose at most, of a lens with faces."""
+        assert self.faces is not None
+        return 0.0 if self.csls is None else self.csls.weight * self.faces.most
 
     def transform(self, features: Features) -> UnitVectors:
         """(n, D) -> (n, d): embeddings, before any hubness correction; each row of length 1 (a row
-        of zeros stays one).
+        of zeros stays one, but not with faces).
 
         Raises:
             LensError: it has still to learn.
         """
-        return unit(self._projected(features))
+        whole = unit(self._projected(features))
+        if self.faces is None:
+            return whole
+        return self.faces.transform(whole, features[:, -self.faces.values - 1 :])
 
     def worth(self, features: Features, embeddings: UnitVectors) -> NDArray[np.floating]:
         """What each feature is worth to the likeness: the cosine of `transform(features)` and
         `embeddings`, row by row, is the sum of worth * (features - mean). Exact for these
         features; of others only the direction, for the norm (and with a ReLU what is cut off)
-        depends on them.
+        depends on them. Of a lens with faces it is about the whole picture alone: the cosine of
+        `FaceTerm.whole` of both, and features without those of faces.
 
         Args:
             features: (n, D), of one picture of each pair.
@@ -228,6 +278,8 @@ class Lens:
         """
         values = self._projected(features)
         lengths = np.linalg.norm(values, axis=1, keepdims=True)
+        if self.faces is not None:
+            embeddings = self.faces.whole(embeddings)
         worth = embeddings / np.where(lengths > 0, lengths, np.inf)
         if self.relu:
             worth = worth * (values > 0)
@@ -241,6 +293,8 @@ class Lens:
         if not self.features:
             raise LensError("this lens has learned nothing yet: fit(left, right) comes first")
         values: NDArray[np.floating] = features
+        if self.faces is not None:
+            values = features[:, : -self.faces.values - 1]
         if self.mean is not None:
             values = values - self.mean
         for step in (self.components, self.adaptation):
@@ -251,6 +305,10 @@ class Lens:
     def with_csls(self, csls: HubnessCorrection) -> Lens:
         """The same lens with a hubness correction."""
         return replace(self, csls=csls)
+
+    def with_faces(self, faces: FaceTerm) -> Lens:
+        """The same lens, faces compared as well; its features end with those of a face."""
+        return replace(self, faces=faces)
 
     def compact(self) -> Lens:
         """The same lens in less: PCA and adaptation folded into one matrix where that is smaller,
@@ -265,6 +323,7 @@ class Lens:
             mean=rounded(self.mean),
             components=rounded(components, largest=1),
             adaptation=rounded(adaptation, largest=1),
+            faces=None if self.faces is None else self.faces.rounded(),
             csls=None if csls is None else replace(csls, bank=rounded(csls.bank)),
         )
 
@@ -272,7 +331,7 @@ class Lens:
         """Write one .npz file without pickles, to a path or an open binary file; the same lens
         gives the same bytes. Arrays that are the same in float16 are written so."""
         header: dict[str, Any] = {
-            "format": LENS_FORMAT,
+            "format": LENS_FORMAT if self.faces else WITHOUT_FACES,
             "backbone": self.backbone,
             "features": self.features,
             "layout": self.layout,
@@ -283,6 +342,10 @@ class Lens:
         arrays = {
             name: smallest(array) for name in STEPS if (array := getattr(self, name)) is not None
         }
+        if self.faces is not None:
+            header["faces"] = {"weight": self.faces.weight, "cost": self.faces.cost}
+            arrays["face_mean"] = smallest(self.faces.mean)
+            arrays["face_adaptation"] = smallest(self.faces.adaptation)
         # The archive's list of members has no checksum; this has.
         header["arrays"] = list(arrays)
         if self.csls is not None:
@@ -298,7 +361,7 @@ class Lens:
             LensError: missing, damaged, not a lens, or of a newer format.
         """
         with reading_lens(file) as (header, arrays):
-            csls = header.get("hubs")
+            csls, faces = header.get("hubs"), header.get("faces")
             steps: dict[str, Any] = {name: single(arrays[name]) for name in STEPS if name in arrays}
             return cls(
                 backbone=str(header["backbone"]),
@@ -306,6 +369,10 @@ class Lens:
                 layout=str(header.get("layout", "")),
                 relu=bool(header["relu"]),
                 grey=bool(header.get("grey")),
+                faces=faces
+                and FaceTerm(
+                    single(arrays["face_mean"]), single(arrays["face_adaptation"]), **faces
+                ),
                 csls=csls and HubnessCorrection(single(arrays["bank"]), **csls),
                 provenance=dict(header["provenance"]),
                 **steps,

@@ -20,14 +20,16 @@ from ...core import npy
 from ...core.errors import LensError
 from ...core.paths import named
 
-LENS_FORMAT = 2
-"""Of the file. 1 had no hubness correction; it is still read."""
+LENS_FORMAT = 3
+"""Of the file. 1 had no hubness correction, 2 no faces; both are still read."""
+WITHOUT_FACES = 2
+"""What a lens without faces is written in, which earlier versions read."""
 MAX_LENS_BYTES = 256 << 20
 """Of the file, and of all that it unpacks to."""
 STEPS = ("mean", "components", "adaptation")
 """The arrays of a lens, in the order in which it applies them."""
 
-_MEMBERS = ("header", *STEPS, "bank")
+_MEMBERS = ("header", *STEPS, "face_mean", "face_adaptation", "bank")
 _TYPES = ("|u1", "<f2", "<f4")
 _DAMAGE = (
     *(OSError, EOFError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError),

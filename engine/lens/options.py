@@ -12,6 +12,10 @@ _RECORDED = {"csls": "hubs"}
 """What lens files and the command line call some of the choices, since their first versions."""
 
 
+_SINCE_FACES = ("face_outputs", "face_shrinkage", "face_weight", "face_cost")
+"""Choices that the files of earlier lenses don't have; to those they made no difference."""
+
+
 def said_of(name: str) -> str:
     """What the command line calls a choice, without the dashes before it."""
     return _RECORDED.get(name, name).replace("_", "-")
@@ -42,7 +46,16 @@ class TrainingOptions:
     1608.02164), from 1; identity: none, so nothing is learned from pairs but the hubness
     correction. start, shrinkage, power and outputs are about the matrix only."""
     outputs: int = 126
-    """Dimensions of the adaptation's output; linear only, the others keep PCA's."""
+    """Dimensions of embeddings; linear only, the others keep PCA's. Of a backbone that finds faces,
+    `face_outputs` of them are a face's, and two say whether there is one."""
+    face_outputs: int = 30
+    """Dimensions of the adaptation of faces, which starts from canonical directions as well."""
+    face_shrinkage: float = 0.5
+    """`shrinkage`, of faces."""
+    face_weight: float = 0.6
+    """What the cosine of two faces counts beside that of the pictures."""
+    face_cost: float = 0.15
+    """What two pictures with faces lose before: the rest of them has told as much already."""
     relu: bool = False
     temperature: float = 7.0
     """Cosines are multiplied by it before the softmax."""
@@ -71,6 +84,10 @@ class TrainingOptions:
             ("shrinkage", 0, 1),
             ("power", 0, 10),
             ("outputs", 1, 1 << 16),
+            ("face_outputs", 1, 1 << 16),
+            ("face_shrinkage", 0, 1),
+            ("face_weight", 1e-3, 1e3),
+            ("face_cost", 1e-3, 1e3),
             ("temperature", 1e-3, 1e4),
             ("batch", 0, math.inf),
             ("epochs", 0, 1e6),
@@ -102,6 +119,33 @@ class TrainingOptions:
             raise UsageError(f"no training options {sorted(unknown)}")
         return replace(self, **{name: value for name, value in chosen.items() if value is not None})
 
+    def of_pictures(self, compares_faces: bool) -> TrainingOptions:
+        """Those of whole pictures, whose embeddings leave room for those of faces.
+
+        Raises:
+            UsageError: there is no room left.
+        """
+        if not compares_faces or self.adaptation != "linear":
+            return self
+        if (outputs := self.outputs - self.face_outputs - 2) < 1:
+            raise UsageError(
+                f"{self.outputs} outputs leave nothing beside {self.face_outputs} of faces; take "
+                "more, or --faces off"
+            )
+        return replace(self, outputs=outputs)
+
+    def of_faces(self, values: int) -> TrainingOptions:
+        """Those of a face's `values` features."""
+        return replace(
+            self,
+            adaptation="linear",
+            start="cca",
+            pca=values,
+            outputs=min(self.face_outputs, values),
+            shrinkage=self.face_shrinkage,
+            relu=False,
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """Every choice by its name; JSON values."""
         return asdict(self)
@@ -118,6 +162,7 @@ class TrainingOptions:
             LensError: a choice is missing, unknown, or has a value that can't be.
         """
         names = {_RECORDED.get(field.name, field.name): field.name for field in fields(cls)}
+        record = {**{name: getattr(cls, name) for name in _SINCE_FACES}, **record}
         if odd := sorted(names.keys() ^ record.keys()):
             what = "does not say" if odd[0] in names else "was trained with an unknown option:"
             raise LensError(f"this lens {what} {odd[0]}; train it again with this version")

@@ -68,7 +68,7 @@ def fit_projection(
     Raises:
         UsageError: PCA can't keep that many dimensions of so few pictures or features.
     """
-    rows = np.empty((sum(map(len, parts)), spec.dimension), np.float32)
+    rows = np.empty((sum(map(len, parts)), spec.whole_dimension), np.float32)
     np.concatenate(parts, out=rows, casting="same_kind")
     mean = rows.mean(axis=0)
     rows -= mean
@@ -76,11 +76,11 @@ def fit_projection(
     rows *= scale
     if not options.pca:
         variance = float(np.square(rows, dtype=np.float64).sum(axis=1).mean())
-        return Projection(mean, scale * _length(spec.dimension, variance), None)
+        return Projection(mean, scale * _length(spec.whole_dimension, variance), None)
     if options.pca > min(rows.shape):
         raise UsageError(
             f"PCA can't keep {options.pca} dimensions of {len(rows):,} pictures with "
-            f"{spec.dimension:,} features; take --pca {min(rows.shape)} or less"
+            f"{spec.whole_dimension:,} features; take --pca {min(rows.shape)} or less"
         )
     from sklearn.decomposition import PCA
 

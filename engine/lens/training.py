@@ -20,9 +20,12 @@ from ..images.decode import Geometry
 from ..search.normalize import unit
 from ..search.search import products
 from .csls import HubnessCorrection
+from .face_lesson import Faces
+from .face_term import FaceTerm
 from .half_precision import applied
+from .lesson import Lesson, Sides, both
 from .options import TrainingOptions
-from .projection import Projection, canonical_directions, fit_projection
+from .projection import Projection, fit_projection
 from .pseudo_pairs import Guessed, Offered, guess
 
 if TYPE_CHECKING:
@@ -130,6 +133,9 @@ class Trainable(Protocol):
     ) -> _Lens:
         """See `Lens.with_steps`."""
 
+    def with_faces(self: _Lens, faces: FaceTerm) -> _Lens:
+        """See `Lens.with_faces`."""
+
     def with_csls(self: _Lens, csls: HubnessCorrection) -> _Lens:
         """See `Lens.with_csls`."""
 
@@ -170,32 +176,50 @@ def learn(
         raise UsageError(f"augment {options.augment} needs the features of the mirrored pictures")
     seen = _seen(pairs, options)
     unlabelled = [] if pairs.unlabelled is None or not options.unlabelled else [pairs.unlabelled]
-    projection = project([*(side for pair in seen for side in pair), *unlabelled], spec, options)
-    sides = [(projection.apply(left), projection.apply(right)) for left, right in seen]
-    validator = None if validation is None else _Validator(projection, validation, options)
+    everything = [*(side for pair in seen for side in pair), *unlabelled]
+    projection = project([spec.whole(one) for one in everything], spec, options)
+    faces = Faces.of(everything, spec)
 
-    def learned(some: Lesson, name: str) -> tuple[_Lens, History]:
-        looped = _Loop(some, options)
+    def sides(some: list[Sides]) -> list[Sides]:
+        return [
+            (projection.apply(spec.whole(left)), projection.apply(spec.whole(right)))
+            for left, right in some
+        ]
+
+    validator = None
+    if validation is not None:
+        validator = _Validator(*sides([(validation.left, validation.right)])[0], options)
+
+    def learned(some: Lesson, of_faces: Lesson | None, name: str) -> tuple[_Lens, History]:
+        compares = of_faces is not None
+        looped = _Loop(some, options.of_pictures(compares))
         stopped = looped.run(validator, progress or Progress(), name)
         steps = projection.followed_by(looped.adaptation)
-        lens = plain.with_steps(*steps, relu=options.relu, grey=options.grey).compact()
+        lens = plain.with_steps(*steps, relu=options.relu, grey=options.grey)
+        if of_faces is not None and faces is not None:
+            second = _Loop(of_faces, options.of_faces(len(faces.mean)))
+            stopped = stopped or second.run(None, progress or Progress(), f"{name}, faces")
+            lens = lens.with_faces(faces.term(second.adaptation, options))
+        lens = lens.compact()
         if options.csls:
             bank = lens.transform(pairs.left.astype(np.float32))
             csls = HubnessCorrection(bank, min(CSLS_NEIGHBOURS, len(bank)), options.csls)
             lens = lens.with_csls(csls).compact()
         return lens, looped.history(stopped)
 
-    lesson = Lesson(sides, np.ones(len(pairs), np.float32), known=len(pairs))
-    lens, history = learned(lesson, name)
+    ones = np.ones(len(pairs), np.float32)
+    lesson = Lesson(sides(seen), ones, known=len(pairs))
+    of_faces = None if faces is None else faces.lesson(seen, ones, len(pairs))
+    lens, history = learned(lesson, of_faces, name)
     if options.candidates and pairs.offered is not None and not history.stopped:
         if (others := pairs.unlabelled) is None:
             raise UsageError("candidates are rows of unlabelled pictures, and there are none")
         guessed = _guessed(pairs.offered, others, lens)
-        left, right = (
-            projection.apply(others[rows]) for rows in (guessed.queries, guessed.gallery)
-        )
-        more = lesson.with_more(left, right, guessed.weights)
-        lens, history = learned(more, f"{name}, with guessed pairs")
+        more = others[guessed.queries], others[guessed.gallery]
+        lesson = lesson.with_more(*sides([more])[0], guessed.weights)
+        if faces is not None:
+            of_faces = faces.lesson([both(one, more) for one in seen], lesson.weights, len(pairs))
+        lens, history = learned(lesson, of_faces, f"{name}, with guessed pairs")
     return lens, history
 
 
@@ -208,69 +232,21 @@ def _guessed(offered: Offered, unlabelled: NDArray[np.floating], lens: Trainable
     return guess(offered, scores)
 
 
-def _seen(
-    pairs: PairFeatures, options: TrainingOptions
-) -> list[tuple[NDArray[np.floating], NDArray[np.floating]]]:
+def _seen(pairs: PairFeatures, options: TrainingOptions) -> list[Sides]:
     """The versions of the pairs, left and right, that training may see of each."""
     as_they_are = [] if options.augment == "flip" else [(pairs.left, pairs.right)]
     mirrored = pairs.mirrored if options.augment != "none" else None
     return as_they_are if mirrored is None else [*as_they_are, mirrored]
 
 
-@dataclass(frozen=True, eq=False)
-class Lesson:
-    """The projected pairs that a training learns from."""
-
-    sides: list[tuple[NDArray[np.float32], NDArray[np.float32]]]
-    """Left and right, (n, P) each; more than one version of the same pairs where they are
-    augmented."""
-    weights: NDArray[np.float32]
-    """(n,): how much each pair counts."""
-    known: int
-    """So many pairs, the first, are no guess."""
-
-    def with_more(
-        self, left: NDArray[np.float32], right: NDArray[np.float32], weights: NDArray[np.float32]
-    ) -> Lesson:
-        """These pairs as well, the same in every version."""
-        sides = [(np.concatenate([a, left]), np.concatenate([b, right])) for a, b in self.sides]
-        return replace(self, sides=sides, weights=np.concatenate([self.weights, weights]))
-
-    def start(self, options: TrainingOptions) -> NDArray[np.float32]:
-        """Where the adaptation begins: (outputs, P); of a diagonal one only that, (P,)."""
-        left = self.sides[0][0]
-        width = left.shape[1]
-        if options.adaptation == "diagonal":
-            return np.ones(width, np.float32)
-        if options.adaptation == "identity":
-            return np.eye(width, dtype=np.float32)
-        if options.start == "random":
-            bound = width**-0.5  # as torch.nn.Linear
-            random = np.random.default_rng(options.seed)
-            return random.uniform(-bound, bound, (options.outputs, width)).astype(np.float32)
-        matrix = canonical_directions(
-            np.concatenate([one for one, _ in self.sides]),
-            np.concatenate([other for _, other in self.sides]),
-            options.outputs,
-            options.shrinkage * float(self.known / self.weights.sum()) ** 0.5,
-            options.power,
-            np.tile(self.weights, len(self.sides)),
-        )
-        length = np.linalg.norm(left @ matrix.T, axis=1).mean()
-        return matrix / (length if length > 0 else np.float32(1))
-
-
 @dataclass
 class _Validator:
     """A measure of lenses in the making: loss and top-2 of validation pairs."""
 
-    projection: Projection
-    pairs: PairFeatures
+    left: NDArray[np.float32]
+    right: NDArray[np.float32]
+    """(n, P) each, projected."""
     options: TrainingOptions
-
-    def __post_init__(self) -> None:
-        self.left = self.projection.apply(self.pairs.left)
-        self.right = self.projection.apply(self.pairs.right)
 
     def __call__(self, adaptation: NDArray[np.float32]) -> tuple[float, float]:
         import torch

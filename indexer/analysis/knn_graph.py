@@ -86,7 +86,9 @@ def _nearest(
     gallery = np.zeros((len(numbers), embeddings.shape[1]), np.float32)
     there = numbers >= 0
     gallery[there] = _embeddings(reader, numbers[there], lens) if there.any() else 0
-    cosines = products(embeddings, gallery, rows).astype(np.float64).round(SCORE_DECIMALS)
+    cosines = (
+        products(lens.compared(embeddings), gallery, rows).astype(np.float64).round(SCORE_DECIMALS)
+    )
     cosines[offered < 0] = -np.inf
     order = np.lexsort((offered, -cosines), axis=1)[:, :k]
     cosines = np.take_along_axis(cosines, order, axis=1)

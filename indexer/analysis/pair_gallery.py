@@ -54,9 +54,7 @@ class Gallery:
         """For all pictures of these pairs; none is read yet."""
         images = np.unique(found.pairs)
         count, embedder = len(images), store.embedder
-        width = embedder.lens.embeddings_of(
-            np.empty((0, embedder.lens.dimension), np.float32)
-        ).shape[1]
+        width = embedder.lens.width
         with (
             scratch((count, embedder.backbone.spec.dimension), np.float16) as plain,
             scratch((count, width), np.float32) as embeddings,
@@ -101,10 +99,13 @@ class Gallery:
         one = random.integers(len(rows), size=_BACKGROUND)
         other = (one + random.integers(1, len(rows), size=_BACKGROUND)) % len(rows)
         pairs = np.unique(np.sort(np.stack([rows[one], rows[other]], 1), axis=1), axis=0)
-        cosines = [
-            [self._cosine(side, *both) for both in pairs] for side in (self.embeddings, self.plain)
+        lens = self.store.lens
+        alike = [
+            lens.compared(self.embeddings[one : one + 1]) @ self.embeddings[other]
+            for one, other in pairs
         ]
-        return BackgroundPairs.of(*map(np.array, cosines))
+        plain = [self._cosine(self.plain, *both) for both in pairs]
+        return BackgroundPairs.of(np.array(alike).ravel(), np.array(plain))
 
     def one_picture(self, found: Alike) -> NDArray[np.bool_]:
         """(n,): whether the two of each pair are the same picture."""

@@ -7,8 +7,8 @@ bytes travel, never pickles:
 
     once      the child: "ready"
     request   length of task, length of file; task (JSON: crop, or side of a thumbnail); the file
-    reply     length of header, length of body; header (JSON); body: pixels (size x size x 3) or,
-              where a thumbnail was requested, its file
+    reply     length of header, length of body; header (JSON); body: pixels (size x size x 3) and
+              those of a face that was found; where a thumbnail was requested, its file
 """
 
 from __future__ import annotations
@@ -29,8 +29,18 @@ import numpy as np
 
 from ...core.child_processes import command, one_thread
 from ...core.errors import DecoderFailedError, PictureError, TllError
+from ...engine.faces.alignment import SIDE as FACE_SIDE
+from ...engine.faces.detector import face_detector
 from ...engine.images.crops import Crop
-from ...engine.images.decode import Geometry, Limits, Picture, decode, thumbnail, without_threads
+from ...engine.images.decode import (
+    FaceChip,
+    Geometry,
+    Limits,
+    Picture,
+    decode,
+    thumbnail,
+    without_threads,
+)
 from .rlimits import OUT_OF_TIME, ResourceLimits
 
 _T = TypeVar("_T")
@@ -61,6 +71,7 @@ class Decoder:
         """`seconds` are for the largest picture; for smaller ones the process takes less."""
         self._command = command(__name__, [asdict(geometry), asdict(limits), seconds])
         self._size = geometry.size
+        self._face = FACE_SIDE if geometry.faces else 0
         self._seconds = seconds
         self._process: subprocess.Popen[bytes] | None = None
         self._is_ready = False
@@ -156,14 +167,26 @@ class Decoder:
             raise DecoderFailedError(f"made the decoder fail ({error})") from None
 
     def _picture(self, data: bytes, crop: Crop | None) -> Picture:
-        size = 3 * self._size**2
+        size, more = 3 * self._size**2, 3 * self._face**2
         task = {} if crop is None else {"crop": asdict(crop)}
-        told, pixels = self._request(data, task, size, size)
-        square = np.frombuffer(pixels, np.uint8).reshape(self._size, self._size, 3)
+        told, body = self._request(data, task, size, size + more)
+        square = np.frombuffer(body, np.uint8, size).reshape(self._size, self._size, 3)
         try:
-            return Picture(square, int(told["width"]), int(told["height"]), str(told["format"]))
+            face = self._face_chip(told, body[size:])
+            return Picture(
+                square, int(told["width"]), int(told["height"]), str(told["format"]), face
+            )
         except (ValueError, LookupError, TypeError):
             raise _Died(_SENSELESS) from None
+
+    def _face_chip(self, told: dict[str, Any], pixels: bytes) -> FaceChip | None:
+        if not pixels:
+            return None
+        chip = np.frombuffer(pixels, np.uint8).reshape(self._face, self._face, 3)
+        score, (left, top, right, bottom) = float(told["face"]["score"]), told["face"]["box"]
+        if not 0 <= score <= 1:
+            raise ValueError(score)
+        return FaceChip(chip, score, (float(left), float(top), float(right), float(bottom)))
 
     def _request(
         self, data: bytes, task: dict[str, Any], least: int, most: int
@@ -274,6 +297,9 @@ def serve(
                     "height": picture.height,
                     "format": picture.format,
                 }
+                if (face := picture.face) is not None:
+                    body += face.pixels.tobytes()
+                    header["face"] = {"score": face.score, "box": face.box}
         except PictureError as error:
             header = {"error": type(error).__name__, "message": error.message}
         is_fit = resources.end()
@@ -289,6 +315,8 @@ def main() -> None:
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a decoder library prints must not get among the replies
     with contextlib.suppress(BrokenPipeError):  # the parent is gone
+        if geometry["faces"]:
+            face_detector()  # what it takes is no picture's
         resources = ResourceLimits(Limits(**limits), seconds)
         replies.write(_READY)
         replies.flush()

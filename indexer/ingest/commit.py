@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
 
-import numpy as np
-
 from ...core import signals
 from ...core.contracts import UnitVectors
 from ...core.progress import Progress
@@ -129,10 +127,9 @@ class Intake:
         rest = [sha256 for sha256, known in vectors.items() if not known]
         for start in range(0, len(rest), self._a_pass):
             some = rest[start : start + self._a_pass]
-            pictures = [batch.fresh[sha256].picture for sha256 in some]
-            pixels = np.stack([picture.pixels for picture in pictures if picture is not None])
+            pictures = [picture for one in some if (picture := batch.fresh[one].picture)]
             # The network is loaded here and not before: a build that only moves never needs it.
-            spaces = self._store.encode_spaces(pixels)
+            spaces = self._store.encode_spaces(pictures)
             vectors.update(zip(some, zip(*spaces, strict=True), strict=True))
         return vectors
 

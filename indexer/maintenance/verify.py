@@ -219,5 +219,5 @@ def _again(store: Store, data: bytes, vectors: Sequence[UnitVectors]) -> float:
         picture = decode(data, geometry, Limits.of(store.settings))
     except PictureError:
         return 0.0
-    now = store.encode_spaces(picture.pixels[None])
+    now = store.encode_spaces([picture])
     return min(float(old[0] @ new[0]) for old, new in zip(vectors, now, strict=True))

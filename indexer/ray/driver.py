@@ -231,4 +231,4 @@ def _reference_picture(store: Store) -> ReferencePicture:
     Image.fromarray((127 * waves + 128).astype(np.uint8)).save(out, "JPEG", quality=90)
     data = out.getvalue()
     picture = decode(data, store.embedder.backbone.spec.geometry, Limits.of(store.settings))
-    return ReferencePicture(data, store.encode_spaces(picture.pixels[None]))
+    return ReferencePicture(data, store.encode_spaces([picture]))

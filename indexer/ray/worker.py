@@ -14,14 +14,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ...core.config import Settings, load_settings, take_cores
-from ...core.contracts import Pixels, UnitVectors
+from ...core.contracts import UnitVectors
 from ...core.errors import StoreMismatchError, TllError, WeightsError
 from ...core.version import __version__
 from ...engine.backbones.registry import spec_of
-from ...engine.images.decode import Limits, codecs
+from ...engine.images.batches import batch_of
+from ...engine.images.decode import Limits, Picture, codecs
 from ...engine.lens.embedder import conversion_of, load_embedder
 from ...engine.lens.identity import ModelIdentity, require_same
 from ..decoding.decoder_process import Decoder
@@ -139,7 +138,7 @@ class Worker:
         batch = self._settings.batch_size
         self._pipeline = Pipeline(decoders, limits, 2 * batch + len(decoders)).__enter__()
         picture = decoders[0].decode(task.reference.data)
-        require_alike(task.reference.vectors, self._vectors(picture.pixels[None]))
+        require_alike(task.reference.vectors, self._vectors([picture]))
 
     def _results(self, tasks: Sequence[FileTask]) -> list[tuple[int, Prepared]]:
         known = {one.known for one in tasks}
@@ -159,18 +158,18 @@ class Worker:
         """Give their vectors to those that wait."""
         if not waiting:
             return
-        pixels = np.stack([one.picture.pixels for i in waiting if (one := results[i]).picture])
+        pictures = [picture for i in waiting if (picture := results[i].picture)]
         with self._lock:
-            spaces = self._vectors(pixels)
+            spaces = self._vectors(pictures)
         for i, vectors in zip(waiting, zip(*spaces, strict=True), strict=True):
             results[i] = replace(results[i], vectors=vectors)
         waiting.clear()
 
-    def _vectors(self, pixels: Pixels) -> tuple[UnitVectors, ...]:
-        """As `Store.embed`."""
+    def _vectors(self, pictures: Sequence[Picture]) -> tuple[UnitVectors, ...]:
+        """As `Store.encode_spaces`."""
         if self._text:
-            return self._embedder.encode_gallery_with_text(pixels)
-        return (self._embedder.encode_gallery(pixels),)
+            return self._embedder.encode_gallery_with_text(*batch_of(pictures))
+        return (self._embedder.encode_gallery(*batch_of(pictures)),)
 
 
 def require_alike(there: Sequence[UnitVectors], here: Sequence[UnitVectors]) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...core.config import Settings, cores, load_settings
-from ...core.contracts import Hit, Hits, Indexed, Pixels, UnitVectors
+from ...core.contracts import Hit, Hits, Indexed, UnitVectors
 from ...core.errors import UsageError
 from ...core.location import Location
 from ...core.names import shown
@@ -23,6 +23,7 @@ from ...core.progress import Progress
 from ...core.threads import calm_blas
 from ...engine.backbones.registry import spec_of
 from ...engine.backbones.runtime import pictures_a_pass
+from ...engine.images.batches import batch_of
 from ...engine.images.crops import Crop
 from ...engine.images.decode import Limits, Picture
 from ...engine.images.sources import Source, decoded_source, name_of
@@ -406,17 +407,17 @@ class Store:
         parts = [np.empty((0, self.about.dimension), np.float32)]
         rest = iter(pictures_of(pictures))
         while some := list(islice(rest, pictures_a_pass(self.settings))):
-            pixels = np.stack([found.picture.pixels for found in self._decoded(some, crop)])
+            batch = batch_of([found.picture for found in self._decoded(some, crop)])
             with calm_blas():
-                parts.append(self.embedder.encode_gallery(pixels))
+                parts.append(self.embedder.encode_gallery(*batch))
         return np.concatenate(parts)
 
-    def encode_spaces(self, pixels: Pixels) -> tuple[UnitVectors, ...]:
-        """(n, size, size, 3) uint8 RGB -> what the store keeps of these pictures in each of its
+    def encode_spaces(self, pictures: Sequence[Picture]) -> tuple[UnitVectors, ...]:
+        """What the store keeps of some pictures, decoded for its backbone, in each of its
         `About.spaces`: (n, dimension) float32 of length 1. Raises as `embedder`."""
         if self.about.text is None:
-            return (self.embedder.encode_gallery(pixels),)
-        return self.embedder.encode_gallery_with_text(pixels)
+            return (self.embedder.encode_gallery(*batch_of(pictures)),)
+        return self.embedder.encode_gallery_with_text(*batch_of(pictures))
 
     def require_text_space(self) -> None:
         """Refuse a store that can't be searched with texts.
@@ -459,12 +460,12 @@ class Store:
             )
 
     def _embedded(self, found: Sequence[Source], names: Sequence[str]) -> list[QueryEmbedding]:
-        pixels = np.stack([one.picture.pixels for one in found])
+        batch = batch_of([one.picture for one in found])
         with calm_blas():
             if self.about.text is None:
-                vectors, texts = self.embedder.embed(pixels), None
+                vectors, texts = self.embedder.embed(*batch), None
             else:
-                vectors, texts = self.embedder.embed_with_text(pixels)
+                vectors, texts = self.embedder.embed_with_text(*batch)
         return [
             QueryEmbedding(
                 name,

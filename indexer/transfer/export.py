@@ -13,7 +13,6 @@ from ...core.errors import TllError, UsageError
 from ...core.names import shown
 from ...core.progress import Progress
 from ...core.version import __version__
-from ...engine.lens.lens import Lens
 from ..store.store import Store
 from . import clip_retrieval
 from .extracts import Extract
@@ -71,7 +70,7 @@ def export(
     with Store.open(store, settings=settings) as opened, opened.catalog.reading() as reader:
         about = opened.about
         lens = opened.lens if vectors == "looks" else None
-        dimension = about.dimension if lens is None else _embedding_length(lens)
+        dimension = about.dimension if lens is None else lens.width
         extract = Extract(reader, lens, dimension, progress or Progress())
         said = {
             "made_with": f"tll-index {__version__}",
@@ -98,11 +97,6 @@ def _layout_of(destination: str | os.PathLike[str]) -> Layout:
         f"{shown(os.fsencode(destination))} ends with neither .parquet nor .npz; for a folder say "
         "--layout clip-retrieval"
     )
-
-
-def _embedding_length(lens: Lens) -> int:
-    """How many values an embedding has without what corrects hubness."""
-    return lens.dimension if lens.csls is None else lens.csls.bank.shape[1]
 
 
 def _write(
