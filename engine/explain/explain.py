@@ -145,10 +145,9 @@ def explain(
             if method == "sum":
                 raise
     embeddings, heatmaps = found or _by_masks(embedder, pixels, pictures_a_pass(settings), progress)
-    lens, geometry = embedder.lens, embedder.backbone.spec.geometry
+    lens = embedder.lens
     side_a, side_b = (
-        Side(subject, geometry.box(subject.picture.width, subject.picture.height), heatmap)
-        for subject, heatmap in zip((a, b), heatmaps, strict=True)
+        Side(subject, heatmap) for subject, heatmap in zip((a, b), heatmaps, strict=True)
     )
     inner = lens.query_of(embeddings[:1]) @ lens.gallery_of(embeddings[1:]).T
     return Explanation(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.contracts import Pixels
-from ..images.decode import Picture
+from ..images.decode import PixelBox, Picture
 from . import attribution
 
 _THIRDS = (
@@ -35,13 +35,17 @@ class Side:
     """One of the two pictures of an explanation, and which of its regions matter."""
 
     subject: Subject
-    box: tuple[float, float, float, float]
-    """The part of the upright picture that the backbone sees, in its pixels: left, top, right,
-    bottom."""
     heatmap: NDArray[np.float32]
     """(g, g): what each cell of the box gives to the likeness, the uppermost row first. By *sum*,
     28 x 28 cells whose sum is the cosine; by *mask*, 7 x 7 cells, and what the cosine loses without
     each. Below 0 is what keeps the pictures apart."""
+
+    @property
+    def box(self) -> PixelBox:
+        """The part of the upright picture that the backbone sees, in its pixels: left, top, right,
+        bottom."""
+        picture = self.subject.picture
+        return picture.box or (0.0, 0.0, float(picture.width), float(picture.height))
 
     @property
     def thirds(self) -> NDArray[np.float64]:

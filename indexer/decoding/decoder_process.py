@@ -161,7 +161,14 @@ class Decoder:
         told, pixels = self._request(data, task, size, size)
         square = np.frombuffer(pixels, np.uint8).reshape(self._size, self._size, 3)
         try:
-            return Picture(square, int(told["width"]), int(told["height"]), str(told["format"]))
+            left, top, right, bottom = map(float, told["box"])
+            return Picture(
+                square,
+                int(told["width"]),
+                int(told["height"]),
+                str(told["format"]),
+                (left, top, right, bottom),
+            )
         except (ValueError, LookupError, TypeError):
             raise _Died(_SENSELESS) from None
 
@@ -273,6 +280,7 @@ def serve(
                     "width": picture.width,
                     "height": picture.height,
                     "format": picture.format,
+                    "box": picture.box,
                 }
         except PictureError as error:
             header = {"error": type(error).__name__, "message": error.message}
