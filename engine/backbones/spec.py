@@ -95,11 +95,14 @@ class FaceNetworks:
 
 def _geometry(geometry: Geometry) -> dict[str, Any]:
     """Its conversion aside: that is of a store, not of features or of a lens, whose pictures may be
-    opaque. It stands in the identity by itself. And how fast it is decides nothing that counts."""
+    opaque. It stands in the identity by itself. And how fast it is decides nothing that counts.
+    Trimming is named where it is done: without it, recipes stay what they were before it came."""
     values = asdict(geometry)
     del values["conversion"], values["fast"]
     if not geometry.faces:
         del values["faces"]
+    if not geometry.trim:
+        del values["trim"]
     return values
 
 

@@ -150,13 +150,11 @@ def explain(
             if method == "sum":
                 raise
     embeddings, heatmaps = found or _by_masks(embedder, batch, pictures_a_pass(settings), progress)
-    lens, geometry = embedder.lens, embedder.backbone.spec.geometry
-    faces = None
+    lens, faces = embedder.lens, None
     if lens.faces is not None and a.picture.face and b.picture.face:
         faces = lens.faces.face_likeness(embeddings[:1], embeddings[1:]).item()
     side_a, side_b = (
-        Side.of(subject, geometry, heatmap, faces)
-        for subject, heatmap in zip((a, b), heatmaps, strict=True)
+        Side.of(subject, heatmap, faces) for subject, heatmap in zip((a, b), heatmaps, strict=True)
     )
     inner = lens.query_of(embeddings[:1]) @ lens.gallery_of(embeddings[1:]).T
     return Explanation(

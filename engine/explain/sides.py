@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.contracts import Pixels
-from ..images.decode import Geometry, Picture
+from ..images.decode import FaceChip, Picture, PixelBox
 from . import attribution
 
 _THIRDS = (
@@ -30,23 +30,17 @@ class Subject:
     """All of it, stretched to a square, to draw on; None draws on what the backbone sees."""
 
 
-def _spread(
-    picture: Picture, box: tuple[float, float, float, float], cells: int
-) -> NDArray[np.float32]:
-    """(cells, cells): how much of the picture's face lies in each cell of the box; adds up to 1,
+def _spread(face: FaceChip, cells: int) -> NDArray[np.float32]:
+    """(cells, cells): how much of a face lies in each cell of what the backbone sees; adds up to 1,
     or to 0 where it lies outside."""
-    assert picture.face is not None
-    left, top, right, bottom = box
-    x0, y0, x1, y1 = picture.face.box
+    left, top, right, bottom = face.box
+    edges = np.linspace(0, 1, cells + 1)
 
-    def shares(low: float, high: float, start: float, end: float) -> NDArray[np.float64]:
-        low, high = ((edge - start) / (end - start) for edge in (low, high))
-        edges = np.linspace(0, 1, cells + 1)
-        return np.clip(np.minimum(edges[1:], high) - np.maximum(edges[:-1], low), 0, None)
+    def shares(low: float, high: float) -> NDArray[np.float64]:
+        found: NDArray[np.float64] = np.minimum(edges[1:], high) - np.maximum(edges[:-1], low)
+        return np.maximum(found, 0)
 
-    rows = shares(y0 * picture.height, y1 * picture.height, top, bottom)
-    columns = shares(x0 * picture.width, x1 * picture.width, left, right)
-    spread = np.outer(rows, columns)
+    spread = np.outer(shares(top, bottom), shares(left, right))
     return (spread / (spread.sum() or 1)).astype(np.float32)
 
 
@@ -55,28 +49,24 @@ class Side:
     """One of the two pictures of an explanation, and which of its regions matter."""
 
     subject: Subject
-    box: tuple[float, float, float, float]
-    """The part of the upright picture that the backbone sees, in its pixels: left, top, right,
-    bottom."""
     heatmap: NDArray[np.float32]
     """(g, g): what each cell of the box gives to the likeness, the uppermost row first. By *sum*,
     28 x 28 cells whose sum is the cosine; by *mask*, 7 x 7 cells, and what the cosine loses without
     each. What faces add is spread over the face. Below 0 is what keeps the pictures apart."""
 
     @classmethod
-    def of(
-        cls,
-        subject: Subject,
-        geometry: Geometry,
-        heatmap: NDArray[np.float32],
-        faces: float | None,
-    ) -> Side:
-        """With what the faces of both add to the likeness, or None."""
-        picture = subject.picture
-        box = geometry.box(picture.width, picture.height)
-        if faces is not None and picture.face is not None:
-            heatmap = heatmap + np.float32(faces) * _spread(picture, box, len(heatmap))
-        return cls(subject, box, heatmap)
+    def of(cls, subject: Subject, heatmap: NDArray[np.float32], faces: float | None) -> Side:
+        """With what the faces of both pictures add to the likeness, or None."""
+        if faces is not None and (face := subject.picture.face) is not None:
+            heatmap = heatmap + np.float32(faces) * _spread(face, len(heatmap))
+        return cls(subject, heatmap)
+
+    @property
+    def box(self) -> PixelBox:
+        """The part of the upright picture that the backbone sees, in its pixels: left, top, right,
+        bottom."""
+        picture = self.subject.picture
+        return picture.box or (0.0, 0.0, float(picture.width), float(picture.height))
 
     @property
     def thirds(self) -> NDArray[np.float64]:

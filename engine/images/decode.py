@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image, JpegImagePlugin
 
 from ...core.contracts import Pixels
+from .borders import content_box
 from .color_modes import CONVERSION, to_rgb
 from .crops import Crop
 from .opening import (
@@ -55,6 +56,9 @@ _TURNS = {  # EXIF orientation -> the operation that undoes it (EXIF 2.32, tag 0
     8: Image.Transpose.ROTATE_90,
 }
 
+PixelBox = tuple[float, float, float, float]
+"""A part of a picture, in its pixels: left, top, right, bottom."""
+
 _SPARE = 2.0
 """A large JPEG is decoded smaller, to sides that are at least so many times what is looked at. At 2
 vectors keep a cosine of 0.999 with those of the whole picture, in the mean over large pictures."""
@@ -77,11 +81,13 @@ class Geometry:
     """By which rules transparency and deep grey become RGB (see `modes`)."""
     fast: bool = False
     """Whether `resizing` may resize with what is faster than Pillow."""
+    trim: bool = False
+    """Whether a picture is only what is inside its borders (see `borders`)."""
     faces: int = 0
     """Pixels of the longer side of a picture in which a face is looked for; 0 looks for none."""
 
-    def box(self, width: int, height: int) -> tuple[float, float, float, float]:
-        """The part of the picture that is looked at: left, top, right, bottom, in its pixels."""
+    def box(self, width: int, height: int) -> PixelBox:
+        """The part of the picture that is looked at, borders aside."""
         if self.fit == "squash":
             return 0.0, 0.0, float(width), float(height)
         side = min(width, height) * self.crop
@@ -98,8 +104,8 @@ class FaceChip:
     score: float
     """How sure the detector is, 0 to 1."""
     box: tuple[float, float, float, float]
-    """Where it is: left, top, right, bottom, as parts of the upright picture's width and height;
-    may reach beyond it."""
+    """Where it is: left, top, right, bottom, as parts of the sides of what was looked at (see
+    `Picture.box`); may reach beyond it."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +118,8 @@ class Picture:
     height: int
     """Of the whole picture, upright (after EXIF orientation), in pixels."""
     format: str
+    box: PixelBox | None = None
+    """The part of the upright picture that `pixels` show; None is all of it."""
     face: FaceChip | None = None
     """None where no face was found, or none was looked for."""
 
@@ -128,7 +136,8 @@ def decode(
 
     Args:
         sized: is told the width and height, before there are pixels.
-        crop: the part of the upright picture to look at, as if it were all.
+        crop: the part of the upright picture to look at, as if it were all. Its borders count:
+            someone chose them.
 
     Raises:
         EmptyPictureError, NotAPictureError, DamagedPictureError, TooLargePictureError,
@@ -243,8 +252,13 @@ def _fitted(
     # Sides that are no multiple of 8 are rounded up, to pixels that are partly of the picture.
     scale = 1 if whole is None else 2 ** round(math.log2(max(whole) / max(image.size)))
     orientation = _orientation(image)  # after loading: Pillow turns TIFF by itself
-    left, top, right, bottom = (edge / scale for edge in geometry.box(width, height))
     rgb = to_rgb(image, geometry.conversion)
+    inside = content_box(rgb) if geometry.trim else (0, 0, *rgb.size)
+    if inside != (0, 0, *rgb.size):
+        rgb = rgb.crop(inside)  # resizing would mix in what is beside a box
+    x, y = inside[0] * scale, inside[1] * scale
+    box = geometry.box(min(inside[2] * scale, width) - x, min(inside[3] * scale, height) - y)
+    left, top, right, bottom = (edge / scale for edge in box)
     if geometry.fast and (left, top, right, bottom) == (0, 0, *rgb.size):
         square = resized(rgb, geometry.size, geometry.interpolation)
     else:
@@ -260,9 +274,10 @@ def _fitted(
     # The square is turned, not the picture: the same result for a fraction of the work.
     if orientation != 1:
         square = np.asarray(_turned(Image.fromarray(square), orientation), np.uint8)
+    seen = _turned_box((box[0] + x, box[1] + y, box[2] + x, box[3] + y), width, height, orientation)
     if orientation in (5, 6, 7, 8):
         width, height = height, width
-    return Picture(square, width, height, image.format or "", face)
+    return Picture(square, width, height, image.format or "", seen, face)
 
 
 def _face(image: Image.Image, side: int) -> FaceChip | None:
@@ -274,22 +289,16 @@ def _face(image: Image.Image, side: int) -> FaceChip | None:
     if not (found := face_detector().find(pixels, side)):
         return None
     face = found[0]
-    left, top, right, bottom = face.box
-    width, height = image.size
-    # Boxes count from the centre of the first pixel.
-    box = (
-        (left + 0.5) / width,
-        (top + 0.5) / height,
-        (right + 0.5) / width,
-        (bottom + 0.5) / height,
+    left, top, right, bottom = (
+        (edge + 0.5) / size for edge, size in zip(face.box, 2 * image.size, strict=True)
     )
-    return FaceChip(chip(pixels, face.points), face.score, box)
+    return FaceChip(chip(pixels, face.points), face.score, (left, top, right, bottom))
 
 
 def _part(image: Image.Image, geometry: Geometry, crop: Crop) -> Picture:
     """What `crop` leaves of a loaded image."""
     cut = _cut(image, crop, geometry.conversion)
-    return replace(_fitted(cut, geometry), format=image.format or "")
+    return replace(_fitted(cut, replace(geometry, trim=False)), format=image.format or "")
 
 
 def _cut(image: Image.Image, crop: Crop, conversion: int = CONVERSION) -> Image.Image:
@@ -310,3 +319,13 @@ def _orientation(image: Image.Image) -> int:
 def _turned(image: Image.Image, orientation: int) -> Image.Image:
     turn = _TURNS.get(orientation)
     return image if turn is None else image.transpose(turn)
+
+
+def _turned_box(box: PixelBox, width: int, height: int, orientation: int) -> PixelBox:
+    """Where `_turned` moves a part of a picture of that size."""
+    left, top, right, bottom = box
+    if orientation in (2, 3, 7, 8):
+        left, right = width - right, width - left
+    if orientation in (3, 4, 6, 7):
+        top, bottom = height - bottom, height - top
+    return (top, left, bottom, right) if orientation in (5, 6, 7, 8) else (left, top, right, bottom)

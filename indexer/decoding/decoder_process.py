@@ -172,9 +172,14 @@ class Decoder:
         told, body = self._request(data, task, size, size + more)
         square = np.frombuffer(body, np.uint8, size).reshape(self._size, self._size, 3)
         try:
-            face = self._face_chip(told, body[size:])
+            left, top, right, bottom = map(float, told["box"])
             return Picture(
-                square, int(told["width"]), int(told["height"]), str(told["format"]), face
+                square,
+                int(told["width"]),
+                int(told["height"]),
+                str(told["format"]),
+                (left, top, right, bottom),
+                self._face_chip(told, body[size:]),
             )
         except (ValueError, LookupError, TypeError):
             raise _Died(_SENSELESS) from None
@@ -296,6 +301,7 @@ def serve(
                     "width": picture.width,
                     "height": picture.height,
                     "format": picture.format,
+                    "box": picture.box,
                 }
                 if (face := picture.face) is not None:
                     body += face.pixels.tobytes()
