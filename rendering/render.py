@@ -289,10 +289,14 @@ def trained(facts: dict[str, Any], lens_dir: Path) -> str:
 def why(facts: dict[str, Any]) -> str:
     """What `Explanation.facts` says, for people."""
     score = f"score {facts['score']:.3f}"
+    parts = []
+    if (faces := facts["faces"]) is not None:
+        parts.append(f"{faces:+.3f} for the faces")
     if penalty := round(facts["score"] - facts["cosine"], 3):
-        score += (
-            f" (cosine {facts['cosine']:.3f}; {penalty:+.3f} for how near B is to many pictures)"
-        )
+        parts.append(f"{penalty:+.3f} for how near B is to many pictures")
+    if parts:
+        cosine = facts["cosine"] - (faces or 0)
+        score += f" (cosine {cosine:.3f}; {', '.join(parts)})"
     lines = [score]
     for side in ("a", "b"):
         found = facts[side]

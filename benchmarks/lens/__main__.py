@@ -18,6 +18,7 @@ from tll_index.core.progress import Progress
 from tll_index.engine.backbones.backbone import Backbone
 from tll_index.engine.backbones.registry import DEFAULT, BackboneSpec, Layer
 from tll_index.engine.backbones.runtime import load_runtime
+from tll_index.engine.images.batches import batch_of
 from tll_index.engine.images.decode import Limits, decode
 from tll_index.engine.images.file_bytes import read_bytes
 from tll_index.engine.lens.experiment import PairData, load_pairs
@@ -227,14 +228,14 @@ def embedding(
     )
     data = [read_bytes(path, Limits.of(settings)) for path in material.pairs.left[:BATCH]]
     seen, seen_small = (
-        np.stack([decode(one, spec.geometry, Limits.of(settings)).pixels for one in data])
+        batch_of([decode(one, spec.geometry, Limits.of(settings)) for one in data])
         for spec in (backbone.spec, small)
     )
     seconds: dict[str, list[float]] = {name: [] for name in lenses}
     ratios: dict[str, list[float]] = {name: [] for name in lenses}
     for turn in range(ROUNDS + 1):
-        alone = harness.seconds(partial(one_pass.features, seen_small))
-        network, features = harness.timed(partial(backbone.features, seen))
+        alone = harness.seconds(partial(one_pass.features, seen_small.pixels))
+        network, features = harness.timed(partial(backbone.features, *seen))
         for name, lens in lenses.items():
             whole = network + harness.seconds(partial(lens.encode_gallery, features))
             if turn:  # the first warms up
@@ -254,7 +255,8 @@ def pass_at_224(spec: BackboneSpec) -> BackboneSpec:
     last = spec.layers[-1]
     return replace(
         spec,
-        geometry=replace(spec.geometry, size=SIDE),
+        geometry=replace(spec.geometry, size=SIDE, faces=0, trim=False),
+        faces=None,
         layers=(Layer(last.name, last.channels),),
         views=(),
     )

@@ -50,7 +50,7 @@ class Collection:
         features = np.concatenate(sides)
         self.pairs = len(rows)
         embeddings, plain = applied(lens.transform, features), applied(unit, features)
-        alike, self.plain = embeddings @ embeddings.T, plain @ plain.T
+        alike, self.plain = lens.compared(embeddings) @ embeddings.T, plain @ plain.T
         once = np.triu_indices(len(features), 1)
         self.background = BackgroundPairs.of(alike[once], self.plain[once])
         np.fill_diagonal(alike, -np.inf)

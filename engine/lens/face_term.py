@@ -98,10 +98,16 @@ class FaceTerm:
         whole: NDArray[np.float32] = embeddings[:, : -self.width - BESIDE] * self._length
         return whole
 
+    def without(self, embeddings: UnitVectors) -> UnitVectors:
+        """(n, a + b + 2) -> the same shape: as if no picture showed a face."""
+        kept = embeddings[:, :-1].copy()
+        kept[:, -self.width - 1 :] = 0
+        return self._filled(kept)
+
     def face_likeness(self, one: UnitVectors, other: UnitVectors) -> NDArray[np.float64]:
         """(n,): what the faces add to the likeness of embeddings, row by row; below 0 where they
         take from it."""
-        start = one.shape[1] - self.width - BESIDE
+        start = -self.width - BESIDE
         products = one[:, start:-1].astype(np.float64) * other[:, start:-1]
         return (products[:, :-1].sum(axis=1) - products[:, -1]) * self._length**2
 

@@ -236,6 +236,11 @@ class Lens:
         faces add."""
         return embeddings if self.faces is None else self.faces.compared(embeddings)
 
+    def without_faces(self, embeddings: UnitVectors) -> UnitVectors:
+        """(n, d), as `transform` returns them -> (n, d): of the same pictures as if they showed no
+        face."""
+        return embeddings if self.faces is None else self.faces.without(embeddings)
+
     def _lost(self, embeddings: UnitVectors) -> NDArray[np.floating]:
         """(n,): what pictures lose for hubness, of a lens with faces."""
         if self.csls is None:
@@ -305,10 +310,6 @@ class Lens:
     def with_csls(self, csls: HubnessCorrection) -> Lens:
         """The same lens with a hubness correction."""
         return replace(self, csls=csls)
-
-    def with_faces(self, faces: FaceTerm) -> Lens:
-        """The same lens, faces compared as well; its features end with those of a face."""
-        return replace(self, faces=faces)
 
     def compact(self) -> Lens:
         """The same lens in less: PCA and adaptation folded into one matrix where that is smaller,

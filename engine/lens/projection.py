@@ -30,6 +30,17 @@ class Steps(NamedTuple):
     components: NDArray[np.float32] | None
     adaptation: NDArray[np.float32] | None
 
+    def passing_over(self, count: int) -> Steps:
+        """The same for features with `count` more at the end, which play no part."""
+
+        def wider(array: NDArray[np.float32]) -> NDArray[np.float32]:
+            return np.pad(array, ((0, 0),) * (array.ndim - 1) + ((0, count),))
+
+        if self.components is None and self.adaptation is not None:
+            return Steps(wider(self.mean), None, wider(self.adaptation))
+        components = None if self.components is None else wider(self.components)
+        return Steps(wider(self.mean), components, self.adaptation)
+
 
 @dataclass(frozen=True, eq=False)
 class Projection:

@@ -21,7 +21,6 @@ from ..search.normalize import unit
 from ..search.search import products
 from .csls import HubnessCorrection
 from .face_lesson import Faces
-from .face_term import FaceTerm
 from .half_precision import applied
 from .lesson import Lesson, Sides, both
 from .options import TrainingOptions
@@ -133,9 +132,6 @@ class Trainable(Protocol):
     ) -> _Lens:
         """See `Lens.with_steps`."""
 
-    def with_faces(self: _Lens, faces: FaceTerm) -> _Lens:
-        """See `Lens.with_faces`."""
-
     def with_csls(self: _Lens, csls: HubnessCorrection) -> _Lens:
         """See `Lens.with_csls`."""
 
@@ -194,13 +190,14 @@ def learn(
         compares = of_faces is not None
         looped = _Loop(some, options.of_pictures(compares))
         stopped = looped.run(validator, progress or Progress(), name)
-        steps = projection.followed_by(looped.adaptation)
-        lens = plain.with_steps(*steps, relu=options.relu, grey=options.grey)
+        steps, term = projection.followed_by(looped.adaptation), None
         if of_faces is not None and faces is not None:
             second = _Loop(of_faces, options.of_faces(len(faces.mean)))
             stopped = stopped or second.run(None, progress or Progress(), f"{name}, faces")
-            lens = lens.with_faces(faces.term(second.adaptation, options))
-        lens = lens.compact()
+            term = faces.term(second.adaptation, options)
+        else:
+            steps = steps.passing_over(spec.dimension - spec.whole_dimension)
+        lens = plain.with_steps(*steps, faces=term, relu=options.relu, grey=options.grey).compact()
         if options.csls:
             bank = lens.transform(pairs.left.astype(np.float32))
             csls = HubnessCorrection(bank, min(CSLS_NEIGHBOURS, len(bank)), options.csls)

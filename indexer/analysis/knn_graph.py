@@ -39,13 +39,22 @@ class Neighbourhoods:
 
 
 def neighbourhoods(
-    store: Store, k: int, *, progress: Progress | None = None, block: int | None = None
+    store: Store,
+    k: int,
+    *,
+    progress: Progress | None = None,
+    block: int | None = None,
+    faces: bool = True,
 ) -> Iterator[Neighbourhoods]:
     """The `k` nearest of every picture of the store, a block of pictures at a time, all of one
     moment. Pictures that no path shows any more are neither queries nor found.
 
     Candidates are what the store's index offers, which is all where it is exact; they are compared
     with their vectors in the catalog.
+
+    Args:
+        block: pictures at a time; default: as many as memory stays bounded with.
+        faces: whether faces count, where the store compares them.
 
     Raises:
         StoreDamagedError: the catalog lacks a vector that it lists.
@@ -61,6 +70,8 @@ def neighbourhoods(
         for start in range(0, len(images), block):
             some = images[start : start + block]
             embeddings = _embeddings(reader, some, lens)
+            if not faces:
+                embeddings = lens.without_faces(embeddings)
             # The picture itself and orphans may take the slots of others.
             offered = offers.candidates(lens.plain_query_of(embeddings), k + 1 + len(orphans))
             offered[(offered == some[:, None]) | np.isin(offered, orphans)] = -1

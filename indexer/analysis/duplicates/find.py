@@ -79,7 +79,9 @@ def _families(store: Store, threshold: float, progress: Progress) -> list[_Famil
     with Sketches.of(store, _images(store), progress) as sketches:
         candidates = CandidatePairs.joined(
             [
-                *by_lens(sketches, neighbourhoods(store, COPY_NEIGHBOURS, progress=progress)),
+                *by_lens(
+                    sketches, neighbourhoods(store, COPY_NEIGHBOURS, progress=progress, faces=False)
+                ),
                 *by_outline(sketches, progress),
             ]
         )

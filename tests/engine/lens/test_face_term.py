@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -143,6 +144,19 @@ def test_faces_add_what_they_add() -> None:
     assert (added[(features[:15, -1] == 0) | (features[15:, -1] == 0)] == 0).all()
 
 
+def test_faces_can_be_left_out() -> None:
+    random = np.random.default_rng(4)
+    lens = some_lens(random)
+    assert lens.faces is not None
+    features = some_features(random, 20)
+    embeddings = lens.transform(features)
+    left_out = lens.without_faces(embeddings)
+    features[:, 12:] = 0
+    assert np.allclose(left_out, lens.transform(features), atol=1e-5)
+    wholes = lens.faces.whole(embeddings)
+    assert np.allclose(lens.compared(left_out) @ embeddings.T, wholes @ wholes.T, atol=1e-5)
+
+
 def test_a_lens_with_faces_is_read_as_it_was_written() -> None:
     lens = some_lens(np.random.default_rng(1)).compact()
     file = io.BytesIO()
@@ -156,7 +170,7 @@ def test_other_faces_are_another_lens() -> None:
     lens = some_lens(np.random.default_rng(1), csls=0)
     assert lens.faces is not None
     heavier = FaceTerm(lens.faces.mean, lens.faces.adaptation, 0.7, lens.faces.cost)
-    assert lens.with_faces(heavier).digest != lens.digest
+    assert replace(lens, faces=heavier).digest != lens.digest
 
 
 def test_what_can_not_be_is_refused() -> None:

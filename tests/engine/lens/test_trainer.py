@@ -224,7 +224,11 @@ def test_options_change_the_lens() -> None:
         {"dropout": 0.2},
         {"csls": 0.4},
     ]
-    assert {name for one in chosen for name in one} == options().as_dict().keys() - {"seed"}
+    assert {name for one in chosen for name in one} == {
+        name
+        for name in options().as_dict()
+        if name != "seed" and not name.startswith("face_")  # see test_face_lesson.py
+    }
     digests = [fit(mirrored, **one).lens.digest for one in chosen]
     assert len(set(digests)) == len(chosen)
     # A batch of all, the four guessed pairs included, is one of however many more.
