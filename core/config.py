@@ -19,12 +19,13 @@ from .paths import is_file, is_folder, named, why_hidden
 STORE_NAME = ".tll-index"
 RUNTIMES = ("auto", "onnx", "openvino", "torch")
 HYPERLINKS = ("auto", "always", "never")
+FACES = ("on", "off")
 NO_HOME = Path("/dev/null/no-home")
 """The user folder of a process without a home (no HOME, and a user that the system doesn't know):
 nothing is there, and nothing can be made there."""
 INDEXES = ("auto", "flat", "ivf", "hnsw")
 
-_CHOICES = {"runtime": RUNTIMES, "hyperlinks": HYPERLINKS}
+_CHOICES = {"runtime": RUNTIMES, "hyperlinks": HYPERLINKS, "faces": FACES}
 
 
 def user_folder() -> Path:
@@ -65,6 +66,9 @@ class Settings:
     runtime: str = "auto"
     """auto, onnx, openvino or torch: what runs a network; auto is ONNX Runtime on a CPU wherever
     the network can be had so (OpenVINO for many pictures in 8 bits), torch otherwise."""
+    faces: str = "on"
+    """on or off: whether new stores and lenses compare faces as well, where the network is left to
+    tll-index."""
     batch_size: int = 0
     """Pictures a forward pass, and pictures a transaction; 0 is 32 on a CPU, on a GPU 256."""
     workers: int = 0

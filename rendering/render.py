@@ -202,6 +202,7 @@ def _made_by(info: dict[str, Any]) -> dict[str, str]:
             "lens": f"trained (digest {lens[:12]})"
             if lens
             else "none: features as they are, L2-normalised, without PCA or adaptation",
+            "faces": {"on": "compared as well", "off": "not compared"}[info["faces"]],
         }
     if "slow_here" in info:
         rows["speed"] = info["slow_here"]

@@ -29,8 +29,8 @@ from ..backbones.registry import BackboneSpec
 from ..search.normalize import unit
 from .csls import HubnessCorrection
 from .face_term import BESIDE, FaceTerm
-from .half_precision import rounded, single, smallest
-from .lens_file import LENS_FORMAT, STEPS, WITHOUT_FACES, LensFile, reading_lens, write_lens
+from .half_precision import as_bytes, from_bytes, rounded, rounded_map, single, smallest
+from .lens_file import EARLIER_FORMAT, LENS_FORMAT, STEPS, LensFile, reading_lens, write_lens
 from .options import TrainingOptions
 
 
@@ -313,8 +313,8 @@ class Lens:
 
     def compact(self) -> Lens:
         """The same lens in less: PCA and adaptation folded into one matrix where that is smaller,
-        and numbers rounded to float16, which `save` then writes. Its vectors differ by the
-        rounding."""
+        and numbers rounded, those of long maps to bytes and others to float16, which `save` then
+        writes. Its vectors differ by the rounding."""
         components, adaptation, csls = self.components, self.adaptation, self.csls
         if components is not None and adaptation is not None and len(adaptation) < len(components):
             folded: NDArray[np.float32] = adaptation @ components
@@ -323,7 +323,7 @@ class Lens:
             self,
             mean=rounded(self.mean),
             components=rounded(components, largest=1),
-            adaptation=rounded(adaptation, largest=1),
+            adaptation=rounded_map(adaptation),
             faces=None if self.faces is None else self.faces.rounded(),
             csls=None if csls is None else replace(csls, bank=rounded(csls.bank)),
         )
@@ -332,7 +332,7 @@ class Lens:
         """Write one .npz file without pickles, to a path or an open binary file; the same lens
         gives the same bytes. Arrays that are the same in float16 are written so."""
         header: dict[str, Any] = {
-            "format": LENS_FORMAT if self.faces else WITHOUT_FACES,
+            "format": EARLIER_FORMAT,
             "backbone": self.backbone,
             "features": self.features,
             "layout": self.layout,
@@ -343,10 +343,14 @@ class Lens:
         arrays = {
             name: smallest(array) for name in STEPS if (array := getattr(self, name)) is not None
         }
+        if self.adaptation is not None and (in_steps := as_bytes(self.adaptation)) is not None:
+            arrays["adaptation"], arrays["adaptation_steps"] = in_steps
         if self.faces is not None:
             header["faces"] = {"weight": self.faces.weight, "cost": self.faces.cost}
             arrays["face_mean"] = smallest(self.faces.mean)
             arrays["face_adaptation"] = smallest(self.faces.adaptation)
+        if self.faces is not None or "adaptation_steps" in arrays:
+            header["format"] = LENS_FORMAT
         # The archive's list of members has no checksum; this has.
         header["arrays"] = list(arrays)
         if self.csls is not None:
@@ -364,6 +368,8 @@ class Lens:
         with reading_lens(file) as (header, arrays):
             csls, faces = header.get("hubs"), header.get("faces")
             steps: dict[str, Any] = {name: single(arrays[name]) for name in STEPS if name in arrays}
+            if (in_steps := arrays.get("adaptation_steps")) is not None:
+                steps["adaptation"] = from_bytes(arrays["adaptation"], single(in_steps))
             return cls(
                 backbone=str(header["backbone"]),
                 features=int(header["features"]),

@@ -21,16 +21,17 @@ from ...core.errors import LensError
 from ...core.paths import named
 
 LENS_FORMAT = 3
-"""Of the file. 1 had no hubness correction, 2 no faces; both are still read."""
-WITHOUT_FACES = 2
-"""What a lens without faces is written in, which earlier versions read."""
+"""Of the file. 1 had no hubness correction, 2 neither faces nor maps in bytes; both are still
+read."""
+EARLIER_FORMAT = 2
+"""What a lens with neither is written in, which earlier versions read."""
 MAX_LENS_BYTES = 256 << 20
 """Of the file, and of all that it unpacks to."""
 STEPS = ("mean", "components", "adaptation")
 """The arrays of a lens, in the order in which it applies them."""
 
-_MEMBERS = ("header", *STEPS, "face_mean", "face_adaptation", "bank")
-_TYPES = ("|u1", "<f2", "<f4")
+_MEMBERS = ("header", *STEPS, "adaptation_steps", "face_mean", "face_adaptation", "bank")
+_TYPES = ("|u1", "|i1", "<f2", "<f4")
 _DAMAGE = (
     *(OSError, EOFError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError),
     *(RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error, struct.error),

@@ -102,6 +102,7 @@ def about_store(backend: Backend, reader: Reader) -> dict[str, Any]:
         "metric": made_by.metric,
         **({"model": made_by.recipe["model"]} if about.imported else {}),
         **({"origin": about.origin} if about.origin else {}),
+        "faces": "on" if "faces" in made_by.recipe else "off",
         **({"slow_here": slow} if (slow := _slow_here(made_by)) else {}),
         **backend.info(),
         **({"unfinished copy": True} if copy is not None and copy.unfinished else {}),

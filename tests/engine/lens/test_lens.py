@@ -295,7 +295,7 @@ def test_newer_format_and_other_backbone_are_refused(
 ) -> None:
     path = tmp_path / "tiny.npz"
     with monkeypatch.context() as patched:
-        patched.setattr("tll_index.engine.lens.lens.WITHOUT_FACES", 4)
+        patched.setattr("tll_index.engine.lens.lens.EARLIER_FORMAT", 4)
         made().save(path)
     with pytest.raises(LensError, match="upgrade tll-index"):
         Lens.load(path)
