@@ -51,6 +51,7 @@ $(READY):
 	$(PIP) 'pip >= 24'  # older ones download version after version of what has many, for minutes
 	$(cpu_torch)
 	$(PIP) --editable '.[dev]'
+	$(PIP) --no-deps 'facenet-pytorch == 2.6.0'  # for its weights alone: it asks for an old torch
 	@touch "$@" "$(VENV)/core-$(STAMP)"
 
 # PyPI's torch has 5 GB of CUDA with it. Where there is no GPU, and pip is told of an index that has
@@ -134,6 +135,7 @@ study: $(READY)  ## every system of the paper, with whichever backbones are here
 
 backbone: $(READY)  ## make the bundled networks from the published weights; ARGS=--check: are they those?
 	$(PY) -m tll_index.engine.backbones.bundled.make $(ARGS)
+	$(PY) -m tll_index.engine.faces.bundled.make $(ARGS)
 
 lens: $(READY)  ## train the shipped lens on TLL_ROOT (default ../shared/data/tll)
 	$(TLL) train "$(or $(TLL_ROOT),../shared/data/tll)" --backbone efficientnet_lite0_int8 --folds 0 --out engine/lens/shipped/efficientnet_lite0_int8.npz

@@ -19,6 +19,7 @@ PACKAGES = ("core", "engine", "indexer", "rendering", "web", "commands")
 ORDER = (
     "core",
     "engine.remote",
+    "engine.faces",
     "engine.images.formats",
     "engine.images",
     "engine.near_duplicates",
@@ -26,6 +27,7 @@ ORDER = (
     "engine.backbones",
     "engine.backbones.providers",
     "engine.backbones.bundled",
+    "engine.faces.bundled",
     "engine.evaluation",
     "engine.lens",
     "engine.explain",

@@ -116,9 +116,15 @@ def published(spec: BackboneSpec) -> Path:
 
 
 def _in_package(spec: BackboneSpec) -> Path | None:
-    package = importlib.util.find_spec(spec.package) if spec.package else None
-    for folder in (package.submodule_search_locations or []) if package else []:
-        if is_file(path := Path(folder) / (spec.package_file or "")):
+    return file_of_package(spec.package, spec.package_file or "") if spec.package else None
+
+
+def file_of_package(package: str, file: str) -> Path | None:
+    """A file in the folder of an installed package, which is not imported; None where there is
+    none."""
+    found = importlib.util.find_spec(package)
+    for folder in (found.submodule_search_locations or []) if found else []:
+        if is_file(path := Path(folder) / file):
             return path
     return None
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-from onnx import TensorProto, helper
+from onnx import ModelProto, TensorProto, helper
 
 from ....core.contracts import Pixels
 from ....core.privacy import load_onnxruntime
@@ -32,6 +32,17 @@ def ranges_of(
         named[f"{block.name}/alone" if block.has_skip else block.name] = last
         if block.has_skip:
             named[block.name] = f"sum/{block.name}"
+    return largest(model, named, batches)
+
+
+def largest(
+    model: ModelProto, named: Mapping[str, str], batches: Iterable[Pixels]
+) -> dict[str, float]:
+    """The largest size of a value in a batch, on average, to three digits.
+
+    Args:
+        named: the tensors of `model`, each by the name that its range shall have.
+    """
     for output in named.values():
         model.graph.output.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, None))
     session = load_onnxruntime().InferenceSession(

@@ -11,45 +11,18 @@ asked for: see `onnx_maps.with_outputs`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, TensorProto
 
 from ..regions import cells_of, kept_of
 from ..spec import BackboneSpec, Layer, View
 from ..views import resampling
-from .quantize import rounded, scales
+from .nodes import Graph
 from .tensors import Block, Convolution
-
-OPSET, IR_VERSION = 17, 8
 
 _RELU6 = 6 / 255
 """What 1 stands for in activations that end at 6."""
-
-
-@dataclass
-class _Graph:
-    """The nodes and constants so far."""
-
-    nodes: list[NodeProto] = field(default_factory=list)
-    constants: dict[str, TensorProto] = field(default_factory=dict)
-    scales: dict[str, float] = field(default_factory=dict)
-    """What 1 stands for in tensors that are whole numbers of 8 bits times something."""
-
-    def constant(self, name: str, values: Any) -> str:
-        self.constants[name] = numpy_helper.from_array(np.asarray(values, order="C"), name)
-        return name
-
-    def add(self, kind: str, inputs: Sequence[str], name: str = "", **attributes: Any) -> str:
-        name = name or f"{kind}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, inputs, [name], name=name, **attributes))
-        return name
-
-    def numbers(self, name: str, values: Sequence[int]) -> str:
-        return self.constant(name, np.array(values, np.int64))
 
 
 def build(
@@ -61,7 +34,7 @@ def build(
         ranges: for a network in 8 bits, how far from 0 the values of each block get; None for
             one in float32.
     """
-    graph = _Graph()
+    graph = Graph()
     maps, size = _in_float(graph, spec) if ranges is None else _in_bytes(graph, spec)
     layers = {layer.name: layer for layer in spec.layers}
     pooled: list[str] = []
@@ -77,14 +50,14 @@ def build(
                     limits = [graph.constant(f"c/{n}", np.float32(n)) for n in (0, 6)]
                     maps = graph.add("Clip", [maps, *limits], f"relu6/{convolution.name}")
             elif convolution.relu6:  # what does not fit into the bytes is what ReLU6 cuts off
-                maps = _as_bytes(graph, maps, convolution.name, _RELU6, 0)
+                maps = graph.as_bytes(maps, convolution.name, _RELU6, 0)
             else:
                 key = f"{block.name}/alone" if block.has_skip and last else block.name
-                maps = _as_bytes(graph, maps, key, ranges[key] / 127.5, 128)
+                maps = graph.as_bytes(maps, key, ranges[key] / 127.5, 128)
         if block.has_skip:
             maps = graph.add("Add", [maps, entered], f"sum/{block.name}")
             if ranges is not None:
-                maps = _as_bytes(graph, maps, block.name, ranges[block.name] / 127.5, 128)
+                maps = graph.as_bytes(maps, block.name, ranges[block.name] / 127.5, 128)
         if block.name in layers:
             pooled += _pool(graph, layers[block.name], maps, size)
     views = max(1, len(spec.views))
@@ -94,27 +67,15 @@ def build(
     features = graph.add("Transpose", [features], perm=[1, 0, 2])
     rows = graph.numbers("c/rows", [-1, spec.dimension])
     graph.add("Reshape", [features, rows], "features")
-    return _model(graph, spec)
-
-
-def _model(graph: _Graph, spec: BackboneSpec) -> ModelProto:
     side = spec.geometry.size
-    made = helper.make_graph(
-        graph.nodes,
+    return graph.model(
         spec.name,
-        [helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["n", side, side, 3])],
-        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", spec.dimension])],
-        list(graph.constants.values()),
-    )
-    return helper.make_model(
-        made,
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=IR_VERSION,
-        producer_name="tll-index",
+        {"pixels": (TensorProto.UINT8, ["n", side, side, 3])},
+        {"features": (TensorProto.FLOAT, ["n", spec.dimension])},
     )
 
 
-def _in_float(graph: _Graph, spec: BackboneSpec) -> tuple[str, int]:
+def _in_float(graph: Graph, spec: BackboneSpec) -> tuple[str, int]:
     """Both views, normalised, and their side."""
     mean, std = (np.array(some, np.float32)[:, None, None] for some in (spec.mean, spec.std))
     planes = graph.add("Transpose", ["pixels"], perm=[0, 3, 1, 2])
@@ -134,7 +95,7 @@ def _in_float(graph: _Graph, spec: BackboneSpec) -> tuple[str, int]:
     return graph.add("Concat", views, axis=0), spec.views[0].size
 
 
-def _in_bytes(graph: _Graph, spec: BackboneSpec) -> tuple[str, int]:
+def _in_bytes(graph: Graph, spec: BackboneSpec) -> tuple[str, int]:
     """Both views as bytes, not normalised, with the stem's padding: grey of the middle."""
     if spec.mean != (0.5,) * 3 or spec.std != (0.5,) * 3:
         raise ValueError("bytes are taken to stand for -1 to 1")
@@ -157,7 +118,7 @@ def _in_bytes(graph: _Graph, spec: BackboneSpec) -> tuple[str, int]:
     return name, spec.views[0].size
 
 
-def _resized(graph: _Graph, maps: str, kept: int, view: View) -> str:
+def _resized(graph: Graph, maps: str, kept: int, view: View) -> str:
     """By linear interpolation of two pixels a side."""
     ratio = (view.size + 1e-3) / kept  # sizes are rounded down
     factors = graph.constant("c/ratio", np.array([1, 1, ratio, ratio], np.float32))
@@ -166,7 +127,7 @@ def _resized(graph: _Graph, maps: str, kept: int, view: View) -> str:
     return graph.add("Resize", [maps, "", factors], **how)
 
 
-def _cut(graph: _Graph, maps: str, start: int, kept: int, axes: tuple[int, int]) -> str:
+def _cut(graph: Graph, maps: str, start: int, kept: int, axes: tuple[int, int]) -> str:
     if start == 0:
         return maps
     edges = ("start", [start] * 2), ("end", [start + kept] * 2), ("axes", list(axes))
@@ -174,18 +135,16 @@ def _cut(graph: _Graph, maps: str, start: int, kept: int, axes: tuple[int, int])
 
 
 def _convolve(
-    graph: _Graph, one: Convolution, maps: str, size: int, in_bytes: bool, is_padded: bool
+    graph: Graph, one: Convolution, maps: str, size: int, in_bytes: bool, is_padded: bool
 ) -> str:
     bias = one.bias
     if is_padded:  # the stem, whose bytes stand for 0 to 2
         bias = bias - one.weights.sum((1, 2, 3))
     if in_bytes:
-        parameters = _quantized(graph, one, bias, graph.scales[maps])
+        scale = graph.scales[maps]
+        parameters = graph.quantized(one.name, one.weights, bias, scale, one.groups)
     else:
-        parameters = [
-            graph.constant(f"weights/{one.name}", one.weights),
-            graph.constant(f"bias/{one.name}", bias),
-        ]
+        parameters = graph.in_float(one.name, one.weights, bias)
     before, after = (0, 0) if is_padded else one.pads(size)
     return graph.add(
         "Conv",
@@ -198,45 +157,7 @@ def _convolve(
     )
 
 
-def _quantized(
-    graph: _Graph, one: Convolution, bias: NDArray[np.float32], input_scale: float
-) -> list[str]:
-    """Its weights and bias, as whole numbers and what turns them back."""
-    scale = scales(one.weights, one.groups, bias, input_scale)
-    bias_scale = (scale * np.float32(input_scale)).astype(np.float32)
-    whole: dict[str, tuple[NDArray[Any], NDArray[np.float32]]] = {
-        "weights": (rounded(one.weights, scale), scale),
-        "bias": (np.round(bias / bias_scale).astype(np.int32), bias_scale),
-    }
-    return [
-        graph.add(
-            "DequantizeLinear",
-            [
-                graph.constant(f"{kind}/{one.name}", values),
-                graph.constant(f"{kind}/{one.name}/scale", of_each),
-                graph.constant(f"{kind}/{one.name}/zero", np.zeros(len(values), values.dtype)),
-            ],
-            f"{kind}/{one.name}/real",
-            axis=0,
-        )
-        for kind, (values, of_each) in whole.items()
-    ]
-
-
-def _as_bytes(graph: _Graph, maps: str, name: str, scale: float, zero: int) -> str:
-    """The same maps, each value the nearest of 256."""
-    scale = float(np.float32(scale))
-    how = [
-        graph.constant(f"scale/{name}", np.float32(scale)),
-        graph.constant(f"zero/{name}", np.uint8(zero)),
-    ]
-    coded = graph.add("QuantizeLinear", [maps, *how], f"bytes/{name}")
-    real = graph.add("DequantizeLinear", [coded, *how], f"real/{name}")
-    graph.scales[real] = scale
-    return real
-
-
-def _pool(graph: _Graph, layer: Layer, maps: str, size: int) -> list[str]:
+def _pool(graph: Graph, layer: Layer, maps: str, size: int) -> list[str]:
     """Vectors of one layer, in the order of its pools: means of cells and of all by one product."""
     maps = graph.add("Identity", [maps], f"maps/{layer.name}")
     shape = graph.numbers(f"c/flat_{layer.channels}_{size}", [0, layer.channels, size * size])
@@ -257,7 +178,7 @@ def _pool(graph: _Graph, layer: Layer, maps: str, size: int) -> list[str]:
     return vectors
 
 
-def _deviation(graph: _Graph, flat: str) -> str:
+def _deviation(graph: Graph, flat: str) -> str:
     """(n, channels): of the values of each channel; divides by their number."""
     squares = graph.add("Mul", [flat, flat])
     of_squares, mean = (

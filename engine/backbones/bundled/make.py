@@ -14,7 +14,7 @@ import argparse
 import hashlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -42,11 +42,15 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.calibrate:
         write_ranges(arguments.calibrate)
+    return keep({graph_file(name): data for name, data in made().items()}, arguments.check)
+
+
+def keep(files: Mapping[Path, bytes], only_check: bool) -> int:
+    """Write what each file shall hold, or say whether it does: 0, or 1 where one does not."""
     status = 0
-    for name, data in made().items():
-        file = graph_file(name)
+    for file, data in files.items():
         digest = hashlib.sha256(data).hexdigest()
-        if arguments.check:
+        if only_check:
             is_same = file.is_file() and file.read_bytes() == data
             status |= not is_same
             print(f"{file.name}: {'as it is here' if is_same else 'NOT as it is here'}, {digest}")
