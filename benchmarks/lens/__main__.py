@@ -10,8 +10,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
-
 from tll_index.core.config import Settings, load_settings
 from tll_index.core.errors import TllError
 from tll_index.core.progress import Progress

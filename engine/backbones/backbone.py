@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from ...core.config import Settings, load_settings
 from ...core.contracts import Features, Pixels
 from ...core.paths import named
-from ..faces.face import presence
 from ..images.batches import Faces
 from .libraries import require_libraries
 from .registry import DEFAULT, BackboneSpec, spec_of
@@ -67,8 +66,12 @@ class Backbone:
         found = np.zeros((len(whole), self.spec.faces.values + 1), np.float32)
         if faces is not None:
             rows = np.flatnonzero(faces.scores > 0)
-            found[rows, :-1] = self.recognition.run(faces.chips)
-            found[rows, -1] = presence(faces.scores[rows])
+            values = self.recognition.run(faces.chips)
+            if self.spec.faces.mirrored:
+                mirrored = np.ascontiguousarray(faces.chips[:, :, ::-1])
+                values = (values + self.recognition.run(mirrored)) * np.float32(0.5)
+            found[rows, :-1] = values
+            found[rows, -1] = faces.scores[rows]
         return found
 
 
@@ -107,5 +110,5 @@ def load_backbone(
     require_libraries(spec, settings)
     located = locate(spec, settings.weights_dir, named(weights) if weights is not None else None)
     require_libraries(spec, settings, located.path)
-    recognition = None if spec.faces is None else load_recognition(spec.faces, settings)
+    recognition = None if spec.faces is None else load_recognition(settings)
     return Backbone(spec, located, load_runtime(spec, located, settings), recognition)

@@ -6,16 +6,18 @@ that its published code evaluates it on.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ...core.errors import UsageError
 from ..images.decode import Geometry
-from .spec import BackboneSpec, Layer, Pool, View
+from .spec import BackboneSpec, FaceNetworks, Layer, Pool, View
 
 __all__ = [
     "DEFAULT",
     "PREFERRED",
     "ROWS",
+    "WITHOUT_FACES",
     "BackboneSpec",
     "Layer",
     "Pool",
@@ -84,7 +86,29 @@ _LITE0: dict[str, Any] = {
     "package_file": "models/efficientnet-lite0-57934424.pth",
 }
 
-ROWS = (
+_FACES = FaceNetworks(
+    sha256=(
+        "00483da2e547a4a542086e564ea77e6372ef7e81eda86d10004b47ac2104e557",
+        "0fd80be3005e784b74f26663a1fa34192edaeda140f46f1e53fb9292bb85a63b",
+        "23450fe925c84bf8e0268f59ac4e6f6ec97f6ac9b856368c22d330a0c9c25752",
+    ),
+    values=128,
+)
+
+
+def _with_faces(row: BackboneSpec) -> BackboneSpec:
+    """The same backbone, with faces that are compared as well."""
+    return replace(
+        row,
+        name=f"{row.name}_faces",
+        title=row.title.replace(" (bundled)", "; and faces (bundled)"),
+        geometry=replace(row.geometry, faces=160),
+        faces=_FACES,
+        licence=f"{row.licence}; faces: BSD-3-Clause, MIT, CC0-1.0",
+    )
+
+
+_IN_BYTES = (
     BackboneSpec(
         name="efficientnet_lite0_int8",
         title="EfficientNet-Lite0, ImageNet-1k, in 8 bits (bundled)",
@@ -97,6 +121,11 @@ ROWS = (
         sha256="9bc719fb8aa3e686f2a3bfeee33473bc935314e1f642bd2b4b7a94693fc09ec0",
         **_LITE0,
     ),
+)
+
+ROWS = (
+    *map(_with_faces, _IN_BYTES),
+    *_IN_BYTES,
     BackboneSpec(
         name="efficientnet_lite0",
         title="EfficientNet-Lite0, ImageNet-1k (bundled)",
@@ -258,7 +287,9 @@ ROWS = (
 )
 """Those that come with tll-index: the default, CLIP's, the others."""
 
-DEFAULT = "efficientnet_lite0_int8"
+WITHOUT_FACES = {_with_faces(row).name: row.name for row in _IN_BYTES}
+"""Backbones that compare faces, and what each is without."""
+DEFAULT = "efficientnet_lite0_int8_faces"
 IN_FLOAT = "efficientnet_lite0"
 """The bundled network in float32: it made the stores of versions up to 0.2, takes other weights,
 and runs on a GPU."""

@@ -17,7 +17,7 @@ from ...core.contracts import Features, Pixels
 from ...core.errors import UsageError
 from ...core.extras import is_installed
 from .registry import IN_FLOAT
-from .spec import BackboneSpec, FaceNetworks
+from .spec import BackboneSpec
 from .weights import Weights
 
 if TYPE_CHECKING:
@@ -78,14 +78,15 @@ def load_runtime(spec: BackboneSpec, weights: Weights, settings: Settings) -> Ru
     return TorchRuntime(load_network(spec, weights.path), device, spec.geometry.size, spec)
 
 
-def load_recognition(faces: FaceNetworks, settings: Settings) -> Runtime:
+def load_recognition(settings: Settings) -> Runtime:
     """The network that describes faces, ready to run as `settings.runtime` says."""
-    from ..faces.detector import SHIPPED
+    from ..faces.networks import RECOGNITION
     from .cpu_runtime import CpuRuntime
 
     wanted = settings.runtime
-    model = SHIPPED / faces.recognition
-    return CpuRuntime(model, settings.cache_dir, few=wanted != "openvino", many=wanted != "onnx")
+    return CpuRuntime(
+        RECOGNITION, settings.cache_dir, few=wanted != "openvino", many=wanted != "onnx"
+    )
 
 
 def _in_bytes(spec: BackboneSpec, weights: Weights, settings: Settings) -> Runtime:

@@ -75,22 +75,18 @@ class View:
 
 @dataclass(frozen=True)
 class FaceNetworks:
-    """The networks that find the face of a picture and describe it: see `engine.faces`."""
+    """The networks that find the face of a picture and describe it: those of `engine.faces`."""
 
-    detector: str
-    detector_sha256: str
-    recognition: str
-    recognition_sha256: str
-    """Files of the room's folder `shipped`, and their digests."""
+    sha256: tuple[str, ...]
+    """Digests of their files: what proposes boxes, what looks at each closer, what describes."""
     values: int
     """How many numbers describe a face."""
+    mirrored: bool = False
+    """Whether these are the mean of the face's own and its mirror image's."""
 
     def recipe(self) -> dict[str, Any]:
         """All that decides how a face is described; JSON values only."""
-        return {
-            "detector_sha256": self.detector_sha256,
-            "recognition_sha256": self.recognition_sha256,
-        }
+        return {"sha256": list(self.sha256), "values": self.values, "mirrored": self.mirrored}
 
 
 def _geometry(geometry: Geometry) -> dict[str, Any]:

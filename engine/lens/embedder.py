@@ -17,7 +17,14 @@ from ...core.paths import is_file
 from ...core.wording import listed
 from ..backbones.backbone import Backbone, load_backbone
 from ..backbones.libraries import is_supported
-from ..backbones.registry import DEFAULT, IN_FLOAT, PREFERRED, BackboneSpec, spec_of
+from ..backbones.registry import (
+    DEFAULT,
+    IN_FLOAT,
+    PREFERRED,
+    WITHOUT_FACES,
+    BackboneSpec,
+    spec_of,
+)
 from ..backbones.weights import Weights, find
 from ..images.batches import Faces
 from ..images.color_modes import CONVERSION
@@ -140,16 +147,25 @@ def choose_backbone(settings: Settings, weights: Path | None = None) -> Choice:
 
 
 def choose_bundled(settings: Settings, weights: Path | None = None) -> Choice:
-    """The bundled network: in 8 bits, unless this user has other `weights` for it or has trained a
-    lens for that in float32, or wants it computed where 8 bits are not."""
+    """The bundled network: in 8 bits and with faces, unless this user has other `weights` for it
+    or has trained a lens for another, wants it computed where 8 bits are not, or wants no faces."""
     if why := "weights of your own go into that" if weights else _wants_float(settings):
         return Choice(IN_FLOAT, f"bundled, in float32 because {why}")
+    if settings.faces == "off":
+        return Choice(WITHOUT_FACES[DEFAULT], "bundled, without faces")
+    if _has_own_lens(settings, WITHOUT_FACES[DEFAULT]):
+        return Choice(WITHOUT_FACES[DEFAULT], "bundled; a lens of your own is for that")
     return Choice(DEFAULT, "bundled")
 
 
+def _has_own_lens(settings: Settings, backbone: str) -> bool:
+    """Whether this user has trained one for that backbone, and none for the default."""
+    own, instead = (settings.lens_dir / f"{name}.npz" for name in (DEFAULT, backbone))
+    return is_file(instead) and not is_file(own)
+
+
 def _wants_float(settings: Settings) -> str:
-    own = settings.lens_dir / f"{IN_FLOAT}.npz"
-    if is_file(own) and not is_file(settings.lens_dir / f"{DEFAULT}.npz"):
+    if _has_own_lens(settings, IN_FLOAT):
         return "a lens of your own is for that"
     if settings.device not in ("auto", "cpu"):
         return f"8 bits are not for device {settings.device}"

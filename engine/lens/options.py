@@ -52,9 +52,9 @@ class TrainingOptions:
     """Dimensions of the adaptation of faces, which starts from canonical directions as well."""
     face_shrinkage: float = 0.5
     """`shrinkage`, of faces."""
-    face_weight: float = 0.6
+    face_weight: float = 0.7
     """What the cosine of two faces counts beside that of the pictures."""
-    face_cost: float = 0.15
+    face_cost: float = 0.2
     """What two pictures with faces lose before: the rest of them has told as much already."""
     relu: bool = False
     temperature: float = 7.0

@@ -400,6 +400,11 @@ def _create(location: Location, recipe: Recipe, settings: Settings, progress: Pr
     if recipe.text and (joint := embedder.backbone.spec.joint_dimension) is not None:
         resolve.require_index(location, settings.index, joint)
     progress.note(f"backbone: {name}{why}")
+    if embedder.backbone.spec.faces is not None:
+        progress.note(
+            "faces are compared as well, and nothing leaves this machine; --faces off makes a "
+            "store without them"
+        )
     return Store.create(location, embedder, settings, recipe.weights, text=recipe.text)
 
 

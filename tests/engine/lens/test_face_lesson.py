@@ -35,7 +35,7 @@ SPEC = BackboneSpec(
     megabytes=0,
     licence="",
     paper="",
-    faces=FaceNetworks("d", "0" * 64, "r", "1" * 64, VALUES),
+    faces=FaceNetworks(("0" * 64,), VALUES),
 )
 OPTIONS = TrainingOptions(pca=12, outputs=12, face_outputs=4, epochs=3)
 
