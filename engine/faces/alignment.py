@@ -9,12 +9,16 @@ So the corners of a chip are 3.3 pixels from those of dlib's own; with equal wei
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from ...core.contracts import Pixels
-from .parts import part_of
+from ...core.extras import is_installed
+from .parts import as_image, part_of
 
 SIDE = 150
 """Of the chips that the recognition network takes, in pixels."""
@@ -50,11 +54,11 @@ def similarity(points: NDArray[np.floating], side: int = SIDE) -> NDArray[np.flo
     return np.column_stack([matrix, centre - matrix @ middle])
 
 
-def chip(image: Pixels, points: NDArray[np.floating], side: int = SIDE) -> Pixels:
+def chip(image: Pixels | Image.Image, points: NDArray[np.floating], side: int = SIDE) -> Pixels:
     """The face as an upright square. What lies outside of the picture is black.
 
     Args:
-        image: (height, width, 3) uint8 RGB.
+        image: (height, width, 3) uint8 RGB, or the same by Pillow.
         points: (5, 2), see `similarity`.
 
     Returns:
@@ -63,11 +67,27 @@ def chip(image: Pixels, points: NDArray[np.floating], side: int = SIDE) -> Pixel
     matrix = similarity(points, side)
     linear = matrix[:, :2]
     edges = (linear @ [[-1, side, -1, side], [-1, -1, side, side]] + matrix[:, 2:]).T
-    part = part_of(Image.fromarray(image), edges, np.hypot(*linear[:, 0]))
+    part = part_of(as_image(image), edges, np.hypot(*linear[:, 0]))
+    linear, first = linear / part.shrink, part.inside(matrix[:, 2]) - 0.5
+    if (warp := _fast_warp()) is not None:
+        back = np.linalg.inv(linear)
+        how = np.column_stack([back, -back @ first]).ravel().tolist()
+        pixels: Pixels = warp(np.asarray(part.image, np.uint8), how, (side, side), "bilinear")
+        return pixels
     # Pillow counts from the corners of pixels.
-    corner = part.inside(matrix[:, 2]) - linear.sum(1) / 2 / part.shrink
-    how = np.column_stack([linear / part.shrink, corner]).ravel().tolist()
+    how = np.column_stack([linear, first + 0.5 - linear.sum(1) / 2]).ravel().tolist()
     square = part.image.transform(
         (side, side), Image.Transform.AFFINE, how, Image.Resampling.BILINEAR
     )
     return np.asarray(square, np.uint8)
+
+
+@cache
+def _fast_warp() -> Any:
+    """The same by `kornia_rs`, six times as fast, where it is installed. It rounds down, so its
+    pixels are half a level darker on average."""
+    if not is_installed("kornia_rs"):
+        return None
+    from kornia_rs import imgproc
+
+    return getattr(imgproc, "warp_affine", None)

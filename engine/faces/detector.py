@@ -14,6 +14,7 @@ from PIL import Image
 from ...core.contracts import Pixels
 from .face import Face, in_order
 from .landmarks import Landmarks
+from .parts import as_image
 from .proposals import Proposals
 
 SIDE = 160
@@ -31,15 +32,15 @@ class FaceDetector:
         self._proposals = Proposals()
         self._landmarks = Landmarks()
 
-    def find(self, image: Pixels, side: int = SIDE, sure: float = SURE) -> list[Face]:
+    def find(self, image: Pixels | Image.Image, side: int = SIDE, sure: float = SURE) -> list[Face]:
         """The faces of a picture, the one that counts first.
 
         Args:
-            image: (height, width, 3) uint8 RGB, of any size.
+            image: (height, width, 3) uint8 RGB, of any size, or the same by Pillow.
             side: a picture whose longer side has more pixels is made smaller for the first look.
             sure: the least score.
         """
-        picture = Image.fromarray(image)
+        picture = as_image(image)
         boxes, scores = self._proposals.find(picture, side, sure**2)
         boxes, scores = boxes[:MOST], scores[:MOST]
         if not len(boxes):

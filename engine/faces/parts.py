@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ...core.contracts import Pixels
+
 
 class Part(NamedTuple):
     """Some pixels of a picture, averaged over `shrink` x `shrink`."""
@@ -21,6 +23,11 @@ class Part(NamedTuple):
     def inside(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """x, y from the centre of the picture's first pixel -> from the part's corner."""
         return (points - (self.left, self.top) + 0.5) / self.shrink
+
+
+def as_image(image: Pixels | Image.Image) -> Image.Image:
+    """(height, width, 3) uint8 RGB as Pillow has it."""
+    return image if isinstance(image, Image.Image) else Image.fromarray(image)
 
 
 def part_of(image: Image.Image, points: NDArray[np.float64], shrink: float) -> Part:
