@@ -89,7 +89,7 @@ _LITE0: dict[str, Any] = {
 _FACES = FaceNetworks(
     sha256=(
         "00483da2e547a4a542086e564ea77e6372ef7e81eda86d10004b47ac2104e557",
-        "0fd80be3005e784b74f26663a1fa34192edaeda140f46f1e53fb9292bb85a63b",
+        "2f01cbd5a4ef7a5b926abc9b5889ea7d1dbe2570fac860833f875a3b9f78d31f",
         "23450fe925c84bf8e0268f59ac4e6f6ec97f6ac9b856368c22d330a0c9c25752",
     ),
     values=128,

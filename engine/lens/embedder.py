@@ -149,27 +149,32 @@ def choose_backbone(settings: Settings, weights: Path | None = None) -> Choice:
 def choose_bundled(settings: Settings, weights: Path | None = None) -> Choice:
     """The bundled network: in 8 bits and with faces, unless this user has other `weights` for it
     or has trained a lens for another, wants it computed where 8 bits are not, or wants no faces."""
-    if why := "weights of your own go into that" if weights else _wants_float(settings):
-        return Choice(IN_FLOAT, f"bundled, in float32 because {why}")
+    plain = WITHOUT_FACES[DEFAULT]
+    if weights:
+        return _in_float("weights of your own go into that")
+    if settings.device not in ("auto", "cpu"):
+        return _in_float(f"8 bits are not for device {settings.device}")
+    if settings.runtime == "torch":
+        return _in_float("8 bits are not for runtime torch")
+    trained = "a lens of your own is for that"
+    if settings.faces == "on" and _has_own_lens(settings, DEFAULT):
+        return Choice(DEFAULT, "bundled")
+    if _has_own_lens(settings, plain):
+        return Choice(plain, f"bundled, without faces because {trained}")
+    if _has_own_lens(settings, IN_FLOAT):
+        return _in_float(trained)
     if settings.faces == "off":
-        return Choice(WITHOUT_FACES[DEFAULT], "bundled, without faces")
-    if _has_own_lens(settings, WITHOUT_FACES[DEFAULT]):
-        return Choice(WITHOUT_FACES[DEFAULT], "bundled; a lens of your own is for that")
+        return Choice(plain, "bundled, without faces")
     return Choice(DEFAULT, "bundled")
 
 
+def _in_float(why: str) -> Choice:
+    return Choice(IN_FLOAT, f"bundled, in float32 because {why}")
+
+
 def _has_own_lens(settings: Settings, backbone: str) -> bool:
-    """Whether this user has trained one for that backbone, and none for the default."""
-    own, instead = (settings.lens_dir / f"{name}.npz" for name in (DEFAULT, backbone))
-    return is_file(instead) and not is_file(own)
-
-
-def _wants_float(settings: Settings) -> str:
-    if _has_own_lens(settings, IN_FLOAT):
-        return "a lens of your own is for that"
-    if settings.device not in ("auto", "cpu"):
-        return f"8 bits are not for device {settings.device}"
-    return "8 bits are not for runtime torch" if settings.runtime == "torch" else ""
+    """Whether this user has trained one for that backbone."""
+    return is_file(settings.lens_dir / f"{backbone}.npz")
 
 
 def conversion_of(made_by: ModelIdentity) -> int:

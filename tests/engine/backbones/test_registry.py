@@ -12,8 +12,17 @@ import pytest
 from tll_index import load_backbone
 from tll_index.core.config import load_settings
 from tll_index.core.errors import WeightsError
-from tll_index.engine.backbones.registry import DEFAULT, IN_FLOAT, ROWS, BackboneSpec, Pool, spec_of
+from tll_index.engine.backbones.registry import (
+    DEFAULT,
+    IN_FLOAT,
+    ROWS,
+    WITHOUT_FACES,
+    BackboneSpec,
+    Pool,
+    spec_of,
+)
 from tll_index.engine.backbones.weights import WEIGHTS_SUFFIXES, locate
+from tll_index.engine.faces.networks import DETECTION, LANDMARKS, RECOGNITION, RECOGNITION_WIDTH
 from tll_index.engine.lens.listing import listing
 
 FETCHED = [spec for spec in ROWS if not spec.graph]
@@ -38,7 +47,8 @@ def test_the_default_then_clip_then_the_others() -> None:
         names[: len(ROWS)]
         == [spec.name for spec in ROWS]
         == [
-            DEFAULT,
+            *WITHOUT_FACES,
+            *WITHOUT_FACES.values(),
             IN_FLOAT,
             *TABLE_2,
             "vgg16",
@@ -73,7 +83,7 @@ def test_rows_are_complete(spec: BackboneSpec) -> None:
     file = spec.package_file or spec.hub_file or spec.url
     assert file and file.endswith(WEIGHTS_SUFFIXES)
     assert bool(spec.graph) == bool(spec.graph_sha256) == bool(spec.package)
-    assert len(list(spec.blocks())) and sum(spec.blocks()) == spec.dimension
+    assert len(list(spec.blocks())) and sum(spec.blocks()) == spec.whole_dimension
     if spec.url:
         assert spec.url.startswith("https://")
         in_name = re.search(r"-([0-9a-f]{8})\.pth$", spec.url)  # torch's habit
@@ -82,7 +92,8 @@ def test_rows_are_complete(spec: BackboneSpec) -> None:
 
 def test_recipes_that_lenses_and_stores_are_bound_to() -> None:
     """Of rows that were published: another digest makes their lenses and stores useless."""
-    assert {spec.name: spec.layout[:16] for spec in ROWS[:5]} == {
+    published = [spec for spec in ROWS if spec.name not in WITHOUT_FACES][:5]
+    assert {spec.name: spec.layout[:16] for spec in published} == {
         "efficientnet_lite0_int8": "c9064e9c97de3664",
         "efficientnet_lite0": "1805bfae97ea6aaf",
         "clip_rn50x4": "f163314da671feb1",
@@ -138,3 +149,23 @@ def test_the_documented_table_is_the_registry() -> None:
         assert features == f"{spec.dimension:,}", spec.name
         assert licence == spec.licence, spec.name
         assert ("fetch" in how) == (spec.graph is None), spec.name
+
+
+def test_face_networks_are_those_that_come_along() -> None:
+    faces = spec_of(DEFAULT).faces
+    assert faces is not None
+    files = (DETECTION, LANDMARKS, RECOGNITION)
+    assert faces.sha256 == tuple(hashlib.sha256(one.read_bytes()).hexdigest() for one in files)
+    assert faces.values == RECOGNITION_WIDTH
+
+
+@pytest.mark.parametrize(("name", "without"), WITHOUT_FACES.items())
+def test_a_backbone_without_faces_differs_in_nothing_else(name: str, without: str) -> None:
+    one, other = spec_of(name), spec_of(without)
+    assert one.faces is not None and other.faces is None
+    assert one.whole_dimension == other.dimension == one.dimension - one.faces.values - 1
+    ours, theirs = one.recipe(), other.recipe()
+    assert ours.pop("faces") == one.faces.recipe()
+    assert ours["preprocessing"].pop("faces") == one.geometry.faces > 0
+    assert ours == theirs
+    assert one.layout != other.layout and one.graph_sha256 == other.graph_sha256

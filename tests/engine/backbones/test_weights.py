@@ -20,7 +20,7 @@ import pytest
 import wiretap
 from tll_index.core.config import load_settings
 from tll_index.core.errors import UsageError, WeightsError
-from tll_index.engine.backbones.registry import spec_of
+from tll_index.engine.backbones.registry import DEFAULT, WITHOUT_FACES, spec_of
 from tll_index.engine.backbones.weights import fetch as fetch_weights
 from tll_index.engine.backbones.weights import find
 from tll_index.engine.lens.embedder import choose_backbone
@@ -190,11 +190,11 @@ def test_fetch_from_a_server_that_is_not_there_says_what_to_do(home: Path, hub: 
 def test_auto_needs_weights_and_a_lens(home: Path) -> None:
     settings = load_settings(runtime="auto", device="cpu")
     choice = choose_backbone(settings)
-    assert choice.backbone == "efficientnet_lite0_int8"
+    assert choice.backbone == DEFAULT
     assert choice.why == "bundled; clip_rn50x4 would need weights and a trained lens"
     (home / "weights" / "clip_rn50x4.safetensors").touch()
     choice = choose_backbone(settings)
-    assert choice.backbone == "efficientnet_lite0_int8" and "need a trained lens" in choice.why
+    assert choice.backbone == DEFAULT and "need a trained lens" in choice.why
     (home / "lenses").mkdir()
     features = spec_of("clip_rn50x4").dimension
     Lens("clip_rn50x4", features, adaptation=np.ones((4, features), np.float32)).save(
@@ -214,7 +214,21 @@ def test_auto_is_in_float_where_8_bits_would_not_do(home: Path) -> None:
     choice = choose_backbone(settings)
     assert choice.backbone == "efficientnet_lite0" and "a lens of your own" in choice.why
     (home / "lenses/efficientnet_lite0_int8.npz").touch()
-    assert choose_backbone(settings).backbone == "efficientnet_lite0_int8"
+    choice = choose_backbone(settings)
+    assert choice.backbone == "efficientnet_lite0_int8" and "a lens of your own" in choice.why
+    (home / f"lenses/{DEFAULT}.npz").touch()
+    assert choose_backbone(settings).backbone == DEFAULT
+
+
+def test_auto_goes_without_faces_where_they_are_off(home: Path) -> None:
+    settings = load_settings(runtime="auto", device="cpu", faces="off")
+    choice = choose_backbone(settings)
+    assert choice.backbone == WITHOUT_FACES[DEFAULT] and "without faces" in choice.why
+    (home / "lenses").mkdir()
+    (home / f"lenses/{DEFAULT}.npz").touch()
+    assert choose_backbone(settings).backbone == WITHOUT_FACES[DEFAULT]
+    with pytest.raises(UsageError, match="--faces: 'maybe' is none of on, off"):
+        load_settings(faces="maybe")
 
 
 def test_unknown_backbone_lists_the_known() -> None:
