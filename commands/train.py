@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.command()
 @data_argument
 @click.option("--out", type=OUTPUT, required=True, metavar="LENS", help="The lens file to write.")
-@network_options("efficientnet_lite0_int8")
+@network_options("efficientnet_lite0_int8_faces")
 @click.option(
     "--folds",
     type=WholeNumber(0),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
-from ...core.config import HYPERLINKS, RUNTIMES
+from ...core.config import FACES, HYPERLINKS, RUNTIMES
 from .debug import debug_option as debug_option
 from .param_types import OUTPUT, PATH, STORE, WholeNumber
 
@@ -101,6 +103,31 @@ def _backbones(_: click.Context, __: click.Parameter, incomplete: str) -> list[C
     ]
 
 
+def _named(command: _F) -> _F:
+    """The same command, without `faces`: it gets the backbone that is meant."""
+
+    @functools.wraps(command)
+    def named(*arguments: Any, faces: str | None, **options: Any) -> Any:
+        options["backbone"] = _backbone_of(options["backbone"], faces)
+        return command(*arguments, **options)
+
+    return cast(_F, named)
+
+
+def _backbone_of(backbone: str, faces: str | None) -> str:
+    from ...core.config import load_settings
+    from ...engine.backbones.registry import DEFAULT, WITHOUT_FACES
+
+    source = click.get_current_context().get_parameter_source("backbone")
+    is_default = source is ParameterSource.DEFAULT
+    if faces is None:
+        is_off = is_default and backbone in WITHOUT_FACES and load_settings().faces == "off"
+        return WITHOUT_FACES[backbone] if is_off else backbone
+    if not is_default:
+        raise click.UsageError("--faces and --backbone exclude each other: a backbone says which")
+    return DEFAULT if faces == "on" else WITHOUT_FACES[DEFAULT]
+
+
 def network_options(backbone: str) -> Callable[[_F], _F]:
     """Which network looks at pictures, and how; `backbone` is the default."""
     return each(
@@ -112,8 +139,15 @@ def network_options(backbone: str) -> Callable[[_F], _F]:
             metavar="NAME",
             help="The network; 'tll-index backbones' lists them all.",
         ),
+        click.option(
+            "--faces",
+            type=click.Choice(FACES),
+            help="Compare faces as well, or not: with the network that comes along.  "
+            "[default: on]",
+        ),
         click.option("--weights", type=PATH, help="The backbone's weights file."),
         device_option,
         runtime_option,
         batch_size_option,
+        _named,
     )

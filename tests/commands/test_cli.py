@@ -72,10 +72,11 @@ def test_auto_says_which_backbone_and_why(here: Path, tll_index: Cli) -> None:
     result = tll_index("build", "photos")
     assert result.code == 0
     note = (
-        "backbone: efficientnet_lite0_int8 (bundled; clip_rn50x4 would need weights and a trained "
-        "lens)"
+        "backbone: efficientnet_lite0_int8_faces (bundled; clip_rn50x4 would need weights and a "
+        "trained lens)"
     )
     assert note in result.err
+    assert "faces are compared as well, and nothing leaves this machine" in result.err
     assert "128 values" in tll_index("info").out  # of the shipped lens
 
 
