@@ -37,7 +37,8 @@ class FaceDetector:
 
         Args:
             image: (height, width, 3) uint8 RGB, of any size, or the same by Pillow.
-            side: a picture whose longer side has more pixels is made smaller for the first look.
+            side: a picture whose longer side has more pixels is made smaller for the first network:
+                what is less than twenty pixels then, an eighth of 160, may not be found.
             sure: the least score.
         """
         picture = as_image(image)
