@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.contracts import Pixels
-from ..images.decode import PixelBox, Picture
+from ..images.decode import Picture, PixelBox
 from . import attribution
 
 _THIRDS = (
