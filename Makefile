@@ -27,7 +27,7 @@ STORE  = $(RUN)/store-$(shell echo "$(IMAGES)" | cksum | cut -d' ' -f1)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench bench-compare bench-tll bench-serve bench-why bench-collection bench-cluster torture study backbone lens tour docs dist clean test-all test-busy test-pythons coverage
+.PHONY: help setup run test lint bench bench-compare bench-tll bench-serve bench-why bench-collection bench-borders bench-cluster torture study backbone lens tour docs dist clean test-all test-busy test-pythons coverage
 
 help:  ## list these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 18
@@ -120,6 +120,9 @@ bench-why: $(READY)  ## whether the regions that why shows matter: minutes; ARGS
 bench-collection: $(READY)  ## what dupes finds of made-up copies, and how pairs should rank: half an hour
 	$(PY) -m benchmarks.lens.copies
 	$(PY) -m benchmarks.lens.striking
+
+bench-borders: $(READY)  ## whether bars beside a picture decide what is found; ARGS="--folds 5": top-2 as well
+	$(PY) -m benchmarks.lens.borders $(ARGS)
 
 bench-serve: $(READY)  ## 50 clients at once ask tll-index serve, beside as many threads in Python; ARGS=--quick
 	$(PY) -m benchmarks.scale.serving $(ARGS)

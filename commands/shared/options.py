@@ -142,8 +142,7 @@ def network_options(backbone: str) -> Callable[[_F], _F]:
         click.option(
             "--faces",
             type=click.Choice(FACES),
-            help="Compare faces as well, or not: with the network that comes along.  "
-            "[default: on]",
+            help="Compare faces as well, or not: with the network that comes along.  [default: on]",
         ),
         click.option("--weights", type=PATH, help="The backbone's weights file."),
         device_option,

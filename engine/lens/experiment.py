@@ -61,7 +61,7 @@ class PairData:
 
 def load_pairs(
     folder: Pairs | str | os.PathLike[str],
-    backbone: str = DEFAULT,
+    backbone: str | Backbone = DEFAULT,
     *,
     options: TrainingOptions | None = _OURS,
     lens: Lens | None = None,
@@ -75,7 +75,7 @@ def load_pairs(
         folder: laid out as on Kaggle (`train.csv`, `train/left`, `train/right`; pictures of no pair
             in `test/left`, `test/right`), or with `left` and `right`, where pictures of equal name
             are a pair. Pairs that are read already do as well.
-        backbone: its registry name; see `tll-index backbones`.
+        backbone: its registry name, see `tll-index backbones`; or one that is loaded.
         options: what will be trained: it decides whether mirrored, grey and unlabelled pictures
             and candidates are wanted. None is no training.
         lens: what will be scored without training: it decides whether grey pictures are wanted,
@@ -89,7 +89,11 @@ def load_pairs(
         require_libraries()
     settings = settings or load_settings()
     pairs = folder if isinstance(folder, Pairs) else read_pairs(folder)
-    loaded = load_backbone(backbone, weights=weights, settings=settings)
+    loaded = (
+        backbone
+        if isinstance(backbone, Backbone)
+        else load_backbone(backbone, weights=weights, settings=settings)
+    )
     if lens is not None:
         Embedder(loaded, lens)  # refuses one that does not fit
     grey = any(one is not None and one.grey for one in (options, lens))
@@ -107,7 +111,7 @@ def load_pairs(
     wants_more = options is not None and options.unlabelled and options.pca
     if pairs.unlabelled and (wants_more or offered is not None):
         unlabelled = seen(pairs.unlabelled)
-    features = PairFeatures(left, right, mirrored, unlabelled, offered, backbone)
+    features = PairFeatures(left, right, mirrored, unlabelled, offered, loaded.spec.name)
     return PairData(pairs, loaded, features)
 
 

@@ -47,7 +47,7 @@ def test_train_writes_a_lens_and_says_how_good_it_is(data: Path, tll_index: Cli)
     assert lines[0].startswith(f"top-2     {judged['top2']:.3f}  (95% interval ")
     assert "5 folds of 24 pairs" in lines[0]
     assert lines[1] == "vectors   6 values, 24 bytes each"
-    assert lines[2].startswith("lens      my.npz, 2.4 kB (digest ")
+    assert lines[2].startswith("lens      my.npz, 2.5 kB (digest ")
     assert lines[3] == "use it    tll-index build DIR --lens my.npz"
     assert "lenses as tiny.npz" in lines[4]
 
@@ -89,6 +89,10 @@ def test_recipes_and_every_option(data: Path, tll_index: Cli) -> None:
         "power": (("--power", 1), 1.0),
         "adaptation": (("--adaptation", "linear"), "linear"),
         "outputs": (("--outputs", 5), 5),
+        "face_outputs": (("--face-outputs", 2), 2),
+        "face_shrinkage": (("--face-shrinkage", 0.2), 0.2),
+        "face_weight": (("--face-weight", 0.5), 0.5),
+        "face_cost": (("--face-cost", 0.1), 0.1),
         "relu": (("--linear",), False),
         "temperature": (("--temperature", 12.5), 12.5),
         "direction": (("--direction", "both"), "both"),

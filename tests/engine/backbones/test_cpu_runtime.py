@@ -23,7 +23,7 @@ from tll_index.engine.backbones.backbone import Backbone
 from tll_index.engine.backbones.bundled import graph_file
 from tll_index.engine.backbones.cpu_runtime import MANY, CpuRuntime
 from tll_index.engine.backbones.openvino_runtime import CHUNK
-from tll_index.engine.backbones.registry import DEFAULT, IN_FLOAT
+from tll_index.engine.backbones.registry import IN_FLOAT
 from tll_index.engine.images.decode import Geometry, from_image
 from tll_index.engine.lens.embedder import Embedder, load_lens
 
@@ -55,12 +55,12 @@ def pictures() -> Pixels:
 
 @pytest.fixture(scope="module")
 def by_onnx() -> Backbone:
-    return load_backbone(DEFAULT, settings=load_settings(runtime="onnx"))
+    return load_backbone(PLAIN, settings=load_settings(runtime="onnx"))
 
 
 @pytest.fixture(scope="module")
 def by_openvino() -> Backbone:
-    return load_backbone(DEFAULT, settings=load_settings(runtime="openvino"))
+    return load_backbone(PLAIN, settings=load_settings(runtime="openvino"))
 
 
 def test_the_two_agree(pictures: Pixels, by_onnx: Backbone, by_openvino: Backbone) -> None:
@@ -68,7 +68,7 @@ def test_the_two_agree(pictures: Pixels, by_onnx: Backbone, by_openvino: Backbon
     by the other."""
     one, other = by_onnx.features(pictures), by_openvino.features(pictures)
     assert cosines(one, other).min() > 0.998
-    lens = load_lens(DEFAULT, None, load_settings())
+    lens = load_lens(PLAIN, None, load_settings())
     assert (lens.transform(one) * lens.transform(other)).sum(1).min() > 0.99
     found, wanted = Embedder(by_onnx, lens), Embedder(by_openvino, lens)
     scores = found.encode_query(pictures) @ wanted.encode_gallery(pictures).T
@@ -83,7 +83,7 @@ def test_8_bits_are_near_to_float(pictures: Pixels, by_onnx: Backbone) -> None:
 def test_few_go_one_way_and_many_the_other(
     pictures: Pixels, by_onnx: Backbone, by_openvino: Backbone
 ) -> None:
-    both = load_backbone(DEFAULT, settings=load_settings(runtime="auto", device="cpu"))
+    both = load_backbone(PLAIN, settings=load_settings(runtime="auto", device="cpu"))
     few, many = pictures[: MANY - 1], pictures[:MANY]
     assert (both.features(few) == by_onnx.features(few)).all()
     assert (both.features(many) == by_openvino.features(many)).all()
@@ -115,7 +115,7 @@ def test_the_prepared_network_is_kept(pictures: Pixels, by_openvino: Backbone, h
     folder = home / "cache/networks"
 
     def again() -> bytes:
-        found = load_backbone(DEFAULT, settings=settings).features(pictures)
+        found = load_backbone(PLAIN, settings=settings).features(pictures)
         assert (found == by_openvino.features(pictures)).all()
         (file,) = folder.glob("openvino-*.blob")
         return file.read_bytes()
@@ -130,7 +130,7 @@ def test_the_prepared_network_is_kept(pictures: Pixels, by_openvino: Backbone, h
     again()
     shutil.rmtree(home / "cache")
     (home / "cache").write_text("a file")
-    assert len(load_backbone(DEFAULT, settings=settings).features(pictures[:1])) == 1
+    assert len(load_backbone(PLAIN, settings=settings).features(pictures[:1])) == 1
 
 
 def test_without_openvino_all_go_the_first_way(
@@ -145,6 +145,8 @@ SAVE = """
 import sys, numpy as np
 from tll_index import load_backbone
 from tll_index.core.config import load_settings
+
+PLAIN = WITHOUT_FACES[DEFAULT]
 pixels = np.load(sys.argv[1])
 np.save(sys.argv[2], load_backbone(settings=load_settings(runtime=sys.argv[3])).features(pixels))
 """
@@ -205,7 +207,7 @@ def test_whole_pairs_are_found_alike(by_onnx: Backbone, by_openvino: Backbone) -
         np.stack([decode(path.read_bytes(), GEOMETRY).pixels for path in paths[:100]])
         for paths in (pairs.left, pairs.right)
     )
-    lens = load_lens(DEFAULT, None, load_settings())
+    lens = load_lens(PLAIN, None, load_settings())
     gallery = lens.encode_gallery(by_openvino.features(right))
     ranks = [
         (

@@ -16,6 +16,7 @@ from tll_index import Explanation, Recipe, Store, build, why
 from tll_index.core.config import load_settings
 from tll_index.core.errors import MissingPictureError, NotAPictureError, UsageError
 from tll_index.engine.backbones.registry import spec_of
+from tll_index.engine.images.batches import batch_of
 from tll_index.engine.images.decode import decode
 from tll_index.engine.lens.embedder import choose_bundled, load_embedder
 
@@ -89,12 +90,13 @@ def test_bundled_backbones(backbone: str | None, runtime: str, lens: str | None)
     settings = load_settings(runtime=runtime)
     found = why(flower, china, backbone=backbone, lens=lens, settings=settings)
     embedder = load_embedder(backbone or choose_bundled(settings).backbone, settings, lens=lens)
-    squares = np.stack([side.subject.picture.pixels for side in (found.a, found.b)])
-    vectors = embedder.embed(squares)
-    cosine = float(vectors[0] @ vectors[1])
+    batch = batch_of([side.subject.picture for side in (found.a, found.b)])
+    vectors = embedder.embed(*batch)
+    cosine = float(embedder.lens.compared(vectors[:1])[0] @ vectors[1])
     assert found.method == "sum" and found.cosine == pytest.approx(cosine, abs=1e-5)
     for heatmap in (found.heatmap_a, found.heatmap_b):
         assert heatmap.sum(dtype=np.float64) == pytest.approx(cosine, abs=1e-5)
-    score = (embedder.encode_query(squares[:1]) @ embedder.encode_gallery(squares[1:]).T).item()
+    queries, gallery = embedder.encode_query(*batch), embedder.encode_gallery(*batch)
+    score = float(queries[0] @ gallery[1])
     assert found.score == pytest.approx(score * embedder.lens.scale, abs=1e-5)
     assert (found.cosine - found.score > 0.01) == (lens is None)
