@@ -23,11 +23,13 @@ from tll_index.engine.backbones.backbone import Backbone
 from tll_index.engine.backbones.bundled import graph_file
 from tll_index.engine.backbones.cpu_runtime import MANY, CpuRuntime
 from tll_index.engine.backbones.openvino_runtime import CHUNK
-from tll_index.engine.backbones.registry import IN_FLOAT
+from tll_index.engine.backbones.registry import DEFAULT, IN_FLOAT, WITHOUT_FACES
 from tll_index.engine.images.decode import Geometry, from_image
 from tll_index.engine.lens.embedder import Embedder, load_lens
 
 GEOMETRY = Geometry(size=299, fit="squash")
+PLAIN = WITHOUT_FACES[DEFAULT]
+"""The network in 8 bits, without faces."""
 
 
 def crops(count: int) -> Pixels:
@@ -146,7 +148,6 @@ import sys, numpy as np
 from tll_index import load_backbone
 from tll_index.core.config import load_settings
 
-PLAIN = WITHOUT_FACES[DEFAULT]
 pixels = np.load(sys.argv[1])
 np.save(sys.argv[2], load_backbone(settings=load_settings(runtime=sys.argv[3])).features(pixels))
 """
