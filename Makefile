@@ -27,7 +27,7 @@ STORE  = $(RUN)/store-$(shell echo "$(IMAGES)" | cksum | cut -d' ' -f1)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench bench-compare bench-tll bench-serve bench-why bench-collection bench-borders bench-cluster torture study backbone lens tour docs dist clean test-all test-busy test-pythons coverage
+.PHONY: help setup run test lint bench bench-compare bench-tll bench-serve bench-why bench-collection bench-borders judge bench-cluster torture study backbone lens tour docs dist clean test-all test-busy test-pythons coverage
 
 help:  ## list these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 18
@@ -123,6 +123,9 @@ bench-collection: $(READY)  ## what dupes finds of made-up copies, and how pairs
 
 bench-borders: $(READY)  ## whether bars beside a picture decide what is found; ARGS="--folds 5": top-2 as well
 	$(PY) -m benchmarks.lens.borders $(ARGS)
+
+judge: $(READY)  ## a page to judge two lenses by eye, blind; ARGS="A B", ARGS="--score results.json"
+	$(PY) -m benchmarks.lens.judge $(ARGS)
 
 bench-serve: $(READY)  ## 50 clients at once ask tll-index serve, beside as many threads in Python; ARGS=--quick
 	$(PY) -m benchmarks.scale.serving $(ARGS)
