@@ -102,7 +102,7 @@ def _with_faces(row: BackboneSpec) -> BackboneSpec:
         row,
         name=f"{row.name}_faces",
         title=row.title.replace(" (bundled)", "; and faces (bundled)"),
-        geometry=replace(row.geometry, faces=160),
+        geometry=replace(row.geometry, faces=128),
         faces=_FACES,
         megabytes=row.megabytes + 8,
         licence=f"{row.licence}; faces: BSD-3-Clause, MIT, CC0-1.0",

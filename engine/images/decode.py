@@ -285,14 +285,13 @@ def _face(image: Image.Image, side: int) -> FaceChip | None:
     from ..faces.alignment import chip
     from ..faces.detector import face_detector
 
-    pixels = np.asarray(image, np.uint8)
-    if not (found := face_detector().find(pixels, side)):
+    if not (found := face_detector().find(image, side)):
         return None
     face = found[0]
     left, top, right, bottom = (
         (edge + 0.5) / size for edge, size in zip(face.box, 2 * image.size, strict=True)
     )
-    return FaceChip(chip(pixels, face.points), face.score, (left, top, right, bottom))
+    return FaceChip(chip(image, face.points), face.score, (left, top, right, bottom))
 
 
 def _part(image: Image.Image, geometry: Geometry, crop: Crop) -> Picture:
