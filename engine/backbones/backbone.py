@@ -11,6 +11,7 @@ from ...core.config import Settings, load_settings
 from ...core.contracts import Features, Pixels
 from ...core.paths import named
 from ..images.batches import Faces
+from .cpu_runtime import CpuRuntime
 from .libraries import require_libraries
 from .registry import DEFAULT, BackboneSpec, spec_of
 from .runtime import Runtime, load_recognition, load_runtime
@@ -25,7 +26,7 @@ class Backbone:
         spec: BackboneSpec,
         weights: Weights,
         runtime: Runtime,
-        recognition: Runtime | None = None,
+        recognition: CpuRuntime | None = None,
     ) -> None:
         self.spec = spec
         self.weights = weights
@@ -66,10 +67,10 @@ class Backbone:
         found = np.zeros((len(whole), self.spec.faces.values + 1), np.float32)
         if faces is not None:
             rows = np.flatnonzero(faces.scores > 0)
-            values = self.recognition.run(faces.chips)
+            values = self.recognition.run(faces.chips, len(whole))
             if self.spec.faces.mirrored:
                 mirrored = np.ascontiguousarray(faces.chips[:, :, ::-1])
-                values = (values + self.recognition.run(mirrored)) * np.float32(0.5)
+                values = (values + self.recognition.run(mirrored, len(whole))) * np.float32(0.5)
             found[rows, :-1] = values
             found[rows, -1] = faces.scores[rows]
         return found

@@ -84,9 +84,14 @@ class CpuRuntime:
         self._uses_few, self._uses_many = few or not many, many and (not few or has_openvino())
         self._lock = threading.Lock()
 
-    def run(self, pixels: Pixels) -> Features:
-        """See `Runtime.run`."""
-        return self._for(len(pixels)).run(pixels)
+    def run(self, pixels: Pixels, among: int = 0) -> Features:
+        """See `Runtime.run`.
+
+        Args:
+            among: of how many pictures these are some, where another network sees all of them: both
+                then go the same way.
+        """
+        return self._for(max(among, len(pixels))).run(pixels)
 
     def prepare(self, count: int) -> None:
         """Load what a batch of so many pictures needs."""

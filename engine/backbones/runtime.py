@@ -23,6 +23,8 @@ from .weights import Weights
 if TYPE_CHECKING:
     import torch
 
+    from .cpu_runtime import CpuRuntime
+
 
 class Runtime(Protocol):
     """A loaded network."""
@@ -78,7 +80,7 @@ def load_runtime(spec: BackboneSpec, weights: Weights, settings: Settings) -> Ru
     return TorchRuntime(load_network(spec, weights.path), device, spec.geometry.size, spec)
 
 
-def load_recognition(settings: Settings) -> Runtime:
+def load_recognition(settings: Settings) -> CpuRuntime:
     """The network that describes faces, ready to run as `settings.runtime` says."""
     from ..faces.networks import RECOGNITION
     from .cpu_runtime import CpuRuntime
