@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from ...core.config import HYPERLINKS, RUNTIMES
@@ -101,6 +103,23 @@ def _backbones(_: click.Context, __: click.Parameter, incomplete: str) -> list[C
     ]
 
 
+def _named_by_quality(command: _F) -> _F:
+    """The same command, without `quality`: it gets the backbone that is called so."""
+
+    @functools.wraps(command)
+    def named(*arguments: Any, quality: str | None, **options: Any) -> Any:
+        if quality is not None:
+            from ...engine.backbones.registry import QUALITIES
+
+            source = click.get_current_context().get_parameter_source("backbone")
+            if source is not ParameterSource.DEFAULT:
+                raise click.UsageError("--quality and --backbone exclude each other")
+            options["backbone"] = QUALITIES[quality]
+        return command(*arguments, **options)
+
+    return cast(_F, named)
+
+
 def network_options(backbone: str) -> Callable[[_F], _F]:
     """Which network looks at pictures, and how; `backbone` is the default."""
     return each(
@@ -112,8 +131,15 @@ def network_options(backbone: str) -> Callable[[_F], _F]:
             metavar="NAME",
             help="The network; 'tll-index backbones' lists them all.",
         ),
+        click.option(
+            "--quality",
+            type=click.Choice(["default", "best"]),
+            help="A network that comes along, instead of --backbone: best finds more look-alikes, "
+            "and takes longer.",
+        ),
         click.option("--weights", type=PATH, help="The backbone's weights file."),
         device_option,
         runtime_option,
         batch_size_option,
+        _named_by_quality,
     )

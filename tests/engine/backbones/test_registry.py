@@ -12,7 +12,17 @@ import pytest
 from tll_index import load_backbone
 from tll_index.core.config import load_settings
 from tll_index.core.errors import WeightsError
-from tll_index.engine.backbones.registry import DEFAULT, IN_FLOAT, ROWS, BackboneSpec, Pool, spec_of
+from tll_index.engine.backbones.registry import (
+    BEST,
+    DEFAULT,
+    IN_FLOAT,
+    ROWS,
+    BackboneSpec,
+    Pool,
+    View,
+    quality_of,
+    spec_of,
+)
 from tll_index.engine.backbones.weights import WEIGHTS_SUFFIXES, locate
 from tll_index.engine.lens.listing import listing
 
@@ -40,6 +50,7 @@ def test_the_default_then_clip_then_the_others() -> None:
         == [
             DEFAULT,
             IN_FLOAT,
+            BEST,
             *TABLE_2,
             "vgg16",
         ]
@@ -70,9 +81,10 @@ def test_rows_are_complete(spec: BackboneSpec) -> None:
     assert spec.licence and spec.paper and spec.title and spec.weights_tag
     # One place to get them, and a file of a kind that is read.
     assert sum(map(bool, (spec.graph, spec.hub_repo, spec.url))) == 1
-    file = spec.package_file or spec.hub_file or spec.url
-    assert file and file.endswith(WEIGHTS_SUFFIXES)
-    assert bool(spec.graph) == bool(spec.graph_sha256) == bool(spec.package)
+    for one in spec.networks or (spec,):
+        file = one.package_file or one.hub_file or one.url
+        assert file and file.endswith(WEIGHTS_SUFFIXES)
+        assert bool(spec.graph) == bool(spec.graph_sha256) == bool(one.package)
     assert len(list(spec.blocks())) and sum(spec.blocks()) == spec.dimension
     if spec.url:
         assert spec.url.startswith("https://")
@@ -82,9 +94,10 @@ def test_rows_are_complete(spec: BackboneSpec) -> None:
 
 def test_recipes_that_lenses_and_stores_are_bound_to() -> None:
     """Of rows that were published: another digest makes their lenses and stores useless."""
-    assert {spec.name: spec.layout[:16] for spec in ROWS[:5]} == {
+    assert {spec.name: spec.layout[:16] for spec in ROWS[:6]} == {
         "efficientnet_lite0_int8": "c9064e9c97de3664",
         "efficientnet_lite0": "1805bfae97ea6aaf",
+        "efficientnet_lite012_int8": "c24f9dab3a001780",
         "clip_rn50x4": "f163314da671feb1",
         "clip_rn101": "6e1856b2bb464622",
         "clip_vit_b32": "cd8d8b95c9a79ec7",
@@ -138,3 +151,26 @@ def test_the_documented_table_is_the_registry() -> None:
         assert features == f"{spec.dimension:,}", spec.name
         assert licence == spec.licence, spec.name
         assert ("fetch" in how) == (spec.graph is None), spec.name
+
+
+def test_several_networks_are_one_row() -> None:
+    """Their features follow each other; what a store is bound to names each of them."""
+    spec = spec_of(BEST)
+    first, *others = spec.networks
+    assert [one.dimension for one in spec.networks] == [26_736, 26_736, 29_184]
+    assert spec.dimension == sum(one.dimension for one in spec.networks)
+    pooled = list(spec.pooled())
+    assert pooled[: len(list(first.pooled()))] == list(first.pooled())
+    assert pooled[-1] == (others[-1].views[-1], others[-1].layers[-1])
+    assert [one["architecture"] for one in spec.recipe()["networks"]] == [
+        one.architecture for one in spec.networks
+    ]
+    assert "networks" not in first.recipe()
+    assert replace(spec, networks=(first, *others[::-1])).layout != spec.layout
+    with pytest.raises(ValueError, match="its networks have layers and views"):
+        replace(spec, views=(View(224),))
+
+
+def test_the_qualities_are_bundled() -> None:
+    assert [quality_of(name) for name in (DEFAULT, BEST, IN_FLOAT)] == ["default", "best", ""]
+    assert all(spec_of(name).precision == "int8" for name in (DEFAULT, BEST))
