@@ -197,8 +197,9 @@ def _made_by(info: dict[str, Any]) -> dict[str, str]:
         rows = {"backbone": f"none here: {shown(info['model'])}"}
     else:
         lens = info["lens"]
+        best = "--quality best; " if info.get("quality") == "best" else ""
         rows = {
-            "backbone": f"{info['backbone']} (weights {info['weights_sha256'][:12]})",
+            "backbone": f"{info['backbone']} ({best}weights {info['weights_sha256'][:12]})",
             "lens": f"trained (digest {lens[:12]})"
             if lens
             else "none: features as they are, L2-normalised, without PCA or adaptation",
@@ -240,7 +241,8 @@ def backbones(rows: Sequence[dict[str, Any]]) -> str:
             f"{row['name']:<22} {here:<8} {row['parameters'] / 1e6:6.1f} M parameters "
             f"{row['megabytes']:>5} MB  {row['dimension']:>6,} features  {row['licence']}{lens}"
         )
-        lines.append(f"{'':<22} {row['title']}; {row['paper']}")
+        quality = f"; --quality {row['quality']}" if row["quality"] else ""
+        lines.append(f"{'':<22} {row['title']}{quality}; {row['paper']}")
         if row["how_to_get"]:
             lines.append(f"{'':<22} to get it: {row['how_to_get']}")
     return "\n".join(lines)

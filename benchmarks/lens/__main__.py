@@ -249,12 +249,13 @@ def embedding(
 
 
 def pass_at_224(spec: BackboneSpec) -> BackboneSpec:
-    """The same network up to the same layer, averaged as a whole, once at 224 pixels."""
-    last = spec.layers[-1]
+    """The same network (of several, the first) up to the same layer, averaged as a whole, once at
+    224 pixels."""
+    first = (spec.networks or (spec,))[0]
+    last = first.layers[-1]
     return replace(
-        spec,
+        first,
         geometry=replace(spec.geometry, size=SIDE, faces=0, trim=False),
-        faces=None,
         layers=(Layer(last.name, last.channels),),
         views=(),
     )

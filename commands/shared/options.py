@@ -104,28 +104,29 @@ def _backbones(_: click.Context, __: click.Parameter, incomplete: str) -> list[C
 
 
 def _named(command: _F) -> _F:
-    """The same command, without `faces`: it gets the backbone that is meant."""
+    """The same command, without `quality` and `faces`: it gets the backbone that is meant."""
 
     @functools.wraps(command)
-    def named(*arguments: Any, faces: str | None, **options: Any) -> Any:
-        options["backbone"] = _backbone_of(options["backbone"], faces)
+    def named(*arguments: Any, quality: str | None, faces: str | None, **options: Any) -> Any:
+        options["backbone"] = _backbone_of(options["backbone"], quality, faces)
         return command(*arguments, **options)
 
     return cast(_F, named)
 
 
-def _backbone_of(backbone: str, faces: str | None) -> str:
+def _backbone_of(backbone: str, quality: str | None, faces: str | None) -> str:
     from ...core.config import load_settings
-    from ...engine.backbones.registry import DEFAULT, WITHOUT_FACES
+    from ...engine.backbones.registry import QUALITIES, WITHOUT_FACES
 
     source = click.get_current_context().get_parameter_source("backbone")
-    is_default = source is ParameterSource.DEFAULT
-    if faces is None:
-        is_off = is_default and backbone in WITHOUT_FACES and load_settings().faces == "off"
-        return WITHOUT_FACES[backbone] if is_off else backbone
-    if not is_default:
-        raise click.UsageError("--faces and --backbone exclude each other: a backbone says which")
-    return DEFAULT if faces == "on" else WITHOUT_FACES[DEFAULT]
+    for option, value in (("quality", quality), ("faces", faces)):
+        if value is not None and source is not ParameterSource.DEFAULT:
+            raise click.UsageError(f"--{option} and --backbone exclude each other")
+    if quality is not None or faces is not None:
+        backbone = QUALITIES[quality or "default"]
+    if source is ParameterSource.DEFAULT and backbone in WITHOUT_FACES:
+        faces = faces or load_settings().faces
+    return WITHOUT_FACES[backbone] if faces == "off" else backbone
 
 
 def network_options(backbone: str) -> Callable[[_F], _F]:
@@ -138,6 +139,11 @@ def network_options(backbone: str) -> Callable[[_F], _F]:
             shell_complete=_backbones,
             metavar="NAME",
             help="The network; 'tll-index backbones' lists them all.",
+        ),
+        click.option(
+            "--quality",
+            type=click.Choice(["default", "best"]),
+            help="A network that comes along: best finds more look-alikes, and takes longer.",
         ),
         click.option(
             "--faces",

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...core.contracts import Maps, Pixels
 from .onnx_runtime import load_session
-from .spec import BackboneSpec
+from .spec import BackboneSpec, names_beside
 
 
 class OnnxMaps:
@@ -18,15 +18,24 @@ class OnnxMaps:
 
     def __init__(self, spec: BackboneSpec, model: Path) -> None:
         """`model`: an ONNX file that names its maps, see `bundled.graph`."""
-        self._names = [f"maps/{layer.name}" for layer in spec.layers]
-        self._views = max(1, len(spec.views))
+        names = names_beside(spec)
+        self._layers = [
+            [f"maps/{name}{layer.name}" for layer in one.layers] for name, one in names.items()
+        ]
+        self._views = [max(1, len(one.views)) for one in names.values()]
+        self._names = [name for layers in self._layers for name in layers]
         self._session = load_session(with_outputs(model.read_bytes(), self._names))
 
     def maps(self, pixels: Pixels) -> list[Maps]:
         """See `MapsNetwork.maps`."""
         found = self._session.run(self._names, {"pixels": np.ascontiguousarray(pixels)})
-        by_layer = [maps.reshape(self._views, len(pixels), *maps.shape[1:]) for maps in found]
-        return [maps[view] for view in range(self._views) for maps in by_layer]
+        by_name = dict(zip(self._names, found, strict=True))
+        return [
+            by_name[name].reshape(views, len(pixels), *by_name[name].shape[1:])[view]
+            for layers, views in zip(self._layers, self._views, strict=True)
+            for view in range(views)
+            for name in layers
+        ]
 
 
 def with_outputs(model: bytes, names: Iterable[str]) -> bytes:

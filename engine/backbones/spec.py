@@ -148,6 +148,9 @@ class BackboneSpec:
     faces: FaceNetworks | None = None
     """What compares faces as well: features then end with those of the face that counts, zeros
     without one, and its presence, 0 to 1."""
+    networks: tuple[BackboneSpec, ...] = ()
+    """Several networks whose features are set side by side, each with layers and views of its own,
+    of the same squares: one bundled graph runs them all. Empty is one network, this one."""
     has_text_encoder: bool = False
     """Whether texts have embeddings beside pictures in the space of the last layer; the provider
     then also has `load_text_encoder(spec, weights)`, see `text_encoder`."""
@@ -155,6 +158,8 @@ class BackboneSpec:
     def __post_init__(self) -> None:
         if self.has_text_encoder and self.views:
             raise ValueError(f"{self.name}: a text has one embedding, not one for each view")
+        if self.networks and (self.layers or self.views):
+            raise ValueError(f"{self.name}: its networks have layers and views, not itself")
         if bool(self.faces) != bool(self.geometry.faces):
             raise ValueError(f"{self.name}: faces are found and described, or neither")
         if self.has_text_encoder and self.faces:
@@ -193,9 +198,16 @@ class BackboneSpec:
     def blocks(self) -> Iterator[int]:
         """Lengths of the parts of the whole picture's features that each come of one pool of one
         layer."""
-        for _ in self.views or (None,):
-            for layer in self.layers:
-                yield from layer.blocks()
+        for _, layer in self.pooled():
+            yield from layer.blocks()
+
+    def pooled(self) -> Iterator[tuple[View | None, Layer]]:
+        """Each layer of each view of each network, in the order of the features; no view is the
+        square itself."""
+        for one in self.networks or (self,):
+            for view in one.views or (None,):
+                for layer in one.layers:
+                    yield view, layer
 
     def converting(self, conversion: int) -> BackboneSpec:
         """The same, its pictures made RGB by other rules."""
@@ -210,9 +222,11 @@ class BackboneSpec:
     def recipe(self) -> dict[str, Any]:
         """All that decides what features a picture gets, weights aside; JSON values only."""
         precision = {} if self.precision == "float32" else {"precision": self.precision}
+        networks = {"networks": [one.recipe() for one in self.networks]} if self.networks else {}
         return {
             **precision,
             **({"faces": self.faces.recipe()} if self.faces else {}),
+            **networks,
             "architecture": self.architecture,
             "layers": [
                 [layer.name, layer.channels, [f"{p.statistic} {p.grid}" for p in layer.pools]]
@@ -225,3 +239,10 @@ class BackboneSpec:
                 "views": [view.recipe() for view in self.views],
             },
         }
+
+
+def names_beside(spec: BackboneSpec) -> dict[str, BackboneSpec]:
+    """The networks of `spec` by what the names of their layers begin with in one graph: nothing for
+    the first, which may be the only one."""
+    first, *others = spec.networks or (spec,)
+    return {"": first, **{f"{one.name}/": one for one in others}}

@@ -27,13 +27,13 @@ class Activations:
 
     spec: BackboneSpec
     maps: tuple[NDArray[np.float64], ...]
-    """For each view, each layer: (n, channels, height, width)."""
+    """As `BackboneSpec.pooled` orders layers, one each: (n, channels, height, width)."""
 
     def features(self) -> Features:
         """(n, D): what `Backbone.features` would return, but for rounding."""
-        layers = self.spec.layers * max(1, len(self.spec.views))
         vectors = [
-            shares.pooled(maps, layer) for maps, layer in zip(self.maps, layers, strict=True)
+            shares.pooled(maps, layer)
+            for maps, (_, layer) in zip(self.maps, self.spec.pooled(), strict=True)
         ]
         return np.concatenate(vectors, axis=1).astype(np.float32)
 
@@ -51,23 +51,19 @@ class Activations:
         """
         side = self.spec.geometry.size
         given = np.zeros((len(worth), SUM_GRID, SUM_GRID))
-        maps, at = iter(self.maps), 0
-        for view in self.spec.views or (None,):
+        at = 0
+        for maps, (view, layer) in zip(self.maps, self.spec.pooled(), strict=True):
             start, kept = (0, side) if view is None else kept_of(side, view)
-            for layer in self.spec.layers:
-                part = slice(at, at + layer.width)
-                by_position = shares.shared_out(
-                    next(maps),
-                    layer,
-                    worth[:, part].astype(np.float64),
-                    centre[:, part].astype(np.float64),
-                )
-                rows, columns = (
-                    overlaps(count, start / side, (start + kept) / side, SUM_GRID)
-                    for count in by_position.shape[1:]
-                )
-                given += rows @ by_position @ columns.T
-                at += layer.width
+            part = slice(at, at + layer.width)
+            by_position = shares.shared_out(
+                maps, layer, worth[:, part].astype(np.float64), centre[:, part].astype(np.float64)
+            )
+            rows, columns = (
+                overlaps(count, start / side, (start + kept) / side, SUM_GRID)
+                for count in by_position.shape[1:]
+            )
+            given += rows @ by_position @ columns.T
+            at += layer.width
         return given.astype(np.float32)
 
 
@@ -84,11 +80,11 @@ def activations_of(backbone: Backbone, pixels: Pixels, device: str = "auto") -> 
         UsageError: there is no such device.
     """
     spec = backbone.spec
-    for layer in spec.layers:
+    for _, layer in spec.pooled():
         if any(pool.statistic == "class" for pool in layer.pools):
             raise _no_attribution(spec, layer)
     found = _network(spec, backbone.weights, device).maps(pixels)
-    for layer, maps in zip(spec.layers * max(1, len(spec.views)), found, strict=True):
+    for (_, layer), maps in zip(spec.pooled(), found, strict=True):
         if maps.shape[2:] == (1, 1):
             raise _no_attribution(spec, layer)
     return Activations(spec, tuple(maps.astype(np.float64) for maps in found))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...core.config import Settings
-from ..backbones.registry import specs
+from ..backbones.registry import quality_of, specs
 from ..backbones.weights import find, how_to_get
 from .lens import find_lens
 
@@ -20,6 +20,7 @@ def listing(settings: Settings) -> list[dict[str, Any]]:
             {
                 "name": spec.name,
                 "title": spec.title,
+                "quality": quality_of(spec.name) or None,
                 "parameters": spec.parameters,
                 "megabytes": spec.megabytes,
                 "dimension": spec.dimension,

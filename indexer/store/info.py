@@ -12,6 +12,7 @@ from typing import Any
 from ...core.contracts import Indexed
 from ...core.errors import NotIndexedError
 from ...engine.backbones.processor import why_slow_in_8_bits
+from ...engine.backbones.registry import quality_of
 from ...engine.lens.identity import ModelIdentity
 from ..backends.base import Backend
 from ..backends.remembered_rules import remembered
@@ -96,6 +97,7 @@ def about_store(backend: Backend, reader: Reader) -> dict[str, Any]:
         "unusable_files": reader.rejected,
         "generation": reader.generation,
         "backbone": made_by.backbone,
+        **({"quality": quality} if (quality := quality_of(made_by.backbone)) else {}),
         "weights_sha256": made_by.weights_sha256,
         "lens": made_by.lens_sha256,
         "dimension": made_by.dimension,

@@ -143,11 +143,12 @@ def _made_elsewhere(model: str, dimension: int) -> ModelIdentity:
 def _joint(backbone: str, dimension: int, weights: Path | None, settings: Settings) -> Embedder:
     """The embedder whose vectors are the backbone's last layer alone."""
     spec = spec_of(backbone)
-    width = spec.layers[-1].width
-    if width != dimension or spec.views:
+    view, last = list(spec.pooled())[-1]
+    width = last.width
+    if width != dimension or view is not None:
         raise StoreMismatchError(
             f"the embeddings have {dimension} values, the last layer of {backbone} {width}"
-            f"{' for each of its views' * bool(spec.views)}: it did not make them"
+            f"{' for each of its views' * (view is not None)}: it did not make them"
         )
     picking = np.zeros((width, spec.dimension), np.float32)
     picking[:, -width:] = np.eye(width, dtype=np.float32)

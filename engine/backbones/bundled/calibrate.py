@@ -25,7 +25,7 @@ def ranges_of(
     Args:
         batches: each (BATCH, size, size, 3) uint8 RGB.
     """
-    model = build(spec, blocks)
+    model = build(spec, [blocks])
     named: dict[str, str] = {}
     for block in blocks[1:]:
         last = f"conv/{block.convolutions[-1].name}"

@@ -1,11 +1,12 @@
-"""A network as ONNX, node by node: squares in uint8 -> both views -> blocks -> pooled layers.
+"""Networks as ONNX, node by node: squares in uint8 -> both views -> blocks -> pooled layers.
 
     pixels    (n, size, size, 3) uint8 RGB
-    features  (n, D) float32, as `BackboneSpec.layers` and `views` order them
+    features  (n, D) float32, as `BackboneSpec.pooled` orders layers
 
 The views are two pictures of one batch, all first views before all second ones. Maps that are
 pooled are called `maps/<layer>`, (views * n, channels, height, width) float32, so that they can be
-asked for: see `onnx_maps.with_outputs`.
+asked for: see `onnx_maps.with_outputs`. A second network's names begin with its own, its maps'
+too: `maps/efficientnet_lite1/<layer>`; see `spec.names_beside`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 from onnx import ModelProto, TensorProto
 
 from ..regions import cells_of, kept_of
-from ..spec import BackboneSpec, Layer, View
+from ..spec import BackboneSpec, Layer, View, names_beside
 from ..views import resampling
 from .nodes import Graph
 from .tensors import Block, Convolution
@@ -26,22 +27,44 @@ _RELU6 = 6 / 255
 
 
 def build(
-    spec: BackboneSpec, blocks: Sequence[Block], ranges: Mapping[str, float] | None = None
+    spec: BackboneSpec,
+    networks: Sequence[Sequence[Block]],
+    ranges: Mapping[str, float] | None = None,
 ) -> ModelProto:
-    """The network of `spec`.
+    """The network of `spec`, or its several ones side by side.
 
     Args:
-        ranges: for a network in 8 bits, how far from 0 the values of each block get; None for
-            one in float32.
+        networks: the blocks of each; their names begin as `names_beside` says.
+        ranges: for networks in 8 bits, how far from 0 the values of each block get; None for
+            float32.
     """
     graph = Graph()
+    beside = names_beside(spec)
+    features = [
+        _features(graph, one, prefix, blocks, ranges, "" if len(beside) > 1 else "features")
+        for (prefix, one), blocks in zip(beside.items(), networks, strict=True)
+    ]
+    if len(features) > 1:
+        graph.add("Concat", features, "features", axis=1)
+    return _model(graph, spec)
+
+
+def _features(
+    graph: Graph,
+    spec: BackboneSpec,
+    prefix: str,
+    blocks: Sequence[Block],
+    ranges: Mapping[str, float] | None,
+    name: str,
+) -> str:
+    """(n, D): what one network gives, in a tensor of that name."""
     maps, size = _in_float(graph, spec) if ranges is None else _in_bytes(graph, spec)
-    layers = {layer.name: layer for layer in spec.layers}
+    layers = {f"{prefix}{layer.name}": layer for layer in spec.layers}
     pooled: list[str] = []
     for block in blocks:
         entered = maps
         for number, convolution in enumerate(block.convolutions):
-            is_padded = ranges is not None and block.name == "stem"
+            is_padded = ranges is not None and block is blocks[0]
             maps = _convolve(graph, convolution, maps, size, ranges is not None, is_padded)
             size = -(-size // convolution.stride)
             last = number == len(block.convolutions) - 1
@@ -59,14 +82,17 @@ def build(
             if ranges is not None:
                 maps = graph.as_bytes(maps, block.name, ranges[block.name] / 127.5, 128)
         if block.name in layers:
-            pooled += _pool(graph, layers[block.name], maps, size)
+            pooled += _pool(graph, layers[block.name], maps, size, block.name)
     views = max(1, len(spec.views))
     each = spec.dimension // views
     features = graph.add("Concat", pooled, axis=1)  # (views * n, each)
     features = graph.add("Reshape", [features, graph.numbers("c/by_view", [views, -1, each])])
     features = graph.add("Transpose", [features], perm=[1, 0, 2])
     rows = graph.numbers("c/rows", [-1, spec.dimension])
-    graph.add("Reshape", [features, rows], "features")
+    return graph.add("Reshape", [features, rows], name)
+
+
+def _model(graph: Graph, spec: BackboneSpec) -> ModelProto:
     side = spec.geometry.size
     return graph.model(
         spec.name,
@@ -97,6 +123,8 @@ def _in_float(graph: Graph, spec: BackboneSpec) -> tuple[str, int]:
 
 def _in_bytes(graph: Graph, spec: BackboneSpec) -> tuple[str, int]:
     """Both views as bytes, not normalised, with the stem's padding: grey of the middle."""
+    if spec.views in graph.views:
+        return graph.views[spec.views], spec.views[0].size
     if spec.mean != (0.5,) * 3 or spec.std != (0.5,) * 3:
         raise ValueError("bytes are taken to stand for -1 to 1")
     one, zero = graph.constant("c/one", np.float32(1)), graph.constant("c/zero", np.uint8(0))
@@ -115,6 +143,7 @@ def _in_bytes(graph: Graph, spec: BackboneSpec) -> tuple[str, int]:
     scale = float(np.float32(1 / 127.5))
     name = graph.add("DequantizeLinear", [both, graph.constant("c/byte", np.float32(scale)), zero])
     graph.scales[name] = scale
+    graph.views[spec.views] = name
     return name, spec.views[0].size
 
 
@@ -157,9 +186,9 @@ def _convolve(
     )
 
 
-def _pool(graph: Graph, layer: Layer, maps: str, size: int) -> list[str]:
+def _pool(graph: Graph, layer: Layer, maps: str, size: int, name: str) -> list[str]:
     """Vectors of one layer, in the order of its pools: means of cells and of all by one product."""
-    maps = graph.add("Identity", [maps], f"maps/{layer.name}")
+    maps = graph.add("Identity", [maps], f"maps/{name}")
     shape = graph.numbers(f"c/flat_{layer.channels}_{size}", [0, layer.channels, size * size])
     flat = graph.add("Reshape", [maps, shape])
     vectors = []
@@ -171,8 +200,8 @@ def _pool(graph: Graph, layer: Layer, maps: str, size: int) -> list[str]:
             continue
         cells = cells_of(size, pool.grid)
         shares = np.einsum("ir,jc->rcij", cells, cells).reshape(size * size, -1)
-        name = graph.constant(f"c/cells_{size}_{pool.grid}", shares.astype(np.float32))
-        means = graph.add("MatMul", [flat, name])  # (n, channels, cells)
+        of_cells = graph.constant(f"c/cells_{size}_{pool.grid}", shares.astype(np.float32))
+        means = graph.add("MatMul", [flat, of_cells])  # (n, channels, cells)
         means = graph.add("Transpose", [means], perm=[0, 2, 1])
         vectors.append(graph.add("Flatten", [means], axis=1))
     return vectors

@@ -21,15 +21,14 @@ import numpy as np
 
 from ....core.contracts import Pixels
 from ...images.decode import decode
-from ..registry import spec_of
-from ..spec import BackboneSpec
+from ..registry import BEST, IN_FLOAT, ROWS, spec_of
+from ..spec import BackboneSpec, names_beside
 from ..weights import published
 from . import graph_file
 from .calibrate import BATCH, ranges_of
 from .graph import build
-from .tensors import blocks_of
+from .tensors import Block, blocks_of
 
-FLOAT, BYTES = "efficientnet_lite0", "efficientnet_lite0_int8"
 RANGES = "ranges.json"
 _CALIBRATED_ON = 256
 
@@ -66,22 +65,34 @@ def made() -> dict[str, bytes]:
     Raises:
         WeightsError: they are not, or are others.
     """
-    spec = spec_of(FLOAT)
-    blocks = blocks_of(spec, published(spec))
+    blocks: dict[str, list[Block]] = {}
     ranges = json.loads(graph_file(RANGES).read_text())
-    models = {FLOAT: build(spec, blocks), BYTES: build(spec_of(BYTES), blocks, ranges)}
-    return {
-        f"{name}.onnx": model.SerializeToString(deterministic=True)
-        for name, model in models.items()
-    }
+    files = {}
+    for spec in ROWS:
+        if spec.graph is None:
+            continue
+        prefixes = names_beside(spec)
+        for prefix, one in networks_of(spec).items():
+            if prefix not in blocks:
+                blocks[prefix] = blocks_of(one, published(one), prefix)
+        some = [blocks[prefix] for prefix in prefixes]
+        model = build(spec, some, ranges if spec.precision == "int8" else None)
+        files[spec.graph] = model.SerializeToString(deterministic=True)
+    return files
 
 
 def write_ranges(data: Path) -> None:
     """Measure them on pictures that nobody paired."""
-    spec = spec_of(FLOAT)
-    blocks = blocks_of(spec, published(spec))
-    found = ranges_of(spec, blocks, _batches(data, spec))
+    found: dict[str, float] = {}
+    for prefix, spec in networks_of(spec_of(BEST)).items():
+        measured = ranges_of(spec, blocks_of(spec, published(spec)), _batches(data, spec))
+        found.update({f"{prefix}{name}": size for name, size in measured.items()})
     graph_file(RANGES).write_text(json.dumps(found, indent=1) + "\n")
+
+
+def networks_of(spec: BackboneSpec) -> dict[str, BackboneSpec]:
+    """Each network of `spec` as its weights were published, by what its names begin with."""
+    return {"": spec_of(IN_FLOAT), **{k: one for k, one in names_beside(spec).items() if k}}
 
 
 def _batches(data: Path, spec: BackboneSpec) -> Iterator[Pixels]:

@@ -25,10 +25,19 @@ class Graph:
     constants: dict[str, TensorProto] = field(default_factory=dict)
     scales: dict[str, float] = field(default_factory=dict)
     """What 1 stands for in tensors that are whole numbers of 8 bits times something."""
+    views: dict[Any, str] = field(default_factory=dict)
+    """Tensors that several networks see, by what they are views of: made once."""
 
     def constant(self, name: str, values: Any) -> str:
-        """A constant of that name; the same again where there is one."""
-        self.constants[name] = numpy_helper.from_array(np.asarray(values, order="C"), name)
+        """A constant's name, which has a number at its end where there are other values of the same
+        name; the same again where there is one."""
+        made, plain, others = np.asarray(values, order="C"), name, 0
+        while (known := self.constants.get(name)) is not None:
+            if known.SerializeToString() == numpy_helper.from_array(made, name).SerializeToString():
+                return name
+            others += 1
+            name = f"{plain}_{others}"
+        self.constants[name] = numpy_helper.from_array(made, name)
         return name
 
     def add(self, kind: str, inputs: Sequence[str], name: str = "", **attributes: Any) -> str:

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0's convolutions out of its published weights, their norms folded into them."""
+"""Convolutions of EfficientNet-Lite out of published weights, their norms folded into them."""
 
 from __future__ import annotations
 
@@ -43,14 +43,16 @@ class Block:
     has_skip: bool
 
 
-def blocks_of(spec: BackboneSpec, weights: Path) -> list[Block]:
-    """The stem and all blocks up to the last layer that `spec` pools, in order."""
+def blocks_of(spec: BackboneSpec, weights: Path, prefix: str = "") -> list[Block]:
+    """The stem and all blocks up to the last layer that `spec` pools, in order. Their names begin
+    with `prefix`."""
     from ..network import provider_of
 
     network: Any = provider_of(spec).load(spec, weights)
-    stem = _folded("stem/0", network.stem[0], network.stem[1], relu6=True)
-    blocks = [Block("stem", (stem,), False)]
-    for name, module in zip(network.names, network.steps, strict=True):
+    stem = _folded(f"{prefix}stem/0", network.stem[0], network.stem[1], relu6=True)
+    blocks = [Block(f"{prefix}stem", (stem,), False)]
+    for step, module in zip(network.names, network.steps, strict=True):
+        name = f"{prefix}{step}"
         if hasattr(module, "conv_pwl"):  # widens, filters, narrows
             pairs = [
                 (module.conv_pw, module.bn1),

@@ -23,7 +23,7 @@ from tll_index.engine.backbones.backbone import Backbone
 from tll_index.engine.backbones.bundled import graph_file
 from tll_index.engine.backbones.cpu_runtime import MANY, CpuRuntime
 from tll_index.engine.backbones.openvino_runtime import CHUNK
-from tll_index.engine.backbones.registry import DEFAULT, IN_FLOAT, WITHOUT_FACES
+from tll_index.engine.backbones.registry import BEST, DEFAULT, IN_FLOAT, WITHOUT_FACES
 from tll_index.engine.images.decode import Geometry, from_image
 from tll_index.engine.lens.embedder import Embedder, load_lens
 
@@ -149,11 +149,13 @@ from tll_index import load_backbone
 from tll_index.core.config import load_settings
 
 pixels = np.load(sys.argv[1])
-np.save(sys.argv[2], load_backbone(settings=load_settings(runtime=sys.argv[3])).features(pixels))
+settings = load_settings(runtime=sys.argv[3])
+np.save(sys.argv[2], load_backbone(sys.argv[4], settings=settings).features(pixels))
 """
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", [DEFAULT, BEST])
 @pytest.mark.parametrize(
     ("runtime", "switch"),
     [
@@ -162,16 +164,17 @@ np.save(sys.argv[2], load_backbone(settings=load_settings(runtime=sys.argv[3])).
     ],
 )
 def test_a_lesser_processor_computes_the_same(
-    pictures: Pixels, by_openvino: Backbone, tmp_path: Path, runtime: str, switch: dict[str, str]
+    pictures: Pixels, tmp_path: Path, name: str, runtime: str, switch: dict[str, str]
 ) -> None:
     """Without VNNI, products are added in 16 bits, which hold them."""
     np.save(tmp_path / "pixels.npy", pictures)
     subprocess.run(
-        [sys.executable, "-c", SAVE, tmp_path / "pixels.npy", tmp_path / "out.npy", runtime],
+        [sys.executable, "-c", SAVE, tmp_path / "pixels.npy", tmp_path / "out.npy", runtime, name],
         env={**os.environ, **switch},
         check=True,
     )
-    found, wanted = np.load(tmp_path / "out.npy"), by_openvino.features(pictures)
+    here = load_backbone(name, settings=load_settings(runtime=runtime))
+    found, wanted = np.load(tmp_path / "out.npy"), here.features(pictures)
     assert np.abs(found - wanted).max() < 1e-4 * np.abs(wanted).max()  # here: not a bit differs
 
 

@@ -13,12 +13,15 @@ from tll_index import load_backbone
 from tll_index.core.config import load_settings
 from tll_index.core.errors import WeightsError
 from tll_index.engine.backbones.registry import (
+    BEST,
     DEFAULT,
     IN_FLOAT,
     ROWS,
     WITHOUT_FACES,
     BackboneSpec,
     Pool,
+    View,
+    quality_of,
     spec_of,
 )
 from tll_index.engine.backbones.weights import WEIGHTS_SUFFIXES, locate
@@ -47,9 +50,11 @@ def test_the_default_then_clip_then_the_others() -> None:
         names[: len(ROWS)]
         == [spec.name for spec in ROWS]
         == [
-            *WITHOUT_FACES,
-            *WITHOUT_FACES.values(),
+            DEFAULT,
+            WITHOUT_FACES[DEFAULT],
             IN_FLOAT,
+            BEST,
+            WITHOUT_FACES[BEST],
             *TABLE_2,
             "vgg16",
         ]
@@ -80,9 +85,10 @@ def test_rows_are_complete(spec: BackboneSpec) -> None:
     assert spec.licence and spec.paper and spec.title and spec.weights_tag
     # One place to get them, and a file of a kind that is read.
     assert sum(map(bool, (spec.graph, spec.hub_repo, spec.url))) == 1
-    file = spec.package_file or spec.hub_file or spec.url
-    assert file and file.endswith(WEIGHTS_SUFFIXES)
-    assert bool(spec.graph) == bool(spec.graph_sha256) == bool(spec.package)
+    for one in spec.networks or (spec,):
+        file = one.package_file or one.hub_file or one.url
+        assert file and file.endswith(WEIGHTS_SUFFIXES)
+        assert bool(spec.graph) == bool(spec.graph_sha256) == bool(one.package)
     assert len(list(spec.blocks())) and sum(spec.blocks()) == spec.whole_dimension
     if spec.url:
         assert spec.url.startswith("https://")
@@ -92,10 +98,11 @@ def test_rows_are_complete(spec: BackboneSpec) -> None:
 
 def test_recipes_that_lenses_and_stores_are_bound_to() -> None:
     """Of rows that were published: another digest makes their lenses and stores useless."""
-    published = [spec for spec in ROWS if spec.name not in WITHOUT_FACES][:5]
+    published = [spec for spec in ROWS if spec.name not in WITHOUT_FACES][:6]
     assert {spec.name: spec.layout[:16] for spec in published} == {
         "efficientnet_lite0_int8": "c9064e9c97de3664",
         "efficientnet_lite0": "1805bfae97ea6aaf",
+        "efficientnet_lite012_int8": "c24f9dab3a001780",
         "clip_rn50x4": "f163314da671feb1",
         "clip_rn101": "6e1856b2bb464622",
         "clip_vit_b32": "cd8d8b95c9a79ec7",
@@ -169,3 +176,26 @@ def test_a_backbone_without_faces_differs_in_nothing_else(name: str, without: st
     assert ours["preprocessing"].pop("faces") == one.geometry.faces > 0
     assert ours == theirs
     assert one.layout != other.layout and one.graph_sha256 == other.graph_sha256
+
+
+def test_several_networks_are_one_row() -> None:
+    """Their features follow each other; what a store is bound to names each of them."""
+    spec = spec_of(WITHOUT_FACES[BEST])
+    first, *others = spec.networks
+    assert [one.dimension for one in spec.networks] == [26_736, 26_736, 29_184]
+    assert spec.dimension == sum(one.dimension for one in spec.networks)
+    pooled = list(spec.pooled())
+    assert pooled[: len(list(first.pooled()))] == list(first.pooled())
+    assert pooled[-1] == (others[-1].views[-1], others[-1].layers[-1])
+    assert [one["architecture"] for one in spec.recipe()["networks"]] == [
+        one.architecture for one in spec.networks
+    ]
+    assert "networks" not in first.recipe()
+    assert replace(spec, networks=(first, *others[::-1])).layout != spec.layout
+    with pytest.raises(ValueError, match="its networks have layers and views"):
+        replace(spec, views=(View(224),))
+
+
+def test_the_qualities_are_bundled() -> None:
+    assert [quality_of(name) for name in (DEFAULT, BEST, IN_FLOAT)] == ["default", "best", ""]
+    assert all(spec_of(name).precision == "int8" for name in (DEFAULT, BEST))

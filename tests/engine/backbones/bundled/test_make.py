@@ -16,10 +16,11 @@ from tll_index.engine.backbones.bundled import graph_file
 from tll_index.engine.backbones.bundled.calibrate import ranges_of
 from tll_index.engine.backbones.bundled.make import made, main
 from tll_index.engine.backbones.bundled.tensors import blocks_of
-from tll_index.engine.backbones.registry import DEFAULT, IN_FLOAT, ROWS, spec_of
+from tll_index.engine.backbones.registry import BEST, DEFAULT, IN_FLOAT, ROWS, spec_of
 from tll_index.engine.backbones.weights import published
 
 GRAPHS = [spec for spec in ROWS if spec.graph]
+CONVOLUTIONS = {DEFAULT: 48, BEST: 48 + 63 + 63}
 
 
 @pytest.mark.slow
@@ -30,7 +31,7 @@ def test_they_are_made_again_to_the_byte(
         assert graph_file(name).read_bytes() == data, name
     monkeypatch.setattr("sys.argv", ["make", "--check"])
     assert main() == 0
-    assert capsys.readouterr().out.count("as it is here") == 2
+    assert capsys.readouterr().out.count("as it is here") == len(GRAPHS)
 
 
 @pytest.mark.parametrize("spec", GRAPHS, ids=lambda spec: spec.name)
@@ -40,17 +41,18 @@ def test_the_registry_has_their_digests(spec: object) -> None:
     onnx.checker.check_model(onnx.load_from_string(data), full_check=True)
 
 
-def test_only_bytes_between_convolutions() -> None:
-    """Of 48 convolutions each takes whole numbers and gives some: no runtime falls back to
-    float32 in between."""
-    model = onnx.load(str(graph_file(spec_of(DEFAULT).graph or "")))
+@pytest.mark.parametrize(("name", "count"), CONVOLUTIONS.items())
+def test_only_bytes_between_convolutions(name: str, count: int) -> None:
+    """Each convolution takes whole numbers and gives some: no runtime falls back to float32 in
+    between."""
+    model = onnx.load(str(graph_file(spec_of(name).graph or "")))
     made_by = {output: node for node in model.graph.node for output in node.output}
     taken_by: dict[str, list[str]] = {}
     for node in model.graph.node:
         for name in node.input:
             taken_by.setdefault(name, []).append(node.op_type)
     convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
-    assert len(convolutions) == 48
+    assert len(convolutions) == count
     for node in convolutions:
         assert [made_by[name].op_type for name in node.input] == ["DequantizeLinear"] * 3
         assert taken_by[node.output[0]] == ["QuantizeLinear"]
@@ -67,13 +69,14 @@ def test_ranges_are_measured_before_and_after_a_sum() -> None:
     assert all(0.1 < size < 1000 for size in found.values())
 
 
-def test_8_bits_are_a_whole(tmp_path: object) -> None:
+@pytest.mark.parametrize("name", [DEFAULT, BEST])
+def test_8_bits_are_a_whole(name: str) -> None:
     """No other weights, no GPU, no torch: said in one line with what to do."""
     with pytest.raises(WeightsError, match="other weights with --backbone efficientnet_lite0"):
-        load_backbone(DEFAULT, weights=published(spec_of(IN_FLOAT)))
+        load_backbone(name, weights=published(spec_of(IN_FLOAT)))
     for chosen in ({"runtime": "torch"}, {"device": "cuda"}):
         with pytest.raises(UsageError, match="in 8 bits, on the CPU; take the backbone"):
-            load_backbone(DEFAULT, settings=load_settings(**chosen))
+            load_backbone(name, settings=load_settings(**chosen))
 
 
 def test_a_damaged_graph_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:

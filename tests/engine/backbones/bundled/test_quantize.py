@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as npst
 
 from tll_index.engine.backbones.bundled import graph_file
 from tll_index.engine.backbones.bundled.quantize import CORRELATION, TOP, rounded, scales
-from tll_index.engine.backbones.registry import DEFAULT, spec_of
+from tll_index.engine.backbones.registry import BEST, DEFAULT, spec_of
 
 SMALL = st.floats(-20, 20, width=32)
 WINDOWS = npst.arrays(np.float32, (5, 3, 3, 3), elements=SMALL)
@@ -68,10 +68,11 @@ def test_a_dead_filter_with_a_large_bias() -> None:
     assert not rounded(weights, scale).any()
 
 
-def test_no_convolution_of_the_shipped_network_saturates() -> None:
+@pytest.mark.parametrize(("name", "count"), [(DEFAULT, 48), (BEST, 48 + 63 + 63)])
+def test_no_convolution_of_the_shipped_networks_saturates(name: str, count: int) -> None:
     """So features do not depend on the processor: sums of products are exact on all of them."""
     onnx = pytest.importorskip("onnx")
-    model = onnx.load(str(graph_file(spec_of(DEFAULT).graph or "")))
+    model = onnx.load(str(graph_file(spec_of(name).graph or "")))
     groups = {
         node.input[1].removesuffix("/real"): next(a.i for a in node.attribute if a.name == "group")
         for node in model.graph.node
@@ -82,7 +83,7 @@ def test_no_convolution_of_the_shipped_network_saturates() -> None:
         for one in model.graph.initializer
         if one.name in groups
     }
-    assert len(whole) == 48
+    assert len(whole) == count
     for name, weights in whole.items():
         assert weights.dtype == np.int8, name
         if groups[name] == 1:
