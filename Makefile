@@ -141,7 +141,7 @@ study: $(READY)  ## every system of the paper, with whichever backbones are here
 
 backbone: $(READY)  ## make the bundled networks from the published weights; ARGS=--check: are they those?
 	$(PY) -m tll_index.engine.backbones.bundled.make $(ARGS)
-	$(PY) -m tll_index.engine.faces.bundled.make $(ARGS)
+	$(PY) -m tll_index.engine.backbones.bundled.faces.make $(ARGS)
 
 lens: $(READY)  ## train the shipped lens on TLL_ROOT (default ../shared/data/tll)
 	$(TLL) train "$(or $(TLL_ROOT),../shared/data/tll)" --backbone efficientnet_lite0_int8 --folds 0 --out engine/lens/shipped/efficientnet_lite0_int8.npz

@@ -39,7 +39,7 @@ ROOMS = (
     ("indexer", "", (("vector_index", ""), ("catalog", ""), ("scan", ""))),
     ("engine", "engine\nsees, compares", (("explain", ""), ("lens", ""), ("evaluation", ""))),
     ("engine", "", (("backbones", "providers, bundled"), ("search", ""), ("near_duplicates", ""))),
-    ("engine", "", (("images", "formats"), ("remote", ""))),
+    ("engine", "", (("images", "formats"), ("faces", ""), ("remote", ""))),
     ("core", "", (("core", "errors, settings, paths, progress, atomic files"),)),
 )
 """Rows from the top: whose, the label at the left, and each room with what is in it. A room imports

@@ -27,7 +27,7 @@ ORDER = (
     "engine.backbones",
     "engine.backbones.providers",
     "engine.backbones.bundled",
-    "engine.faces.bundled",
+    "engine.backbones.bundled.faces",
     "engine.evaluation",
     "engine.lens",
     "engine.explain",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..harness import COLOURS, GREY, Finding, Result, Row, figure, machine, save, tidy
-from . import eight_bits
+from . import eight_bits, faces
 from .command_line import (
     cold_parts,
     cold_query,
@@ -73,6 +73,14 @@ ROWS = (
         HIGHER,
         "times as fast",
         eight_bits.builds,
+    ),
+    Goal(
+        "faces",
+        "finding and describing faces, for each picture",
+        "at most 2.5 of a core",
+        LOWER,
+        "milliseconds",
+        faces.cost,
     ),
     Goal(
         "memory",

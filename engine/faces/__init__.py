@@ -2,5 +2,5 @@
 
 `detector.FaceDetector` finds them in a decoded picture, `alignment.chip` cuts one out, and the
 network `networks.RECOGNITION` turns chips into face embeddings. The networks are ONNX files of the
-folder `shipped`, made by `bundled.make` (`make backbone`); its README says where they come from.
+folder `shipped`, whose README says where they come from; `make backbone` makes them.
 """

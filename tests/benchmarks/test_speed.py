@@ -29,6 +29,7 @@ EVERY = (
         "build",
         "eight_bits",
         "eight_bits_build",
+        "faces",
         "memory",
         "nothing_to_do",
         "help",

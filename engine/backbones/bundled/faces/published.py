@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ....core.errors import WeightsError
-from ...backbones.weights import digest, file_of_package
+from .....core.errors import WeightsError
+from ...weights import digest, file_of_package
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ....core.errors import WeightsError
+from .....core.errors import WeightsError
 
 _SYMBOLS = 2
 """The type of the section that lists symbols (`SHT_SYMTAB`)."""

@@ -1,11 +1,10 @@
 """Makes the networks of faces from the published weights: `make backbone`.
 
-    python -m tll_index.engine.faces.bundled.make            writes the ONNX files
-    python -m tll_index.engine.faces.bundled.make --check    says whether they are those here
-    python -m tll_index.engine.faces.bundled.make --calibrate DIR    measures ranges.json first
+    python -m tll_index.engine.backbones.bundled.faces.make
 
-The files are the same to the byte wherever they are made. Ranges were measured on 256 faces of
-Totally-Looks-Like (its folder `test`, which has no labels).
+writes the ONNX files; `--check` says whether they are those here; `--calibrate DIR` measures
+ranges.json first. The files are the same to the byte wherever they are made. Ranges were measured
+on 256 faces of Totally-Looks-Like (its folder `test`, which has no labels).
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ....core.contracts import Pixels
-from ...backbones.bundled.calibrate import BATCH, largest
-from ...backbones.bundled.make import keep
-from ...backbones.checkpoint import read_tensors
-from ..alignment import chip
-from ..detector import face_detector
-from ..networks import DETECTION, LANDMARKS, RECOGNITION
+from .....core.contracts import Pixels
+from ....faces.alignment import chip
+from ....faces.detector import face_detector
+from ....faces.networks import DETECTION, LANDMARKS, RECOGNITION
+from ...checkpoint import read_tensors
+from ..calibrate import BATCH, largest
+from ..make import keep
 from . import detection, landmarks, published, recognition
 from .dlib_weights import DlibWeights, read_dlib
 from .yunet_weights import read_yunet

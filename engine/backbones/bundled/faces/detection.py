@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto
 
-from ...backbones.bundled.nodes import Graph
+from ..nodes import Graph
 
 VALUES = 16
 GRIDS = (8, 16, 32)

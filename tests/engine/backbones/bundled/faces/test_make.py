@@ -15,13 +15,13 @@ from PIL import Image
 
 from portraits import drawn_face, hopper, pixels
 from tll_index.core.errors import WeightsError
+from tll_index.engine.backbones.bundled.faces import landmarks, make, published, recognition
+from tll_index.engine.backbones.bundled.faces.dlib_weights import read_dlib
+from tll_index.engine.backbones.bundled.faces.published import Source
+from tll_index.engine.backbones.bundled.faces.yunet_weights import read_yunet
 from tll_index.engine.backbones.cpu_runtime import CpuRuntime
 from tll_index.engine.backbones.weights import file_of_package
 from tll_index.engine.faces.alignment import chip
-from tll_index.engine.faces.bundled import landmarks, make, published, recognition
-from tll_index.engine.faces.bundled.dlib_weights import read_dlib
-from tll_index.engine.faces.bundled.published import Source
-from tll_index.engine.faces.bundled.yunet_weights import read_yunet
 from tll_index.engine.faces.detector import face_detector
 from tll_index.engine.faces.networks import DETECTION, LANDMARKS, RECOGNITION, load_session
 from tll_index.engine.faces.proposals import Proposals

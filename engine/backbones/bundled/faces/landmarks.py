@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto
 
-from ...backbones.bundled.nodes import Graph
+from ..nodes import Graph
 
 SIDE, VALUES = 48, 16
 _MEAN, _SCALE = 127.5, 1 / 128

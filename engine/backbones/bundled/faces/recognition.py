@@ -15,7 +15,7 @@ from collections.abc import Mapping
 import numpy as np
 from onnx import ModelProto, TensorProto
 
-from ...backbones.bundled.nodes import Graph
+from ..nodes import Graph
 from .dlib_weights import DlibWeights, Filters
 
 WIDTH = 128

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ....core.errors import WeightsError
+from .....core.errors import WeightsError
 
 INPUT = "input_rgb_image_sized"
 _NAMED = ("relu_", "add_prev_")
