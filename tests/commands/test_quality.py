@@ -10,7 +10,7 @@ import pytest
 
 from conftest import Result
 from pictures import fill_folder
-from tll_index.engine.backbones.registry import BEST, DEFAULT
+from tll_index.engine.backbones.registry import BEST, DEFAULT, QUALITIES, WITHOUT_FACES
 from tll_index.engine.lens.lens import Lens
 from training import draw_pairs, one_line, scored
 
@@ -57,9 +57,17 @@ def test_the_default_is_called_so_too(here: Path, tll_index: Cli) -> None:
 def test_backbones_says_which_they_are(tll_index: Cli) -> None:
     rows = [json.loads(line) for line in tll_index("backbones", "--json").out.splitlines()]
     named = {row["name"]: row["quality"] for row in rows if row["quality"]}
-    assert named == {DEFAULT: "default", BEST: "best"}
+    wanted = {row: quality for quality, row in QUALITIES.items()}
+    assert named == {**wanted, **{WITHOUT_FACES[row]: quality for row, quality in wanted.items()}}
     listed = tll_index("backbones").out
-    assert "in 8 bits (bundled); --quality best; " in listed
+    assert "and faces (bundled); --quality best; " in listed
+
+
+def test_the_best_goes_without_faces_as_well(here: Path, tll_index: Cli) -> None:
+    fill_folder(here / "photos", 2)
+    assert tll_index("build", "photos", "--quality", "best", "--faces", "off").code == 0
+    info = json.loads(tll_index("info", "--json").out)
+    assert (info["backbone"], info["quality"]) == (WITHOUT_FACES[BEST], "best")
 
 
 @pytest.mark.parametrize("command", ["build photos", "train photos --out x.npz", "eval photos"])

@@ -20,7 +20,7 @@ from tll_index.engine.backbones.registry import BEST, DEFAULT, IN_FLOAT, ROWS, s
 from tll_index.engine.backbones.weights import published
 
 GRAPHS = [spec for spec in ROWS if spec.graph]
-CONVOLUTIONS = {DEFAULT: 48, BEST: 48 + 63 + 63}
+CONVOLUTIONS = {DEFAULT: 48, BEST: 48 + 63}
 
 
 @pytest.mark.slow

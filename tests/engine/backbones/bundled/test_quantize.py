@@ -68,7 +68,7 @@ def test_a_dead_filter_with_a_large_bias() -> None:
     assert not rounded(weights, scale).any()
 
 
-@pytest.mark.parametrize(("name", "count"), [(DEFAULT, 48), (BEST, 48 + 63 + 63)])
+@pytest.mark.parametrize(("name", "count"), [(DEFAULT, 48), (BEST, 48 + 63)])
 def test_no_convolution_of_the_shipped_networks_saturates(name: str, count: int) -> None:
     """So features do not depend on the processor: sums of products are exact on all of them."""
     onnx = pytest.importorskip("onnx")
