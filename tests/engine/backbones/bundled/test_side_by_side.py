@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-
 from timm_outputs import layer_by_hand, outputs_of_timm, photographs_at
+
 from tll_index import load_backbone
 from tll_index.core.config import load_settings
 from tll_index.core.contracts import Pixels
