@@ -100,7 +100,7 @@ FIGURES = ("top1", "top2", "top5", "mrr", "recall_at_1", "recall_at_5", "recall_
 _AFTER = (
     *("adaptation", "start", "shrinkage", "power", "outputs", "relu", "temperature", "direction"),
     *("candidates", "batch", "epochs", "lr", "weight_decay", "dropout", "csls"),
-    *("face_outputs", "face_shrinkage", "face_weight", "face_cost"),
+    *("face_outputs", "face_shrinkage", "face_power", "face_weight", "face_cost"),
 )
 """Options that no projection depends on. Any other that there may ever be is held to matter."""
 

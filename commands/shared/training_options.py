@@ -31,6 +31,7 @@ _TRAINING_HELP = {
     "outputs": "How many dimensions a linear adaptation has, those of a face included.",
     "face_outputs": "How many of them are a face's; --faces off compares none.",
     "face_shrinkage": "--shrinkage, of faces.",
+    "face_power": "--power, of faces.",
     "face_weight": "How much the likeness of two faces counts beside that of the pictures.",
     "face_cost": "What two pictures lose for showing faces, before these are compared.",
     "relu": "Put a ReLU after the adaptation, or none.",

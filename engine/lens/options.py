@@ -12,7 +12,7 @@ _RECORDED = {"csls": "hubs"}
 """What lens files and the command line call some of the choices, since their first versions."""
 
 
-_SINCE_FACES = ("face_outputs", "face_shrinkage", "face_weight", "face_cost")
+_SINCE_FACES = ("face_outputs", "face_shrinkage", "face_power", "face_weight", "face_cost")
 """Choices that the files of earlier lenses don't have; to those they made no difference."""
 
 
@@ -52,9 +52,11 @@ class TrainingOptions:
     """Dimensions of the adaptation of faces, which starts from canonical directions as well."""
     face_shrinkage: float = 0.5
     """`shrinkage`, of faces."""
-    face_weight: float = 0.7
+    face_power: float = 1.0
+    """`power`, of faces."""
+    face_weight: float = 0.8
     """What the cosine of two faces counts beside that of the pictures."""
-    face_cost: float = 0.2
+    face_cost: float = 0.23
     """What two pictures with faces lose before: the rest of them has told as much already."""
     relu: bool = False
     temperature: float = 7.0
@@ -86,6 +88,7 @@ class TrainingOptions:
             ("outputs", 1, 1 << 16),
             ("face_outputs", 1, 1 << 16),
             ("face_shrinkage", 0, 1),
+            ("face_power", 0, 10),
             ("face_weight", 1e-3, 1e3),
             ("face_cost", 1e-3, 1e3),
             ("temperature", 1e-3, 1e4),
@@ -143,6 +146,7 @@ class TrainingOptions:
             pca=values,
             outputs=min(self.face_outputs, values),
             shrinkage=self.face_shrinkage,
+            power=self.face_power,
             relu=False,
         )
 

@@ -91,6 +91,7 @@ def test_recipes_and_every_option(data: Path, tll_index: Cli) -> None:
         "outputs": (("--outputs", 5), 5),
         "face_outputs": (("--face-outputs", 2), 2),
         "face_shrinkage": (("--face-shrinkage", 0.2), 0.2),
+        "face_power": (("--face-power", 0.5), 0.5),
         "face_weight": (("--face-weight", 0.5), 0.5),
         "face_cost": (("--face-cost", 0.1), 0.1),
         "relu": (("--linear",), False),

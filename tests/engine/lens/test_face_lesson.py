@@ -100,7 +100,13 @@ def test_the_same_pairs_give_the_same_lens() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"face_outputs": 3}, {"face_shrinkage": 0.1}, {"face_weight": 0.3}, {"face_cost": 0.05}],
+    [
+        {"face_outputs": 3},
+        {"face_shrinkage": 0.1},
+        {"face_power": 0.5},
+        {"face_weight": 0.3},
+        {"face_cost": 0.05},
+    ],
 )
 def test_each_option_changes_the_lens(change: dict[str, float]) -> None:
     options = OPTIONS.changed(**change)
