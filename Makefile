@@ -27,7 +27,7 @@ STORE  = $(RUN)/store-$(shell echo "$(IMAGES)" | cksum | cut -d' ' -f1)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench bench-compare bench-tll bench-serve bench-why bench-collection bench-borders judge bench-cluster torture study backbone lens tour docs dist clean test-all test-busy test-pythons coverage
+.PHONY: help setup run test lint bench bench-compare bench-tll bench-serve bench-why bench-collection bench-borders bench-faces judge bench-cluster torture study backbone lens tour docs dist clean test-all test-busy test-pythons coverage
 
 help:  ## list these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 18
@@ -121,6 +121,9 @@ bench-collection: $(READY)  ## what dupes finds of made-up copies, and how pairs
 	$(PY) -m benchmarks.lens.copies
 	$(PY) -m benchmarks.lens.striking
 
+bench-faces: $(READY)  ## what comparing faces is worth, by kind of pair: minutes; ARGS="--quality best" of the best
+	$(PY) -m benchmarks.lens.faces $(ARGS)
+
 bench-borders: $(READY)  ## whether bars beside a picture decide what is found; ARGS="--folds 5": top-2 as well
 	$(PY) -m benchmarks.lens.borders $(ARGS)
 
@@ -143,8 +146,10 @@ backbone: $(READY)  ## make the bundled networks from the published weights; ARG
 	$(PY) -m tll_index.engine.backbones.bundled.make $(ARGS)
 	$(PY) -m tll_index.engine.backbones.bundled.faces.make $(ARGS)
 
-lens: $(READY)  ## train the shipped lens on TLL_ROOT (default ../shared/data/tll)
-	$(TLL) train "$(or $(TLL_ROOT),../shared/data/tll)" --backbone efficientnet_lite0_int8 --folds 0 --out engine/lens/shipped/efficientnet_lite0_int8.npz
+LENSES := efficientnet_lite0_int8_faces efficientnet_lite0_int8 efficientnet_lite01_int8_faces efficientnet_lite01_int8
+lens: $(READY)  ## train the four shipped lenses in 8 bits on TLL_ROOT (default ../shared/data/tll)
+	@set -e; for name in $(LENSES); do \
+	  $(TLL) train "$(or $(TLL_ROOT),../shared/data/tll)" --backbone $$name --folds 0 --out engine/lens/shipped/$$name.npz; done
 
 docs: $(READY)  ## the documentation as a site: site/index.html
 	@rm -rf "$(VENV)/package" && mkdir -p "$(VENV)/package/tll_index"  # and nothing but the package

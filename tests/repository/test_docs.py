@@ -86,7 +86,7 @@ FIGURES = {
     "top-2 of the shipped recipe": Figure(
         "lens.md",
         r"\*\*the default, with faces\*\* \|.*?\| \*\*(0\.\d+)\*\*",
-        r"two\s+best of 20 in (0\.\d+)",
+        r"two\s+best of 20 in\s+(0\.\d+)",
     ),
     "top-2 of plain features": Figure(
         "lens.md", r"plain cosine of the features \|.*?\| (0\.\d+) ±", r"network alone in (0\.\d+)"

@@ -219,11 +219,12 @@ def test_the_disk_is_walked_once(here: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_the_list_in_a_file_is_as_good(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spooling, "_IN_MEMORY", 10)
-    before = os.listdir(tempfile.gettempdir())
+    (here / "temporary").mkdir()  # its own: other tests have theirs beside it
+    monkeypatch.setattr(tempfile, "tempdir", str(here / "temporary"))
     first, *_ = fill_folder(here / "photos/a", 3)
     fill_folder(here / "photos/b", 3, first=3)
     assert run("photos") == {"added": 6, "embedded": 6}
     first.unlink()
     noise(50).save(here / "photos/b/new.png")
     assert run("photos") == {"added": 1, "unchanged": 5, "removed": 1, "embedded": 1}
-    assert set(os.listdir(tempfile.gettempdir())) <= set(before)
+    assert os.listdir(here / "temporary") == []
