@@ -25,6 +25,7 @@ from ...core.names import shown
 from ...core.paths import is_folder, named, why_hidden
 from ...core.progress import Progress
 from ...engine.backbones.registry import spec_of
+from ...engine.images.batches import batch_of
 from ...engine.images.decode import Geometry, Limits
 from ...engine.images.file_bytes import FileBytes, read_file
 from ...engine.images.sources import decoded_source
@@ -178,7 +179,7 @@ def _compared(shards: Sequence[Shard], embedder: Embedder, settings: Settings) -
             picture = decoded_source(os.fsdecode(row.path), geometry, limits).picture
         except PictureError:
             continue
-        cosines.append(float(embedder.embed(picture.pixels[None])[0] @ row.vector))
+        cosines.append(float(embedder.embed(*batch_of([picture]))[0] @ row.vector))
         if len(cosines) == _COMPARED:
             break
     name = embedder.backbone.spec.name
