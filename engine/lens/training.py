@@ -100,8 +100,8 @@ class History:
     losses: list[float] = field(default_factory=list)
     """Mean loss of each epoch."""
     top2: list[float] = field(default_factory=list)
-    """Of the validation pairs after each epoch, if there were any, faces aside. Nothing is chosen by
-    it."""
+    """Of the validation pairs after each epoch, if there were any, by the whole pictures alone.
+    Nothing is chosen by it."""
     validation_losses: list[float] = field(default_factory=list)
     """Of the validation pairs after each epoch, all in one batch. Nothing is chosen by it."""
     stopped: bool = False
