@@ -8,6 +8,7 @@ is another class with the same two members: torch's is here, others in `onnx_run
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -83,12 +84,8 @@ def load_runtime(spec: BackboneSpec, weights: Weights, settings: Settings) -> Ru
 def load_recognition(settings: Settings) -> CpuRuntime:
     """The network that describes faces, ready to run as `settings.runtime` says."""
     from ..faces.networks import RECOGNITION
-    from .cpu_runtime import CpuRuntime
 
-    wanted = settings.runtime
-    return CpuRuntime(
-        RECOGNITION, settings.cache_dir, few=wanted != "openvino", many=wanted != "onnx"
-    )
+    return _in_both(RECOGNITION, settings)
 
 
 def _in_bytes(spec: BackboneSpec, weights: Weights, settings: Settings) -> Runtime:
@@ -98,11 +95,15 @@ def _in_bytes(spec: BackboneSpec, weights: Weights, settings: Settings) -> Runti
         raise UsageError(
             f"{what}: {spec.name} is computed in 8 bits, on the CPU; take the backbone {IN_FLOAT}"
         )
+    return _in_both(weights.path, settings)
+
+
+def _in_both(model: Path, settings: Settings) -> CpuRuntime:
+    """A network in 8 bits, by one runtime or both, as `settings.runtime` says."""
     from .cpu_runtime import CpuRuntime
 
-    return CpuRuntime(
-        weights.path, settings.cache_dir, few=wanted != "openvino", many=wanted != "onnx"
-    )
+    wanted = settings.runtime
+    return CpuRuntime(model, settings.cache_dir, few=wanted != "openvino", many=wanted != "onnx")
 
 
 def has_gpu() -> bool:

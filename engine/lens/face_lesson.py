@@ -21,8 +21,8 @@ _QUIET = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
-class Faces:
-    """The faces of a training: how their features are centred and scaled."""
+class FaceScaling:
+    """A rule for how the features of a training's faces are centred and scaled."""
 
     spec: BackboneSpec
     mean: NDArray[np.float32]
@@ -31,7 +31,7 @@ class Faces:
     """(F,): what centred features are multiplied with."""
 
     @classmethod
-    def of(cls, parts: Sequence[NDArray[np.floating]], spec: BackboneSpec) -> Faces | None:
+    def of(cls, parts: Sequence[NDArray[np.floating]], spec: BackboneSpec) -> FaceScaling | None:
         """From the features (n, D) of all pictures that training may see; None where they show too
         few faces, or the backbone finds none."""
         if spec.faces is None:
@@ -58,7 +58,7 @@ class Faces:
             (self.spec.face(left).astype(np.float32), self.spec.face(right).astype(np.float32))
             for left, right in versions
         ]
-        # A mirrored face may be missed: a pair counts with what all its versions show.
+        # A pair counts with what all of its versions show.
         presence = np.min([left[:, -1] * right[:, -1] for left, right in values], axis=0)
         rows = np.flatnonzero(presence > 0)
         if (presence[:known] > 0).sum() < LEAST_PAIRS:

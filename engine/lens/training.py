@@ -20,7 +20,7 @@ from ..images.decode import Geometry
 from ..search.normalize import unit
 from ..search.search import products
 from .csls import HubnessCorrection
-from .face_lesson import Faces
+from .face_lesson import FaceScaling
 from .half_precision import applied
 from .lesson import Lesson, Sides, both
 from .options import TrainingOptions
@@ -175,7 +175,7 @@ def learn(
     unlabelled = [] if pairs.unlabelled is None or not options.unlabelled else [pairs.unlabelled]
     everything = [*(side for pair in seen for side in pair), *unlabelled]
     projection = project([spec.whole(one) for one in everything], spec, options)
-    faces = Faces.of(everything, spec)
+    faces = FaceScaling.of(everything, spec)
 
     def sides(some: list[Sides]) -> list[Sides]:
         return [

@@ -14,7 +14,7 @@ import argparse
 import hashlib
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -35,16 +35,31 @@ _CALIBRATED_ON = 256
 
 def main() -> int:
     """Make them, or check them."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    return run(
+        __doc__, write_ranges, lambda: {graph_file(name): data for name, data in made().items()}
+    )
+
+
+def run(
+    about: str, calibrate: Callable[[Path], None], made: Callable[[], Mapping[Path, bytes]]
+) -> int:
+    """The command line of a maker: the exit status.
+
+    Args:
+        about: what it makes; the first line is said in `--help`.
+        calibrate: measures ranges on the pictures in a folder, and keeps them.
+        made: what each file shall hold.
+    """
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
     parser.add_argument("--calibrate", type=Path, metavar="DIR", help="measure ranges.json first")
     arguments = parser.parse_args()
     if arguments.calibrate:
-        write_ranges(arguments.calibrate)
-    return keep({graph_file(name): data for name, data in made().items()}, arguments.check)
+        calibrate(arguments.calibrate)
+    return _keep(made(), arguments.check)
 
 
-def keep(files: Mapping[Path, bytes], only_check: bool) -> int:
+def _keep(files: Mapping[Path, bytes], only_check: bool) -> int:
     """Write what each file shall hold, or say whether it does: 0, or 1 where one does not."""
     status = 0
     for file, data in files.items():

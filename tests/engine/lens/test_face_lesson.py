@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tll_index.core.errors import UsageError
-from tll_index.engine.backbones.spec import BackboneSpec, FaceNetworks, Layer
+from tll_index.engine.backbones.spec import FaceNetworks
 from tll_index.engine.images.decode import Geometry
 from tll_index.engine.lens.face_lesson import LEAST_PAIRS
 from tll_index.engine.lens.lens import Lens
@@ -21,20 +21,10 @@ pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
 WHOLE, VALUES = 20, 8
-SPEC = BackboneSpec(
-    name="",
-    title="",
-    provider="",
-    architecture="",
-    weights_tag="",
-    layers=(Layer("features", WHOLE),),
+_NOTHING = np.zeros((2, WHOLE), np.float32)
+SPEC = replace(
+    PairFeatures(_NOTHING, _NOTHING).spec,
     geometry=Geometry(8, faces=32),
-    mean=(0.0, 0.0, 0.0),
-    std=(1.0, 1.0, 1.0),
-    parameters=0,
-    megabytes=0,
-    licence="",
-    paper="",
     faces=FaceNetworks(("0" * 64,), VALUES),
 )
 OPTIONS = TrainingOptions(pca=12, outputs=12, face_outputs=4, epochs=3)

@@ -9,7 +9,6 @@ on 256 faces of Totally-Looks-Like (its folder `test`, which has no labels).
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Iterator
@@ -23,7 +22,7 @@ from ....faces.detector import face_detector
 from ....faces.networks import DETECTION, LANDMARKS, RECOGNITION
 from ...checkpoint import read_tensors
 from ..calibrate import BATCH, largest
-from ..make import keep
+from ..make import run
 from . import detection, landmarks, published, recognition
 from .dlib_weights import DlibWeights, read_dlib
 from .yunet_weights import read_yunet
@@ -34,13 +33,7 @@ _CALIBRATED_ON = 256
 
 def main() -> int:
     """Make them, or check them."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="compare, write nothing")
-    parser.add_argument("--calibrate", type=Path, metavar="DIR", help="measure ranges.json first")
-    arguments = parser.parse_args()
-    if arguments.calibrate:
-        write_ranges(arguments.calibrate)
-    return keep(made(), arguments.check)
+    return run(__doc__, write_ranges, made)
 
 
 def made() -> dict[Path, bytes]:
