@@ -58,12 +58,13 @@ class Backbone:
         """
         if len(pixels) == 0:
             return np.empty((0, self.spec.dimension), np.float32)
-        whole = self.runtime.run(pixels)
-        return whole if self.recognition is None else np.hstack([whole, self._faces(whole, faces)])
+        return self.with_faces(self.runtime.run(pixels), faces)
 
-    def _faces(self, whole: Features, faces: Faces | None) -> Features:
-        """(n, values + 1): zeros for pictures without a face."""
-        assert self.spec.faces is not None and self.recognition is not None
+    def with_faces(self, whole: Features, faces: Faces | None) -> Features:
+        """(n, whole_dimension), the features of whole pictures -> (n, D): those of their faces
+        beside, zeros for pictures without one; the same where no faces are compared."""
+        if self.spec.faces is None or self.recognition is None:
+            return whole
         found = np.zeros((len(whole), self.spec.faces.values + 1), np.float32)
         if faces is not None:
             rows = np.flatnonzero(faces.scores > 0)
@@ -73,7 +74,7 @@ class Backbone:
                 values = (values + self.recognition.run(mirrored, len(whole))) * np.float32(0.5)
             found[rows, :-1] = values
             found[rows, -1] = faces.scores[rows]
-        return found
+        return np.hstack([whole, found])
 
 
 def normalised(pixels: Pixels, spec: BackboneSpec) -> NDArray[np.float32]:

@@ -175,15 +175,12 @@ _Found = tuple[UnitVectors, NDArray[np.float32]]
 def _by_sum(embedder: Embedder, batch: Batch, device: str) -> _Found:
     lens, pixels = embedder.lens, embedder.seen(batch.pixels)
     activations = attribution.activations_of(embedder.backbone, pixels, device)
-    features = activations.features()
-    if embedder.backbone.spec.faces is None:
-        embeddings = lens.transform(features)
-    else:
-        embeddings = embedder.embed(*batch)
-        beside = embedder.backbone.spec.dimension - features.shape[1]  # which have no region
-        features = np.pad(features, ((0, 0), (0, beside)))
+    features = embedder.backbone.with_faces(
+        activations.features(), embedder.seen_faces(batch.faces)
+    )
+    embeddings = lens.transform(features)
     worth = lens.worth(features, embeddings[::-1])
-    features = features[:, : worth.shape[1]]
+    features = features[:, : worth.shape[1]]  # faces have no region in the network
     centre = np.zeros_like(features) if lens.mean is None else np.tile(lens.mean, (2, 1))
     return embeddings, activations.shared_out(worth, centre)
 

@@ -93,10 +93,12 @@ class Embedder:
             return np.stack([greyed(one) for one in pixels])
         return pixels
 
+    def seen_faces(self, faces: Faces | None) -> Faces | None:
+        """The same of faces."""
+        return faces and faces._replace(chips=self.seen(faces.chips))
+
     def _features(self, pixels: Pixels, faces: Faces | None) -> Features:
-        if faces is not None:
-            faces = faces._replace(chips=self.seen(faces.chips))
-        return self.backbone.features(self.seen(pixels), faces)
+        return self.backbone.features(self.seen(pixels), self.seen_faces(faces))
 
     @cached_property
     def identity(self) -> ModelIdentity:

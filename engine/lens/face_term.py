@@ -8,10 +8,10 @@ p is 1 with a face and 0 without, or in between where it is not sure. `cost` is 
 lose for having faces at all: the rest of the picture has told as much already. All of it is one
 inner product. An embedding holds, side by side and divided by the root of 1 + weight + cost,
 
-    whole    (a,)  the embedding of the whole picture, of length 1
-    face    (b,)  that of its face, of length 1, times p and the root of the weight
-    presence      p times the root of the cost; of a gallery embedding negative
-    filling       what makes the length 1; no part of any likeness
+    whole     (a,)  the embedding of the whole picture, of length 1
+    face      (b,)  that of its face, of length 1, times p and the root of the weight
+    presence        p times the root of the cost; of a gallery embedding negative
+    filling         what makes the length 1; no part of any likeness
 """
 
 from __future__ import annotations
